@@ -1,0 +1,122 @@
+# fabricd: one make for all of it. `make help` lists the targets.
+#
+# A folder of sources becomes one static library; what a library may see stands in the line `needs`, and mirrors
+# the include rules that tests/layers.py checks. A new file in a folder needs no change here.
+
+CC      ?= gcc
+O       ?= build/$(CC)$(if $(SAN),-san)
+PKGS     = libevent libnl-3.0 libprotobuf-c libyaml-0.1 libsodium jansson smartcols libxxhash
+CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen $(shell pkg-config --cflags libnl-3.0 libprotobuf-c smartcols)
+WARN     = -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
+           -Wwrite-strings -Wvla -Wundef -Wformat=2
+CFLAGS  ?= -O2 -g
+CFLAGS  += -std=gnu11 -fno-common -fno-strict-aliasing $(WARN) $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+LDFLAGS += $(if $(SAN),-fsanitize=address,undefined)
+
+# library: folder, and what it needs beside itself
+needs_lib           =
+needs_topology      = lib
+needs_runtime       = lib
+needs_runtime_event = runtime lib
+needs_runtime_sim   = runtime lib
+needs_rib           = lib
+needs_bgp           = rib lib
+needs_link          = lib
+needs_policy        = topology rib lib
+needs_platform      = runtime lib
+needs_platform_linux = platform runtime lib
+needs_platform_model = platform runtime lib
+needs_node          = bgp link policy rib topology platform runtime lib
+needs_query         = node bgp link policy rib topology platform runtime lib
+needs_ctl           = query node bgp link policy rib topology platform runtime lib
+
+dir_lib = fabricd/lib
+dir_topology = topology
+dir_runtime = fabricd/runtime
+dir_runtime_event = fabricd/runtime/event
+dir_runtime_sim = fabricd/runtime/sim
+dir_rib = fabricd/rib
+dir_bgp = fabricd/bgp
+dir_link = fabricd/link
+dir_policy = fabricd/policy
+dir_platform = platform
+dir_platform_linux = platform/linux
+dir_platform_model = platform/model
+dir_node = fabricd
+dir_query = fabricd/query
+dir_ctl = fabricd/ctl
+
+LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model node query ctl
+
+# third-party libraries, linked only into what holds the library that needs them
+third_lib           = -lxxhash
+third_topology      = -lyaml -lsodium
+third_runtime_event = -levent_core
+third_platform_linux = -lnl-3
+third_query         = -lprotobuf-c -ljansson
+third_ctl           = -ljansson -lsmartcols
+
+srcs = $(filter-out %/main.c,$(wildcard $(dir_$1)/*.c))
+arch = $(patsubst %,$(O)/lib%.a,$1)
+libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
+
+.PHONY: all help clean unit
+all: $(O)/fabricd $(O)/fabctl
+
+help:
+	@sed -n 's/^#: //p' Makefile
+
+# ---- objects and libraries ----
+$(O)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+define library
+$(O)/lib$1.a: $$(patsubst %.c,$(O)/%.o,$$(call srcs,$1)) $$(gen_$1)
+	@rm -f $$@; mkdir -p $$(@D)
+	ar rcs $$@ $$(filter %.o,$$^)
+endef
+$(foreach l,$(LIBS),$(eval $(call library,$l)))
+
+# ---- generated: protobuf messages of the query socket ----
+gen_query = $(O)/gen/fabricd/query/query.pb-c.o
+$(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h: %.proto
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(O)/gen $<
+$(O)/gen/%.pb-c.o: $(O)/gen/%.pb-c.c
+	$(CC) $(CPPFLAGS) $(filter-out -W%,$(CFLAGS)) -c -o $@ $<
+$(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/main.c)): | $(O)/gen/fabricd/query/query.pb-c.h
+
+# ---- programs ----
+fabricd_libs = query node bgp link policy rib topology platform platform_linux platform_model runtime runtime_event lib
+fabctl_libs  = ctl query topology lib
+
+$(O)/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
+	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabricd_libs))
+$(O)/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
+	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabctl_libs))
+
+# ---- unit tests: tests/unit/<library>/<file>_test.c, linked with that library and what it needs ----
+#: make unit            all unit tests;  make unit-topology: those of one library;  SAN=1: under sanitizers
+UNIT_TESTS = $(wildcard tests/unit/*/*_test.c)
+unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
+
+extra_node = runtime_sim platform_model
+extra_query = runtime_sim platform_model
+extra_link = runtime runtime_sim
+extra_platform = platform_model runtime_sim runtime_event platform_linux
+define unit
+$$(call unit_bins,$1): $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $$(call arch,$(sort $1 $(needs_$1) $(extra_$1)))
+	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call libs,$(sort $1 $(needs_$1) $(extra_$1))) -lcmocka
+.PHONY: unit-$1
+unit-$1: $$(call unit_bins,$1)
+	@set -e; for t in $$^; do echo "== $$$$t"; $$$$t; done
+endef
+$(foreach l,$(LIBS),$(eval $(call unit,$l)))
+unit: $(foreach l,$(LIBS),unit-$l)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+.SECONDARY:

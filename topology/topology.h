@@ -1,0 +1,209 @@
+/*
+ * topology/topology.h -- the topology file as checked intent, and what each switch derives from it
+ *
+ *   text --parse--> struct topo (what the file says, with positions) --derive--> nodes, ports, links
+ *                          |                                          --check---> errors, all at once
+ *                          +--print (fmt): the same file, in canonical form
+ *
+ * Pure: bytes in, structs and texts out; nothing here reads a file, a clock or an environment. A struct topo is
+ * immutable once it is loaded; everything in it lives as long as it does. The language itself is described in
+ * docs/topology-file.md.
+ */
+#ifndef TOPOLOGY_TOPOLOGY_H
+#define TOPOLOGY_TOPOLOGY_H
+
+#include "fabricd/lib/ip.h"
+#include "fabricd/lib/mem.h"
+
+#define TOPO_NAME_MAX 32 /* node and port names, with the NUL */
+#define TOPO_NONE     UINT32_MAX
+
+/* ---- errors ---- */
+
+enum topo_severity { TOPO_ERROR, TOPO_WARNING };
+
+struct topo_error {
+	enum topo_severity severity;
+	unsigned int line, col;		 /* from 1; 0 = about the file as a whole */
+	unsigned int other_line;	 /* a second place that the text speaks of, or 0 */
+	char *text;			 /* a sentence: what is wrong */
+	char *hint;			 /* the next step ("did you mean loopback?"), or NULL */
+};
+
+struct topo_errors {
+	struct topo_error *list;
+	size_t n, cap;
+};
+
+/* "fabric.yaml:7:3: error: ...", the line, a caret, the hint; as one text the caller frees with free(). */
+char *topo_errors_print(const struct topo_errors *, const char *file, const char *text, size_t len);
+void topo_errors_free(struct topo_errors *);
+size_t topo_errors_count(const struct topo_errors *, enum topo_severity);
+
+/* ---- the derived model ---- */
+
+enum topo_role { TOPO_FABRIC, TOPO_BORDER };
+enum topo_state { TOPO_ACTIVE, TOPO_PLANNED, TOPO_DRAINED };
+enum topo_port_kind { TOPO_UP, TOPO_DOWN, TOPO_HOST, TOPO_EXTERNAL }; /* where the port leads, seen from its node */
+enum topo_port_policy { TOPO_WARN, TOPO_BLOCK };
+
+struct topo_port {
+	char name[TOPO_NAME_MAX];
+	enum topo_port_kind kind;
+	uint32_t link;			 /* UP, DOWN: index into topo.links; TOPO_NONE: a reserved slot without a far node */
+	uint32_t far_node;		 /* index into topo.nodes, or TOPO_NONE */
+	char far_port[TOPO_NAME_MAX];	 /* "" without a far node */
+	uint32_t external;		 /* EXTERNAL: index into topo.externals */
+};
+
+struct topo_node {
+	char name[TOPO_NAME_MAX];
+	uint32_t index;			 /* of itself in topo.nodes */
+	uint32_t tier;			 /* index into topo.tiers */
+	uint32_t pod, number;		 /* pod 0: not in a pod */
+	uint32_t plane;			 /* 1.. when the fabric has planes and the node is in one; else 0 */
+	uint32_t level;			 /* 0: nothing names an up of it ... leaves; tiers above count up from there */
+	enum topo_role role;
+	enum topo_state state;
+	bool foreign;			 /* vendor: other */
+	uint32_t asn;
+	struct ip router_id;		 /* IPv4 */
+	bool has_loopback[FAMILIES];
+	struct prefix loopback[FAMILIES]; /* /32, /128 */
+	bool has_rack[FAMILIES];
+	struct prefix rack[FAMILIES];
+	struct topo_port *ports;	 /* UP, DOWN, HOST, EXTERNAL; wired or reserved; in the order up, down, host, external */
+	uint32_t nports;
+	uint32_t uplinks;		 /* links to the tier above, after exceptions */
+	char serial[64], mac[18], model[64]; /* "" when the file does not say */
+};
+
+struct topo_link {
+	uint32_t lower, upper;		 /* nodes; lower is the one whose tier has the `up` */
+	char lower_port[TOPO_NAME_MAX], upper_port[TOPO_NAME_MAX];
+	bool added;			 /* by an exception */
+	bool planned;			 /* one end is state: planned; expected dark */
+	const char *why;		 /* the exception's reason, or NULL */
+};
+
+struct topo_pool {			 /* addresses that a tier may use */
+	struct prefix prefix;
+	uint8_t len;			 /* length of what is taken from it: 32/128 for loopbacks, rack len */
+};
+
+struct topo_prefix_rule {		 /* "PREFIX", "PREFIX le N", "PREFIX ge M le N" */
+	struct prefix prefix;
+	uint8_t ge, le;			 /* lengths accepted, both included */
+};
+
+enum topo_bridge { TOPO_BRIDGE_OWN, TOPO_BRIDGE_NAMED, TOPO_BRIDGE_NONE };
+
+struct topo_tier {
+	char name[TOPO_NAME_MAX];
+	enum topo_role role;
+	bool foreign;
+	uint32_t count;			 /* nodes in all */
+	uint32_t per_pod;		 /* 0: the tier is given by count */
+	uint32_t level;
+	uint32_t up;			 /* tier above, or TOPO_NONE */
+	uint32_t links;			 /* parallel links per pair */
+	struct topo_pool *loopbacks, *racks;
+	size_t nloopbacks, nracks;
+	uint32_t asn_min, asn_max;	 /* range checked against the slots */
+	/* hosts: */
+	enum topo_bridge bridge;
+	char bridge_name[TOPO_NAME_MAX]; /* "rack0" by default */
+	bool rack_always;
+	bool shut_hosts_when_isolated;
+};
+
+enum topo_advert { TOPO_ADVERT_NONE, TOPO_ADVERT_DEFAULT, TOPO_ADVERT_FULL, TOPO_ADVERT_PREFIXES, TOPO_ADVERT_AGGREGATES };
+
+struct topo_external {
+	char name[64];
+	uint32_t node;
+	char port[TOPO_NAME_MAX];
+	uint32_t asn;			 /* theirs */
+	uint32_t local_as;		 /* 0: the node's own */
+	struct ip local, peer;		 /* same family */
+	uint8_t len;			 /* of the link's network */
+	enum topo_advert in, out;
+	uint32_t max_prefixes;		 /* 0: no limit of its own */
+	struct prefix *originate;	 /* prefixes that this switch announces to everyone because of this session */
+	size_t noriginate;
+	const char *auth;		 /* key file name under /etc/fabricd/keys, or NULL */
+};
+
+struct topo_timers {
+	uint32_t bfd_multiplier;
+	int64_t bfd_us, hold_us, restart_us; /* keepalive = hold / 3 */
+	int64_t damping_half_life_us;
+	uint32_t damping_suppress;
+};
+
+enum topo_weights { TOPO_WEIGHTS_OFF, TOPO_WEIGHTS_COMMUNITY, TOPO_WEIGHTS_AUTO };
+
+struct topo {
+	uint32_t schema;
+	char fabric[64];
+	uint64_t revision;		 /* 0: none in the file */
+	char digest[8];			 /* first 7 hex digits of the SHA-256 of the file's bytes, "8c1f02a" */
+	uint32_t pods, planes;		 /* 0: none */
+	struct topo_tier *tiers;	 /* in the file's order */
+	size_t ntiers;
+	struct topo_node *nodes;	 /* in display order: tiers as in the file, then pod, then number */
+	size_t nnodes;
+	struct topo_link *links;
+	size_t nlinks;
+	struct topo_external *externals;
+	size_t nexternals;
+	struct prefix *aggregates;
+	size_t naggregates;
+	struct topo_prefix_rule *host_accept; /* what hosts may announce, all tiers together */
+	size_t nhost_accept;
+	struct topo_timers timers;
+	bool bfd_strict, bfd_echo;
+	enum topo_weights weights;
+	bool resilient;
+	uint32_t mtu;
+	bool kernel_compat;
+	char listen_web[64];
+	uint32_t public_asn;		 /* 0: none */
+	uint32_t min_uplinks, border_min_uplinks;
+	enum topo_port_policy on_wrong_port, on_wrong_node;
+	uint32_t max_load_after_drain;	 /* per cent */
+	struct topo_doc *doc;		 /* what fmt prints: the file's own tree */
+};
+
+/*
+ * Parses, derives and checks. NULL when there is at least one error; warnings alone do not refuse a file. `errs`
+ * must be zeroed by the caller and is filled in either case, sorted by line. The file's name is only printed.
+ */
+struct topo *topo_load(const char *text, size_t len, struct topo_errors *errs);
+void topo_free(struct topo *);
+
+/* The file in canonical form (comments of the input are kept); free() it. parse(print(x)) = x. */
+char *topo_print(const struct topo *);
+
+/* NULL when there is none. */
+const struct topo_node *topo_node_find(const struct topo *, const char *name);
+const struct topo_port *topo_port_find(const struct topo_node *, const char *name);
+/* The node names nearest to a misspelt one, best first; at most max; returns how many. */
+size_t topo_node_near(const struct topo *, const char *name, const char *near[], size_t max);
+
+/* ---- views of the derived model, as texts to free() ---- */
+
+char *topo_expand(const struct topo *, const char *node); /* node NULL: all of them; YAML, for review and diff */
+char *topo_export_dot(const struct topo *);		  /* PTM's DOT: "leaf1":"eth1" -- "spine1":"eth1" */
+char *topo_export_containerlab(const struct topo *);
+char *topo_export_csv(const struct topo *);		  /* NetBox's cable columns */
+char *topo_export_mermaid(const struct topo *);
+
+/* Reads links back from DOT or containerlab: for `topo import` and for the tests of export. -1: not understood. */
+struct topo_cable {
+	char a[TOPO_NAME_MAX], a_port[TOPO_NAME_MAX], b[TOPO_NAME_MAX], b_port[TOPO_NAME_MAX];
+};
+int topo_import_dot(const char *text, size_t len, struct topo_cable **out, size_t *n); /* free(*out) */
+int topo_import_containerlab(const char *text, size_t len, struct topo_cable **out, size_t *n);
+
+#endif
