@@ -3,7 +3,9 @@
 # A folder of sources becomes one static library; what a library may see stands in the line `needs`, and mirrors
 # the include rules that tests/layers.py checks. A new file in a folder needs no change here.
 
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
 O       ?= build/$(CC)$(if $(SAN),-san)
 PKGS     = libevent libnl-3.0 libprotobuf-c libyaml-0.1 libsodium jansson smartcols libxxhash
 CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen $(shell pkg-config --cflags libnl-3.0 libprotobuf-c smartcols)
