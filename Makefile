@@ -11,9 +11,12 @@ PKGS     = libevent libnl-3.0 libprotobuf-c libyaml-0.1 libsodium jansson smartc
 CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen $(shell pkg-config --cflags libnl-3.0 libprotobuf-c smartcols)
 WARN     = -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wundef -Wformat=2
+ifdef SAN
+sanitize = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
 CFLAGS  ?= -O2 -g
-CFLAGS  += -std=gnu11 -fno-common -fno-strict-aliasing $(WARN) $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-LDFLAGS += $(if $(SAN),-fsanitize=address,undefined)
+CFLAGS  += -std=gnu11 -fno-common -fno-strict-aliasing $(WARN) $(sanitize)
+LDFLAGS += $(sanitize)
 
 # library: folder, and what it needs beside itself
 needs_lib           =
