@@ -1,0 +1,134 @@
+/*
+ * fabricd/runtime/runtime.h -- the contract of time, timers, work, streams and packets
+ *
+ * A node sees the world only through this and through platform/platform.h. runtime/event implements it with libevent
+ * on a real switch or in a namespace; runtime/sim implements it in virtual time, many nodes in one process.
+ *
+ * Always true: every callback comes from the loop, never from inside the call that asked for it. A handle may be
+ * freed or closed from inside any callback, its own too; after that no callback of it is called again. All calls
+ * come from one thread. Errors are -errno.
+ */
+#ifndef FABRICD_RUNTIME_RUNTIME_H
+#define FABRICD_RUNTIME_RUNTIME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "fabricd/lib/ip.h"
+#include "fabricd/lib/mono.h"
+
+struct runtime;
+struct rt_timer;
+struct rt_work;
+struct rt_listener;
+struct rt_stream;
+struct rt_packets;
+
+/* ---- timers: one shot ---- */
+
+typedef void rt_timer_fn(void *arg);
+
+/* ---- work: long work in slices, run between I/O, urgent first ---- */
+
+enum rt_priority { RT_URGENT, RT_NORMAL, RT_IDLE, RT_PRIORITIES };
+
+/* One slice, at most some 2 ms. Returns whether there is more to do: then it runs again after pending I/O. */
+typedef bool rt_work_fn(void *arg);
+
+/* ---- streams: TCP on a port, or UNIX ---- */
+
+struct rt_stream_options {
+	uint32_t ifindex;	/* bound to this port; 0: any */
+	struct ip local;	/* zero: the system's choice */
+	uint16_t local_port;	/* 0: any (for rt_listen: the port to listen on) */
+	bool gtsm;		/* send hop limit 255 and accept nothing less (RFC 5082) */
+	uint8_t tclass;		/* 0xc0: CS6 */
+	const char *md5_key;	/* TCP MD5 signature (RFC 2385), or NULL; key valid for md5_peer */
+	struct prefix md5_peer;
+	bool keep_small;	/* no large socket buffers (many idle sessions) */
+};
+
+struct rt_stream_handler {
+	void (*opened)(void *arg);	       /* connect succeeded; not called for accepted streams */
+	/* Bytes that came. Returns how many were used up; the rest is kept and given again, with more behind it. */
+	size_t (*input)(void *arg, const uint8_t *bytes, size_t n);
+	void (*writable)(void *arg);	       /* there is room again after a short rt_write() */
+	void (*closed)(void *arg, int error);  /* error -errno, 0: the peer closed. The stream is freed after it. */
+};
+
+/* A new inbound stream, not yet bound to a handler: call rt_stream_handle() or rt_stream_close() before returning. */
+typedef void rt_accept_fn(void *arg, struct rt_stream *, const struct ip *peer, uint16_t peer_port);
+
+/* ---- packets: ICMPv6 neighbour discovery and Ethernet frames on one port ---- */
+
+struct rt_packet {
+	const uint8_t *bytes;
+	size_t n;
+	struct ip src, dst;   /* ICMPv6 */
+	uint8_t hop_limit;    /* ICMPv6 */
+	uint8_t src_mac[6];   /* frames */
+};
+typedef void rt_packet_fn(void *arg, const struct rt_packet *);
+
+/* ---- what an implementation provides ---- */
+
+struct runtime_ops {
+	const char *name;
+	struct mono (*now)(struct runtime *);	     /* cached per turn of the loop */
+	int64_t (*wall_us)(struct runtime *);	     /* microseconds since the epoch; for humans only */
+	uint64_t (*random)(struct runtime *);
+
+	struct rt_timer *(*timer_new)(struct runtime *, rt_timer_fn *, void *arg);
+	void (*timer_set)(struct rt_timer *, struct mono at); /* replaces an earlier deadline; MONO_NEVER stops it */
+	void (*timer_free)(struct rt_timer *);
+
+	struct rt_work *(*work_new)(struct runtime *, enum rt_priority, rt_work_fn *, void *arg);
+	void (*work_schedule)(struct rt_work *); /* idempotent until it runs */
+	void (*work_free)(struct rt_work *);
+
+	int (*listen)(struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
+	int (*listen_unix)(struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
+	void (*listener_close)(struct rt_listener *);
+
+	int (*connect)(struct runtime *, const struct rt_stream_options *, const struct ip *peer, uint16_t port,
+	    const struct rt_stream_handler *, void *arg, struct rt_stream **);
+	void (*stream_handle)(struct rt_stream *, const struct rt_stream_handler *, void *arg);
+	/* Takes as much as there is room for and returns that, 0 when there is none; writable() comes later. */
+	ssize_t (*stream_write)(struct rt_stream *, const uint8_t *bytes, size_t n);
+	void (*stream_pause)(struct rt_stream *, bool paused);	/* stops and resumes input() */
+	void (*stream_again)(struct rt_stream *);		/* calls input() again from the loop with what was left over */
+	void (*stream_close)(struct rt_stream *, bool reset);	/* what was written is still sent, unless reset */
+	int (*stream_local)(struct rt_stream *, struct ip *local, struct ip *peer);
+
+	/* ICMPv6 types RS, RA, NS, NA on one port, sent and received with hop limit 255. */
+	int (*nd_open)(struct runtime *, uint32_t ifindex, rt_packet_fn *, void *arg, struct rt_packets **);
+	/* Whole Ethernet frames of one ethertype (host order) on one port; joins `group` (a multicast MAC). */
+	int (*frames_open)(struct runtime *, uint32_t ifindex, uint16_t ethertype, const uint8_t group[6], rt_packet_fn *,
+	    void *arg, struct rt_packets **);
+	/* dst is only read for nd. For frames, bytes start at the destination MAC. */
+	int (*packet_send)(struct rt_packets *, const struct ip *dst, const uint8_t *bytes, size_t n);
+	void (*packets_close)(struct rt_packets *);
+};
+
+/* Implementations embed this as their first member; so do the handles, so that a handle finds its operations. */
+struct runtime {
+	const struct runtime_ops *ops;
+};
+
+/* ---- the calls, by short names ---- */
+
+static inline struct mono
+rt_now(struct runtime *rt)
+{
+	return rt->ops->now(rt);
+}
+
+static inline uint64_t
+rt_random(struct runtime *rt)
+{
+	return rt->ops->random(rt);
+}
+
+#endif
