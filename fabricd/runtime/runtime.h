@@ -131,4 +131,146 @@ rt_random(struct runtime *rt)
 	return rt->ops->random(rt);
 }
 
+static inline int64_t
+rt_wall_us(struct runtime *rt)
+{
+	return rt->ops->wall_us(rt);
+}
+
+/* Every handle begins with a struct runtime, which holds its operations. */
+static inline const struct runtime_ops *
+rt_ops_of(const void *handle)
+{
+	return ((const struct runtime *)handle)->ops;
+}
+
+static inline struct rt_timer *
+rt_timer_new(struct runtime *rt, rt_timer_fn *fn, void *arg)
+{
+	return rt->ops->timer_new(rt, fn, arg);
+}
+
+static inline void
+rt_timer_set(struct rt_timer *t, struct mono at)
+{
+	rt_ops_of(t)->timer_set(t, at);
+}
+
+/* All the calls that give a handle back allow NULL. */
+static inline void
+rt_timer_free(struct rt_timer *t)
+{
+	if (t)
+		rt_ops_of(t)->timer_free(t);
+}
+
+static inline struct rt_work *
+rt_work_new(struct runtime *rt, enum rt_priority priority, rt_work_fn *fn, void *arg)
+{
+	return rt->ops->work_new(rt, priority, fn, arg);
+}
+
+static inline void
+rt_work_schedule(struct rt_work *w)
+{
+	rt_ops_of(w)->work_schedule(w);
+}
+
+static inline void
+rt_work_free(struct rt_work *w)
+{
+	if (w)
+		rt_ops_of(w)->work_free(w);
+}
+
+static inline int
+rt_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *fn, void *arg, struct rt_listener **out)
+{
+	return rt->ops->listen(rt, o, fn, arg, out);
+}
+
+static inline int
+rt_listen_unix(struct runtime *rt, const char *path, unsigned int mode, rt_accept_fn *fn, void *arg,
+    struct rt_listener **out)
+{
+	return rt->ops->listen_unix(rt, path, mode, fn, arg, out);
+}
+
+static inline void
+rt_listener_close(struct rt_listener *l)
+{
+	if (l)
+		rt_ops_of(l)->listener_close(l);
+}
+
+static inline int
+rt_connect(struct runtime *rt, const struct rt_stream_options *o, const struct ip *peer, uint16_t port,
+    const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
+{
+	return rt->ops->connect(rt, o, peer, port, h, arg, out);
+}
+
+static inline void
+rt_stream_handle(struct rt_stream *s, const struct rt_stream_handler *h, void *arg)
+{
+	rt_ops_of(s)->stream_handle(s, h, arg);
+}
+
+static inline ssize_t
+rt_write(struct rt_stream *s, const uint8_t *bytes, size_t n)
+{
+	return rt_ops_of(s)->stream_write(s, bytes, n);
+}
+
+static inline void
+rt_stream_pause(struct rt_stream *s, bool paused)
+{
+	rt_ops_of(s)->stream_pause(s, paused);
+}
+
+static inline void
+rt_stream_again(struct rt_stream *s)
+{
+	rt_ops_of(s)->stream_again(s);
+}
+
+static inline void
+rt_stream_close(struct rt_stream *s, bool reset)
+{
+	if (s)
+		rt_ops_of(s)->stream_close(s, reset);
+}
+
+static inline int
+rt_stream_local(struct rt_stream *s, struct ip *local, struct ip *peer)
+{
+	return rt_ops_of(s)->stream_local(s, local, peer);
+}
+
+static inline int
+rt_nd_open(struct runtime *rt, uint32_t ifindex, rt_packet_fn *fn, void *arg, struct rt_packets **out)
+{
+	return rt->ops->nd_open(rt, ifindex, fn, arg, out);
+}
+
+static inline int
+rt_frames_open(struct runtime *rt, uint32_t ifindex, uint16_t ethertype, const uint8_t group[6], rt_packet_fn *fn,
+    void *arg, struct rt_packets **out)
+{
+	return rt->ops->frames_open(rt, ifindex, ethertype, group, fn, arg, out);
+}
+
+static inline int
+rt_packet_send(struct rt_packets *p, const struct ip *dst, const uint8_t *bytes, size_t n)
+{
+	return rt_ops_of(p)->packet_send(p, dst, bytes, n);
+}
+
+static inline void
+rt_packets_close(struct rt_packets *p)
+{
+	if (p)
+		rt_ops_of(p)->packets_close(p);
+}
+
 #endif
