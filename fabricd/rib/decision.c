@@ -1,0 +1,207 @@
+/* fabricd/rib/decision.c -- which path is best, which share the load, and why: RFC 4271 9.1.2.2 as a table of steps */
+#include "fabricd/lib/base.h"
+#include "fabricd/rib/path.h"
+
+static const char *const side_names[RIB_SIDES] = {
+	[RIB_LOCAL] = "local",
+	[RIB_BELOW] = "below",
+	[RIB_HOST] = "host",
+	[RIB_EXTERNAL] = "external",
+	[RIB_ABOVE] = "above",
+};
+
+const char *
+rib_side_name(enum rib_side s)
+{
+	return (size_t)s < RIB_SIDES ? side_names[s] : "?";
+}
+
+bool
+path_usable(const struct path *p)
+{
+	return p->source->up && !(p->attrs->v.flags & ATTRS_LOOP);
+}
+
+static int
+order(uint64_t a, uint64_t b) /* the lesser wins */
+{
+	return a < b ? -1 : a > b;
+}
+
+static int
+cmp_usable(const struct path *a, const struct path *b)
+{
+	return order(!path_usable(a), !path_usable(b));
+}
+
+/* RFC 8326: a path that is about to go has local preference 0. Without the attribute, it is 100. */
+static uint32_t
+local_pref(const struct path *p)
+{
+	if (p->attrs->v.flags & ATTRS_GRACEFUL_SHUTDOWN)
+		return 0;
+	return p->attrs->v.flags & ATTRS_HAS_LOCAL_PREF ? p->attrs->v.local_pref : 100;
+}
+
+static int
+cmp_local_pref(const struct path *a, const struct path *b)
+{
+	return order(local_pref(b), local_pref(a));
+}
+
+static int
+cmp_local(const struct path *a, const struct path *b)
+{
+	return order(a->source->side != RIB_LOCAL, b->source->side != RIB_LOCAL);
+}
+
+static int
+cmp_as_path(const struct path *a, const struct path *b)
+{
+	return order(a->attrs->v.path_len, b->attrs->v.path_len);
+}
+
+static int
+cmp_origin(const struct path *a, const struct path *b)
+{
+	return order(a->attrs->v.origin, b->attrs->v.origin);
+}
+
+/* Only between paths from one neighbouring AS; a missing MED is 0 (RFC 4271 9.1.2.2 c). */
+static int
+cmp_med(const struct path *a, const struct path *b)
+{
+	if (a->attrs->v.first_as != b->attrs->v.first_as)
+		return 0;
+	return order(a->attrs->v.med, b->attrs->v.med);
+}
+
+/* Paths of both directions never share the load: what came down from above must not be sent up again. */
+static int
+cmp_side(const struct path *a, const struct path *b)
+{
+	return order(a->source->side, b->source->side);
+}
+
+static int
+cmp_router_id(const struct path *a, const struct path *b)
+{
+	return order(a->source->router_id, b->source->router_id);
+}
+
+static int
+cmp_address(const struct path *a, const struct path *b)
+{
+	int c = ip_cmp(&a->source->address, &b->source->address);
+
+	return c ? c : order(a->source->index, b->source->index);
+}
+
+static const struct {
+	const char *text;
+	int (*cmp)(const struct path *, const struct path *);
+} steps[TIEBREAKS] = {
+	[WHY_ONLY] = { "only path", NULL },
+	[WHY_UNUSABLE] = { "usable path", cmp_usable },
+	[WHY_LOCAL_PREF] = { "higher local preference", cmp_local_pref },
+	[WHY_LOCAL] = { "local route", cmp_local },
+	[WHY_AS_PATH] = { "shorter AS path", cmp_as_path },
+	[WHY_ORIGIN] = { "lower origin", cmp_origin },
+	[WHY_MED] = { "lower MED", cmp_med },
+	[WHY_SIDE] = { "nearer side of the fabric", cmp_side },
+	[WHY_ROUTER_ID] = { "lower router id", cmp_router_id },
+	[WHY_ADDRESS] = { "lower peer address", cmp_address },
+};
+
+const char *
+tiebreak_text(enum tiebreak t)
+{
+	return (size_t)t < TIEBREAKS ? steps[t].text : "?";
+}
+
+int
+path_compare(const struct path *a, const struct path *b, enum tiebreak *why)
+{
+	for (size_t i = WHY_ONLY + 1; i < TIEBREAKS; i++) {
+		int c = steps[i].cmp(a, b);
+
+		*why = (enum tiebreak)i;
+		if (c)
+			return c;
+	}
+	return 0;
+}
+
+/*
+ * MED is compared only within a neighbouring AS, so the comparison alone is no order: a path that loses by MED to
+ * another of its AS is taken out before the rest is compared (deterministic MED).
+ */
+static bool
+loses_by_med(const struct path_list *l, size_t i)
+{
+	enum tiebreak why;
+
+	for (size_t j = 0; j < l->n; j++)
+		if (j != i && l->paths[j].attrs->v.first_as == l->paths[i].attrs->v.first_as &&
+		    path_compare(&l->paths[j], &l->paths[i], &why) < 0 && why == WHY_MED)
+			return true;
+	return false;
+}
+
+static bool
+any_med(const struct path_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->paths[i].attrs->v.flags & ATTRS_HAS_MED)
+			return true;
+	return false;
+}
+
+static bool
+shares_load(const struct path_list *l, size_t i, bool med, enum tiebreak *why)
+{
+	path_compare(&l->paths[l->best], &l->paths[i], why);
+	return *why >= WHY_ROUTER_ID && !(med && loses_by_med(l, i));
+}
+
+bool
+path_is_multipath(const struct path_list *l, size_t i)
+{
+	enum tiebreak why;
+
+	if (l->width == 0)
+		return false;
+	return i == l->best || shares_load(l, i, any_med(l), &why);
+}
+
+void
+path_list_decide(struct path_list *l, unsigned int max_width)
+{
+	enum tiebreak why = WHY_ONLY;
+	bool med = any_med(l), found = false;
+	size_t best = 0;
+
+	l->decided = true;
+	l->width = 0;
+	l->best = 0;
+	l->reason = WHY_ONLY;
+	for (size_t i = 0; i < l->n; i++) {
+		if (!path_usable(&l->paths[i]) || (med && loses_by_med(l, i)))
+			continue;
+		if (!found || path_compare(&l->paths[i], &l->paths[best], &why) < 0)
+			best = i;
+		found = true;
+	}
+	if (!found)
+		return;
+	l->best = (uint16_t)best;
+	l->width = 1;
+	/* The reason is what tells the best from the path that came nearest to it: the latest step that was reached. */
+	for (size_t i = 0; i < l->n; i++) {
+		if (i == best)
+			continue;
+		if (shares_load(l, i, med, &why) && l->width < max_width)
+			l->width++;
+		l->reason = (uint8_t)MAX_OF(l->reason, why);
+	}
+}

@@ -1,0 +1,408 @@
+/*
+ * fabricd/rib/path.c -- the interned path lists, see path.h
+ *
+ *   path_list_with(L, source, path) -- the only way in which lists come to be. Most calls repeat the last one
+ *   (a hundred prefixes of one UPDATE take the same step), so the last steps are remembered in a small cache.
+ *
+ * The hash of a list is the sum of its members' hashes: a step costs one subtraction and one addition, and the set is
+ * compared only when the sums agree. Lists, next hops and attributes are counted by reference; each path of a list
+ * holds one reference of its attributes and one of its next hop.
+ */
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
+#include "fabricd/rib/path.h"
+
+#define STEPS	     256 /* remembered steps */
+#define FIRST	     64
+#define NH_BUCKETS   256
+
+struct step {
+	uint32_t from, to;
+	uint32_t from_serial, to_serial; /* ids are used again, serials are not */
+	struct rib_source *source;
+	const struct attrs *attrs;
+	const struct rib_nexthop *nexthop;
+};
+
+struct path_lists {
+	struct mem *mem;
+	uint64_t seed;
+	struct attrs_table *attrs;
+	struct path_list **by_id;
+	size_t cap_ids;
+	uint32_t limit;	 /* ids given out so far, plus one */
+	uint32_t serial;
+	uint32_t *free_ids;
+	size_t nfree, cap_free;
+	struct path_list **buckets;
+	size_t nbuckets, count;
+	struct step steps[STEPS];
+	struct rib_nexthop *nexthops[NH_BUCKETS];
+};
+
+struct path_lists *
+path_lists_new(struct mem *mem, uint64_t seed, struct attrs_table *attrs)
+{
+	struct path_lists *t = mem_zalloc(mem, MEM_PATH_LIST, sizeof(*t));
+
+	t->mem = mem;
+	t->seed = seed;
+	t->attrs = attrs;
+	t->limit = 1;
+	t->nbuckets = FIRST;
+	t->buckets = mem_zalloc(mem, MEM_PATH_LIST, t->nbuckets * sizeof(struct path_list *));
+	return t;
+}
+
+void
+path_lists_free(struct path_lists *t)
+{
+	if (!t)
+		return;
+	for (uint32_t id = 1; id < t->limit; id++) {
+		struct path_list *l = t->by_id[id];
+
+		if (!l)
+			continue;
+		for (size_t i = 0; i < l->n; i++) {
+			attrs_unref(t->attrs, l->paths[i].attrs);
+			nexthop_unref(t, l->paths[i].nexthop);
+		}
+		mem_free(t->mem, MEM_PATH_LIST, l);
+	}
+	mem_free(t->mem, MEM_PATH_LIST, t->by_id);
+	mem_free(t->mem, MEM_PATH_LIST, t->free_ids);
+	mem_free(t->mem, MEM_PATH_LIST, t->buckets);
+	mem_free(t->mem, MEM_PATH_LIST, t);
+}
+
+struct path_list *
+path_list_get(const struct path_lists *t, uint32_t id)
+{
+	return id && id < t->limit ? t->by_id[id] : NULL;
+}
+
+uint32_t
+path_lists_limit(const struct path_lists *t)
+{
+	return t->limit;
+}
+
+size_t
+path_lists_count(const struct path_lists *t)
+{
+	return t->count;
+}
+
+/* ---- next hops ---- */
+
+static uint32_t
+nexthop_bucket(const struct path_lists *t, uint32_t ifindex, const struct ip *gateway)
+{
+	return (uint32_t)hash_bytes(t->seed ^ ifindex, gateway, sizeof(*gateway)) % NH_BUCKETS;
+}
+
+struct rib_nexthop *
+nexthop_intern(struct path_lists *t, uint32_t ifindex, const struct ip *gateway)
+{
+	struct rib_nexthop **bucket = &t->nexthops[nexthop_bucket(t, ifindex, gateway)], *nh;
+
+	for (nh = *bucket; nh; nh = nh->next)
+		if (nh->ifindex == ifindex && ip_equal(&nh->gateway, gateway)) {
+			nh->refs++;
+			return nh;
+		}
+	nh = mem_alloc(t->mem, MEM_PATH_LIST, sizeof(*nh));
+	*nh = (struct rib_nexthop){ .ifindex = ifindex, .gateway = *gateway, .refs = 1, .next = *bucket };
+	*bucket = nh;
+	return nh;
+}
+
+void
+nexthop_unref(struct path_lists *t, struct rib_nexthop *nh)
+{
+	struct rib_nexthop **at;
+
+	if (!nh || --nh->refs)
+		return;
+	for (at = &t->nexthops[nexthop_bucket(t, nh->ifindex, &nh->gateway)]; *at != nh;)
+		at = &(*at)->next;
+	*at = nh->next;
+	mem_free(t->mem, MEM_PATH_LIST, nh);
+}
+
+/* ---- lists ---- */
+
+static uint32_t
+path_hash(const struct path_lists *t, const struct path *p)
+{
+	uint64_t h = hash_u64(t->seed, (uint64_t)(uintptr_t)p->attrs);
+
+	h = hash_u64(h, (uint64_t)(uintptr_t)p->nexthop);
+	return (uint32_t)hash_u64(h, p->source->index);
+}
+
+static bool
+same_path(const struct path *a, const struct path *b)
+{
+	return a->source == b->source && a->attrs == b->attrs && a->nexthop == b->nexthop;
+}
+
+/* Index of the source's path, or of the place where it would stand. */
+static size_t
+place_of(const struct path_list *l, const struct rib_source *source)
+{
+	size_t lo = 0, hi = l ? l->n : 0;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (l->paths[mid].source->index < source->index)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct path *
+path_list_find(const struct path_list *l, const struct rib_source *source)
+{
+	size_t i = place_of(l, source);
+
+	return l && i < l->n && l->paths[i].source == source ? &l->paths[i] : NULL;
+}
+
+static void
+grow(struct path_lists *t)
+{
+	size_t n = t->nbuckets * 2;
+	struct path_list **buckets = mem_zalloc(t->mem, MEM_PATH_LIST, n * sizeof(struct path_list *));
+
+	for (size_t i = 0; i < t->nbuckets; i++) {
+		struct path_list *l = t->buckets[i], *next;
+
+		for (; l; l = next) {
+			next = l->next;
+			l->next = buckets[l->hash & (n - 1)];
+			buckets[l->hash & (n - 1)] = l;
+		}
+	}
+	mem_free(t->mem, MEM_PATH_LIST, t->buckets);
+	t->buckets = buckets;
+	t->nbuckets = n;
+}
+
+static void
+bucket_insert(struct path_lists *t, struct path_list *l)
+{
+	struct path_list **at = &t->buckets[l->hash & (t->nbuckets - 1)];
+
+	l->next = *at;
+	*at = l;
+}
+
+static void
+bucket_remove(struct path_lists *t, struct path_list *l)
+{
+	struct path_list **at = &t->buckets[l->hash & (t->nbuckets - 1)];
+
+	for (; *at; at = &(*at)->next)
+		if (*at == l) {
+			*at = l->next;
+			return;
+		}
+}
+
+/* A list with room for n paths, with an id and one reference, in no bucket. */
+static struct path_list *
+list_alloc(struct path_lists *t, size_t n)
+{
+	struct path_list *l = mem_zalloc(t->mem, MEM_PATH_LIST, sizeof(*l) + n * sizeof(struct path));
+
+	if (t->nfree) {
+		l->id = t->free_ids[--t->nfree];
+	} else {
+		l->id = t->limit++;
+		t->by_id = mem_grow(t->mem, MEM_PATH_LIST, t->by_id, &t->cap_ids, t->limit, sizeof(*t->by_id));
+	}
+	t->by_id[l->id] = l;
+	l->serial = ++t->serial;
+	l->n = (uint16_t)n;
+	l->refs = 1;
+	t->count++;
+	return l;
+}
+
+void
+path_list_ref(struct path_lists *t, uint32_t id)
+{
+	if (id)
+		t->by_id[id]->refs++;
+}
+
+void
+path_list_unref(struct path_lists *t, uint32_t id)
+{
+	struct path_list *l;
+
+	if (!id)
+		return;
+	l = t->by_id[id];
+	if (--l->refs)
+		return;
+	bucket_remove(t, l);
+	for (size_t i = 0; i < l->n; i++) {
+		attrs_unref(t->attrs, l->paths[i].attrs);
+		nexthop_unref(t, l->paths[i].nexthop);
+	}
+	t->by_id[id] = NULL;
+	t->free_ids = mem_grow(t->mem, MEM_PATH_LIST, t->free_ids, &t->cap_free, t->nfree + 1, sizeof(*t->free_ids));
+	t->free_ids[t->nfree++] = id;
+	t->count--;
+	mem_free(t->mem, MEM_PATH_LIST, l);
+}
+
+/* Whether l is `from` with the path at `at` replaced, inserted or removed. */
+static bool
+equals_step(const struct path_list *l, const struct path_list *from, size_t at, bool had, const struct path *p)
+{
+	size_t nfrom = from ? from->n : 0;
+	size_t behind_from = at + (had ? 1 : 0), behind = at + (p ? 1 : 0);
+
+	if (l->n != nfrom - (had ? 1 : 0) + (p ? 1 : 0))
+		return false;
+	if (p && !same_path(&l->paths[at], p))
+		return false;
+	for (size_t i = 0; i < at; i++)
+		if (!same_path(&l->paths[i], &from->paths[i]))
+			return false;
+	for (size_t i = behind; i < l->n; i++)
+		if (!same_path(&l->paths[i], &from->paths[i - behind + behind_from]))
+			return false;
+	return true;
+}
+
+static struct path_list *
+make_step(struct path_lists *t, const struct path_list *from, size_t at, bool had, const struct path *p, uint32_t hash)
+{
+	size_t nfrom = from ? from->n : 0, n = nfrom - (had ? 1 : 0) + (p ? 1 : 0);
+	size_t behind_from = at + (had ? 1 : 0);
+	struct path_list *l = list_alloc(t, n);
+	struct path *out = l->paths;
+
+	for (size_t i = 0; i < at; i++)
+		*out++ = from->paths[i];
+	if (p)
+		*out++ = *p;
+	for (size_t i = behind_from; i < nfrom; i++)
+		*out++ = from->paths[i];
+	for (size_t i = 0; i < n; i++) {
+		attrs_ref(l->paths[i].attrs);
+		if (l->paths[i].nexthop)
+			l->paths[i].nexthop->refs++;
+	}
+	l->hash = hash;
+	if (t->count > t->nbuckets)
+		grow(t);
+	bucket_insert(t, l);
+	return l;
+}
+
+static uint32_t
+take_step(struct path_lists *t, uint32_t from_id, struct rib_source *source, const struct path *p)
+{
+	const struct path_list *from = path_list_get(t, from_id);
+	size_t at = place_of(from, source);
+	bool had = from && at < from->n && from->paths[at].source == source;
+	uint32_t hash = from ? from->hash : 0;
+	struct path_list *l;
+
+	if (!had && !p) {
+		path_list_ref(t, from_id);
+		return from_id;
+	}
+	if (had && from->n == 1 && !p)
+		return 0;
+	if (had)
+		hash -= path_hash(t, &from->paths[at]);
+	if (p)
+		hash += path_hash(t, p);
+	for (l = t->buckets[hash & (t->nbuckets - 1)]; l; l = l->next)
+		if (l->hash == hash && equals_step(l, from, at, had, p)) {
+			l->refs++;
+			return l->id;
+		}
+	return make_step(t, from, at, had, p, hash)->id;
+}
+
+static uint32_t
+serial_of(const struct path_lists *t, uint32_t id)
+{
+	const struct path_list *l = path_list_get(t, id);
+
+	return l ? l->serial : 0;
+}
+
+uint32_t
+path_list_with(struct path_lists *t, uint32_t from, struct rib_source *source, const struct path *p)
+{
+	const struct attrs *attrs = p ? p->attrs : NULL;
+	const struct rib_nexthop *nexthop = p ? p->nexthop : NULL;
+	uint64_t h = hash_u64(from, (uint64_t)(uintptr_t)attrs ^ source->index);
+	struct step *s = &t->steps[h % STEPS];
+
+	/* A live `to` holds the attributes and the next hop, so their addresses cannot have been given to others. */
+	if (s->source == source && s->from == from && s->attrs == attrs && s->nexthop == nexthop &&
+	    s->from_serial == serial_of(t, from) && s->to_serial == serial_of(t, s->to)) {
+		path_list_ref(t, s->to);
+		return s->to;
+	}
+	*s = (struct step){ .from = from, .source = source, .attrs = attrs, .nexthop = nexthop };
+	s->from_serial = serial_of(t, from);
+	s->to = take_step(t, from, source, p);
+	s->to_serial = serial_of(t, s->to);
+	return s->to;
+}
+
+void
+path_list_drop(struct path_lists *t, struct path_list *l, const struct rib_source *source)
+{
+	size_t at = place_of(l, source);
+	struct path gone;
+
+	if (at >= l->n || l->paths[at].source != source)
+		return;
+	gone = l->paths[at];
+	bucket_remove(t, l);
+	l->serial = ++t->serial;
+	memmove(&l->paths[at], &l->paths[at + 1], (l->n - at - 1u) * sizeof(struct path));
+	l->n--;
+	l->hash -= path_hash(t, &gone);
+	l->decided = false;
+	if (l->n)
+		bucket_insert(t, l);
+	attrs_unref(t->attrs, gone.attrs);
+	nexthop_unref(t, gone.nexthop);
+}
+
+uint32_t
+path_list_snapshot(struct path_lists *t, const struct path_list *of)
+{
+	struct path_list *l = list_alloc(t, of->n);
+
+	memcpy(l->paths, of->paths, of->n * sizeof(struct path));
+	for (size_t i = 0; i < l->n; i++) {
+		attrs_ref(l->paths[i].attrs);
+		if (l->paths[i].nexthop)
+			l->paths[i].nexthop->refs++;
+	}
+	l->best = of->best;
+	l->width = of->width;
+	l->reason = of->reason;
+	l->decided = of->decided;
+	l->hash = of->hash;
+	return l->id;
+}
