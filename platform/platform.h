@@ -10,7 +10,8 @@
  * The terms map 1:1 to netlink next-hop objects and to SAI (next hop, next hop group, route entry).
  *
  * Always true: every callback comes from the loop, never from inside a call. Results come in the order of the
- * operations. An operation is idempotent: setting what is there, and deleting what is not, succeeds.
+ * operations, and before any port event that happened after them. An operation is idempotent: setting what is there,
+ * and deleting what is not, succeeds.
  */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
@@ -74,6 +75,11 @@ struct plat_op {
 		} group;
 		struct plat_route route;
 	};
+	/*
+	 * A set of something that the caller believes is not there. When an object of another owner stands in its place
+	 * (same id; same prefix, table and metric) the operation fails with -EEXIST, and that object stays as it was.
+	 */
+	bool only_new;
 	uint64_t cookie;	  /* given back with the result */
 };
 
@@ -125,6 +131,11 @@ struct platform_client {
 	void (*results)(void *arg, const struct plat_result *, size_t n);
 	/* Something of ours was changed by another hand, or messages were lost (ENOBUFS): audit. */
 	void (*desync)(void *arg, const char *why);
+	/*
+	 * Exactly this object of ours was removed or replaced by another hand: put it back. `what` is the deletion
+	 * (PLAT_NH_DEL, PLAT_GROUP_DEL, PLAT_ROUTE_DEL). May be NULL: then desync() is called instead.
+	 */
+	void (*lost)(void *arg, const struct plat_op *what, const char *why);
 	/* A sentence for the operator: what could not be set, and what to do. */
 	void (*problem)(void *arg, const char *text);
 };
@@ -155,6 +166,12 @@ struct platform_ops {
 	size_t (*submit)(struct platform *, const struct plat_op *, size_t n);
 	/* Walks what is installed now, next hops, groups, routes in this order. -errno when it could not be read whole. */
 	int (*dump)(struct platform *, plat_dump_fn *, void *arg);
+	/*
+	 * The same in pieces of at most some 2 ms: begin, then step until it returns 0 (ended) or -errno (not read whole,
+	 * begin again); 1: more to come. One at a time; begin() drops an unfinished one. NULL: only dump() exists.
+	 */
+	int (*dump_begin)(struct platform *);
+	int (*dump_step)(struct platform *, plat_dump_fn *, void *arg);
 };
 
 /* Implementations embed this as their first member. */

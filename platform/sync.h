@@ -50,6 +50,11 @@ struct sync_config {
 	int64_t audit_us;      /* period of the full audit; 0: only when asked */
 };
 
+/*
+ * Takes the place of the platform's client, and hands `port`, `problem` and `desync` on to the client that was set
+ * before, if any: so a node sets platform->client first, and then calls this. Port events are heard here, too: what
+ * sync_port_up() and sync_port_down() do is done before the node is told; a node may call them for other reasons.
+ */
 struct sync *sync_new(struct platform *, const struct sync_config *, const struct sync_client *, void *arg);
 void sync_free(struct sync *); /* leaves the forwarding plane as it is */
 
