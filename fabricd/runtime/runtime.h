@@ -11,6 +11,7 @@
 #ifndef FABRICD_RUNTIME_RUNTIME_H
 #define FABRICD_RUNTIME_RUNTIME_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,7 @@ struct rt_work;
 struct rt_listener;
 struct rt_stream;
 struct rt_packets;
+struct rt_watch;
 
 /* ---- timers: one shot ---- */
 
@@ -40,22 +42,22 @@ typedef bool rt_work_fn(void *arg);
 /* ---- streams: TCP on a port, or UNIX ---- */
 
 struct rt_stream_options {
-	uint32_t ifindex;	/* bound to this port; 0: any */
-	struct ip local;	/* zero: the system's choice */
-	uint16_t local_port;	/* 0: any (for rt_listen: the port to listen on) */
-	bool gtsm;		/* send hop limit 255 and accept nothing less (RFC 5082) */
-	uint8_t tclass;		/* 0xc0: CS6 */
-	const char *md5_key;	/* TCP MD5 signature (RFC 2385), or NULL; key valid for md5_peer */
+	uint32_t ifindex;    /* bound to this port; 0: any */
+	struct ip local;     /* zero: the system's choice */
+	uint16_t local_port; /* 0: any (for rt_listen: the port to listen on) */
+	bool gtsm;           /* send hop limit 255 and accept nothing less (RFC 5082) */
+	uint8_t tclass;      /* 0xc0: CS6 */
+	const char *md5_key; /* TCP MD5 signature (RFC 2385), or NULL; key valid for md5_peer */
 	struct prefix md5_peer;
-	bool keep_small;	/* no large socket buffers (many idle sessions) */
+	bool keep_small; /* no large socket buffers (many idle sessions) */
 };
 
 struct rt_stream_handler {
-	void (*opened)(void *arg);	       /* connect succeeded; not called for accepted streams */
+	void (*opened)(void *arg); /* connect succeeded; not called for accepted streams */
 	/* Bytes that came. Returns how many were used up; the rest is kept and given again, with more behind it. */
 	size_t (*input)(void *arg, const uint8_t *bytes, size_t n);
-	void (*writable)(void *arg);	       /* there is room again after a short rt_write() */
-	void (*closed)(void *arg, int error);  /* error -errno, 0: the peer closed. The stream is freed after it. */
+	void (*writable)(void *arg);          /* there is room again after a short rt_write() */
+	void (*closed)(void *arg, int error); /* error -errno, 0: the peer closed. The stream is freed after it. */
 };
 
 /* A new inbound stream, not yet bound to a handler: call rt_stream_handle() or rt_stream_close() before returning. */
@@ -66,18 +68,25 @@ typedef void rt_accept_fn(void *arg, struct rt_stream *, const struct ip *peer, 
 struct rt_packet {
 	const uint8_t *bytes;
 	size_t n;
-	struct ip src, dst;   /* ICMPv6 */
-	uint8_t hop_limit;    /* ICMPv6 */
-	uint8_t src_mac[6];   /* frames */
+	struct ip src, dst; /* ICMPv6 */
+	uint8_t hop_limit;  /* ICMPv6 */
+	uint8_t src_mac[6]; /* frames */
 };
 typedef void rt_packet_fn(void *arg, const struct rt_packet *);
+
+/* ---- descriptors that a platform backend owns (netlink); the simulator has none ---- */
+
+enum { RT_READ = 1, RT_WRITE = 2 };
+
+/* `what`: RT_READ, RT_WRITE or both, of those that were asked for. */
+typedef void rt_watch_fn(void *arg, unsigned int what);
 
 /* ---- what an implementation provides ---- */
 
 struct runtime_ops {
 	const char *name;
-	struct mono (*now)(struct runtime *);	     /* cached per turn of the loop */
-	int64_t (*wall_us)(struct runtime *);	     /* microseconds since the epoch; for humans only */
+	struct mono (*now)(struct runtime *); /* cached per turn of the loop */
+	int64_t (*wall_us)(struct runtime *); /* microseconds since the epoch; for humans only */
 	uint64_t (*random)(struct runtime *);
 
 	struct rt_timer *(*timer_new)(struct runtime *, rt_timer_fn *, void *arg);
@@ -88,28 +97,41 @@ struct runtime_ops {
 	void (*work_schedule)(struct rt_work *); /* idempotent until it runs */
 	void (*work_free)(struct rt_work *);
 
-	int (*listen)(struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
-	int (*listen_unix)(struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
+	int (*listen)(
+	    struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
+	int (*listen_unix)(
+	    struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
 	void (*listener_close)(struct rt_listener *);
 
 	int (*connect)(struct runtime *, const struct rt_stream_options *, const struct ip *peer, uint16_t port,
 	    const struct rt_stream_handler *, void *arg, struct rt_stream **);
+	int (*connect_unix)(
+	    struct runtime *, const char *path, const struct rt_stream_handler *, void *arg, struct rt_stream **);
 	void (*stream_handle)(struct rt_stream *, const struct rt_stream_handler *, void *arg);
 	/* Takes as much as there is room for and returns that, 0 when there is none; writable() comes later. */
 	ssize_t (*stream_write)(struct rt_stream *, const uint8_t *bytes, size_t n);
-	void (*stream_pause)(struct rt_stream *, bool paused);	/* stops and resumes input() */
-	void (*stream_again)(struct rt_stream *);		/* calls input() again from the loop with what was left over */
-	void (*stream_close)(struct rt_stream *, bool reset);	/* what was written is still sent, unless reset */
+	void (*stream_pause)(struct rt_stream *, bool paused); /* stops and resumes input() */
+	void (*stream_again)(struct rt_stream *); /* calls input() again from the loop with what was left over */
+	void (*stream_close)(struct rt_stream *, bool reset); /* what was written is still sent, unless reset */
 	int (*stream_local)(struct rt_stream *, struct ip *local, struct ip *peer);
+	/* The user behind the far end of a UNIX stream (SO_PEERCRED). NULL or -ENOTSUP: unknown, which nobody may
+	 * trust. */
+	int (*stream_peer_uid)(struct rt_stream *, uint32_t *uid);
 
 	/* ICMPv6 types RS, RA, NS, NA on one port, sent and received with hop limit 255. */
 	int (*nd_open)(struct runtime *, uint32_t ifindex, rt_packet_fn *, void *arg, struct rt_packets **);
 	/* Whole Ethernet frames of one ethertype (host order) on one port; joins `group` (a multicast MAC). */
-	int (*frames_open)(struct runtime *, uint32_t ifindex, uint16_t ethertype, const uint8_t group[6], rt_packet_fn *,
-	    void *arg, struct rt_packets **);
+	int (*frames_open)(struct runtime *, uint32_t ifindex, uint16_t ethertype, const uint8_t group[6],
+	    rt_packet_fn *, void *arg, struct rt_packets **);
 	/* dst is only read for nd. For frames, bytes start at the destination MAC. */
 	int (*packet_send)(struct rt_packets *, const struct ip *dst, const uint8_t *bytes, size_t n);
 	void (*packets_close)(struct rt_packets *);
+
+	/* Level-triggered; nothing is watched until watch_set(). The descriptor stays the caller's. -ENOTSUP in the
+	 * simulator. */
+	int (*watch_new)(struct runtime *, int fd, rt_watch_fn *, void *arg, struct rt_watch **);
+	void (*watch_set)(struct rt_watch *, unsigned int what); /* replaces what was asked before; 0: nothing */
+	void (*watch_free)(struct rt_watch *);                   /* before the descriptor is closed */
 };
 
 /* Implementations embed this as their first member; so do the handles, so that a handle finds its operations. */
@@ -190,8 +212,8 @@ rt_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *f
 }
 
 static inline int
-rt_listen_unix(struct runtime *rt, const char *path, unsigned int mode, rt_accept_fn *fn, void *arg,
-    struct rt_listener **out)
+rt_listen_unix(
+    struct runtime *rt, const char *path, unsigned int mode, rt_accept_fn *fn, void *arg, struct rt_listener **out)
 {
 	return rt->ops->listen_unix(rt, path, mode, fn, arg, out);
 }
@@ -208,6 +230,13 @@ rt_connect(struct runtime *rt, const struct rt_stream_options *o, const struct i
     const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
 {
 	return rt->ops->connect(rt, o, peer, port, h, arg, out);
+}
+
+static inline int
+rt_connect_unix(
+    struct runtime *rt, const char *path, const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
+{
+	return rt->ops->connect_unix(rt, path, h, arg, out);
 }
 
 static inline void
@@ -248,6 +277,12 @@ rt_stream_local(struct rt_stream *s, struct ip *local, struct ip *peer)
 }
 
 static inline int
+rt_stream_peer_uid(struct rt_stream *s, uint32_t *uid)
+{
+	return rt_ops_of(s)->stream_peer_uid ? rt_ops_of(s)->stream_peer_uid(s, uid) : -ENOTSUP;
+}
+
+static inline int
 rt_nd_open(struct runtime *rt, uint32_t ifindex, rt_packet_fn *fn, void *arg, struct rt_packets **out)
 {
 	return rt->ops->nd_open(rt, ifindex, fn, arg, out);
@@ -271,6 +306,25 @@ rt_packets_close(struct rt_packets *p)
 {
 	if (p)
 		rt_ops_of(p)->packets_close(p);
+}
+
+static inline int
+rt_watch_new(struct runtime *rt, int fd, rt_watch_fn *fn, void *arg, struct rt_watch **out)
+{
+	return rt->ops->watch_new(rt, fd, fn, arg, out);
+}
+
+static inline void
+rt_watch_set(struct rt_watch *w, unsigned int what)
+{
+	rt_ops_of(w)->watch_set(w, what);
+}
+
+static inline void
+rt_watch_free(struct rt_watch *w)
+{
+	if (w)
+		rt_ops_of(w)->watch_free(w);
 }
 
 #endif
