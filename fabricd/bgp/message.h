@@ -21,7 +21,7 @@
 #define BGP_SAFI_UNICAST 1
 #define BGP_NOTICE_DATA  256 /* what we send or keep of the data of a NOTIFICATION */
 #define BGP_NAME         65  /* host and domain name of capability 73, with the NUL */
-#define BGP_NOTICE_TEXT  512 /* room for any NOTIFICATION in words, with the NUL */
+#define BGP_NOTICE_TEXT  256 /* room for any NOTIFICATION in words, with the NUL */
 
 enum bgp_type { BGP_OPEN = 1, BGP_UPDATE, BGP_NOTIFICATION, BGP_KEEPALIVE, BGP_ROUTE_REFRESH, BGP_TYPES };
 
@@ -68,6 +68,7 @@ enum bgp_frame { BGP_FRAME_WHOLE, BGP_FRAME_MORE, BGP_FRAME_BAD };
 struct bgp_message {
 	uint8_t type;
 	uint16_t len;   /* with the header */
+	const uint8_t *start; /* of the header */
 	struct rd body; /* behind the header */
 };
 
