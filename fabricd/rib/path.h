@@ -60,6 +60,7 @@ struct path_list {
 	uint32_t refs;		/* prefixes whose current list this is, and holders; 0 and it is freed */
 	uint32_t now;		/* prefixes whose current list this is */
 	uint32_t fib;		/* prefixes whose route in the FIB is on this list's group */
+	uint32_t told;		/* prefixes whose exporter was told this list last */
 	uint32_t group;		/* handle of its group, 0: none */
 	uint32_t move_to;	/* during a run: where its prefixes went, and how many */
 	uint32_t moved;
@@ -68,7 +69,10 @@ struct path_list {
 	uint16_t best;		/* index of the best path */
 	uint16_t width;		/* equal-cost paths, the best among them; 0: no usable path */
 	uint8_t reason;		/* enum tiebreak that made the best path best */
-	bool decided, group_dirty, mixed;
+	bool decided;
+	bool group_dirty; /* its group does not have its members yet */
+	bool mixed;	  /* during a run: its prefixes went to several lists */
+	bool in_place;	  /* during a run: its group went on to move_to */
 	struct path paths[];
 };
 

@@ -70,7 +70,7 @@ struct path_lists *rib_lists(struct rib *);
 
 /* Registers a source and gives it its index; -ENOSPC beyond RIB_MAX_SOURCES. The caller owns *s until rib_source_remove(). */
 int rib_source_add(struct rib *, struct rib_source *s);
-void rib_source_remove(struct rib *, struct rib_source *s); /* must be down */
+void rib_source_remove(struct rib *, struct rib_source *s); /* only while nothing is pending: lists that peers were told may name it */
 void rib_source_up(struct rib *, struct rib_source *s);
 /* All of its paths are gone, now: lists shrink in place. */
 void rib_source_down(struct rib *, struct rib_source *s);

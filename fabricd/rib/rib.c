@@ -1,0 +1,882 @@
+/*
+ * fabricd/rib/rib.c -- the routing tables of one switch: announcements in, groups, routes and changes out
+ *
+ * Owns the tables (table.h), the path lists and the attributes. A prefix holds three lists: `list`, all of its paths
+ * now; `fib`, the one on whose group its route is; `told`, the one that the exporter knows. It is dirty while they may
+ * differ. A run takes all dirty prefixes through these stages, each resumable at its cursor:
+ *
+ *   SWEEP   only after a source went down: finds the prefixes of the lists that lost their best path
+ *   COUNT   decides new lists; counts for each old list where its prefixes went
+ *   GROUPS  a list that all prefixes left for one new list hands its group on: one change in place
+ *   FIB     routes that are still on another list's group: set, rewritten or deleted
+ *   EXPORT  tells the exporter what is best now, if the FIB has it
+ *
+ * Always true: a list is referred to by exactly the prefixes that its counters now, fib and told say, and by
+ * its holders. Between the slices of a run no prefix changes its list. No group is ever empty: a list without
+ * a usable path has no group, its prefixes lose their routes.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/rib/rib.h"
+#include "fabricd/rib/table.h"
+
+#define SLICE_US     2000
+#define SLICE_CHECK  64	  /* prefixes between two looks at the clock */
+#define EXPORT_BATCH 1024 /* changes handed over at once */
+
+enum stage { STAGE_IDLE, STAGE_SWEEP, STAGE_COUNT, STAGE_GROUPS, STAGE_FIB, STAGE_EXPORT, STAGES };
+
+struct refresh {
+	struct rib_source *source;
+	struct rib_table *table;
+	uint8_t *stale; /* a bit per entry */
+	uint32_t limit;
+	struct refresh *next;
+};
+
+struct rib {
+	struct rib_config cfg;
+	const struct rib_ops *ops;
+	void *arg;
+	struct attrs_table *attrs;
+	struct path_lists *lists;
+	struct rib_table **tables; /* two (one a family) for each table id */
+	size_t ntables, cap_tables;
+	struct rib_source *sources[RIB_MAX_SOURCES];
+	struct refresh *refreshes;
+
+	enum stage stage;
+	size_t at_table;
+	uint32_t at;	      /* cursor within the stage's table */
+	bool sweep_wanted;    /* some list has `was`, or lost its last path */
+	uint32_t *touched;    /* lists that prefixes left in this run */
+	size_t ntouched, cap_touched;
+	uint32_t *group_dirty; /* lists whose group waits for its new members */
+	size_t ngroup_dirty, cap_group_dirty;
+	struct rib_member *members; /* scratch */
+	struct rib_change *changes; /* scratch */
+	struct rib_counts counts;
+};
+
+struct rib *
+rib_new(const struct rib_config *cfg, const struct rib_ops *ops, void *arg)
+{
+	struct rib *r = mem_zalloc(cfg->mem, MEM_PREFIX, sizeof(*r));
+
+	r->cfg = *cfg;
+	if (r->cfg.max_width == 0 || r->cfg.max_width > RIB_MAX_WIDTH)
+		r->cfg.max_width = RIB_MAX_WIDTH;
+	if (r->cfg.slice_us == 0)
+		r->cfg.slice_us = SLICE_US;
+	r->ops = ops;
+	r->arg = arg;
+	r->attrs = attrs_table_new(cfg->mem, cfg->seed);
+	r->lists = path_lists_new(cfg->mem, cfg->seed, r->attrs);
+	r->members = mem_alloc(cfg->mem, MEM_PREFIX, r->cfg.max_width * sizeof(*r->members));
+	r->changes = mem_alloc(cfg->mem, MEM_PREFIX, EXPORT_BATCH * sizeof(*r->changes));
+	return r;
+}
+
+void
+rib_free(struct rib *r)
+{
+	struct refresh *f;
+
+	if (!r)
+		return;
+	while ((f = r->refreshes)) {
+		r->refreshes = f->next;
+		mem_free(r->cfg.mem, MEM_PREFIX, f->stale);
+		mem_free(r->cfg.mem, MEM_PREFIX, f);
+	}
+	for (size_t i = 0; i < r->ntables; i++) {
+		rib_table_done(r->tables[i]);
+		mem_free(r->cfg.mem, MEM_PREFIX, r->tables[i]);
+	}
+	mem_free(r->cfg.mem, MEM_PREFIX, r->tables);
+	path_lists_free(r->lists);
+	attrs_table_free(r->attrs);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->touched);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->group_dirty);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->members);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->changes);
+	mem_free(r->cfg.mem, MEM_PREFIX, r);
+}
+
+struct attrs_table *
+rib_attrs(struct rib *r)
+{
+	return r->attrs;
+}
+
+struct path_lists *
+rib_lists(struct rib *r)
+{
+	return r->lists;
+}
+
+static struct rib_table *
+table_find(const struct rib *r, uint32_t id, enum family family)
+{
+	for (size_t i = 0; i < r->ntables; i++)
+		if (r->tables[i]->id == id && r->tables[i]->family == family)
+			return r->tables[i];
+	return NULL;
+}
+
+static struct rib_table *
+table_get(struct rib *r, uint32_t id, enum family family)
+{
+	struct rib_table *t = table_find(r, id, family);
+
+	if (t)
+		return t;
+	t = mem_alloc(r->cfg.mem, MEM_PREFIX, sizeof(*t));
+	rib_table_init(t, r->cfg.mem, r->cfg.seed, id, family);
+	r->tables = mem_grow(r->cfg.mem, MEM_PREFIX, r->tables, &r->cap_tables, r->ntables + 1, sizeof(struct rib_table *));
+	r->tables[r->ntables++] = t;
+	return t;
+}
+
+/* ---- the three lists of a prefix; counters and references move together ---- */
+
+static void
+set_list(struct rib *r, struct rib_entry *e, uint32_t id) /* takes over the caller's reference of id */
+{
+	struct path_list *old = path_list_get(r->lists, e->list), *now = path_list_get(r->lists, id);
+
+	if (now)
+		now->now++;
+	e->list = id;
+	if (old) {
+		old->now--;
+		path_list_unref(r->lists, old->id);
+	}
+}
+
+static void
+set_told(struct rib *r, struct rib_entry *e, uint32_t id)
+{
+	struct path_list *old = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, id);
+
+	path_list_ref(r->lists, id);
+	if (now)
+		now->told++;
+	e->told = id;
+	if (old) {
+		old->told--;
+		path_list_unref(r->lists, old->id);
+	}
+}
+
+static void
+set_fib(struct rib *r, struct rib_entry *e, uint32_t id)
+{
+	struct path_list *old = path_list_get(r->lists, e->fib), *now = path_list_get(r->lists, id);
+
+	path_list_ref(r->lists, id);
+	if (now)
+		now->fib++;
+	e->fib = id;
+	if (!old)
+		return;
+	if (--old->fib == 0 && old->group) {
+		r->ops->group_free(r->arg, old->group);
+		old->group = 0;
+		r->counts.groups--;
+	}
+	path_list_unref(r->lists, old->id);
+}
+
+static void
+decide(struct rib *r, struct path_list *l)
+{
+	if (!l->decided)
+		path_list_decide(l, r->cfg.max_width);
+}
+
+/* ---- sources ---- */
+
+int
+rib_source_add(struct rib *r, struct rib_source *s)
+{
+	for (uint16_t i = 1; i < RIB_MAX_SOURCES; i++)
+		if (!r->sources[i]) {
+			r->sources[i] = s;
+			s->index = i;
+			return 0;
+		}
+	return -ENOSPC;
+}
+
+void
+rib_source_remove(struct rib *r, struct rib_source *s)
+{
+	rib_source_down(r, s);
+	r->sources[s->index] = NULL;
+}
+
+void
+rib_source_up(struct rib *r, struct rib_source *s)
+{
+	(void)r;
+	s->up = true;
+}
+
+static void
+want_group_change(struct rib *r, struct path_list *l)
+{
+	if (l->group_dirty)
+		return;
+	l->group_dirty = true;
+	path_list_ref(r->lists, l->id);
+	r->group_dirty =
+	    mem_grow(r->cfg.mem, MEM_PREFIX, r->group_dirty, &r->cap_group_dirty, r->ngroup_dirty + 1, sizeof(uint32_t));
+	r->group_dirty[r->ngroup_dirty++] = l->id;
+}
+
+static void
+drop_from_list(struct rib *r, struct path_list *l, struct rib_source *s)
+{
+	const struct path *p = path_list_find(l, s);
+
+	if (!p)
+		return;
+	decide(r, l);
+	/* What peers know of these prefixes must stay known until they are told otherwise. */
+	if (l->told && !l->was && (l->width == 0 || &l->paths[l->best] == p))
+		l->was = path_list_snapshot(r->lists, l);
+	path_list_drop(r->lists, l, s);
+	decide(r, l);
+	if (l->was || l->width == 0)
+		r->sweep_wanted = true;
+	if (l->group && l->width)
+		want_group_change(r, l);
+}
+
+static void
+refresh_drop(struct rib *r, const struct rib_source *s, const struct rib_table *t)
+{
+	for (struct refresh **at = &r->refreshes; *at;) {
+		struct refresh *f = *at;
+
+		if (f->source == s && (!t || f->table == t)) {
+			*at = f->next;
+			mem_free(r->cfg.mem, MEM_PREFIX, f->stale);
+			mem_free(r->cfg.mem, MEM_PREFIX, f);
+		} else {
+			at = &f->next;
+		}
+	}
+}
+
+void
+rib_source_down(struct rib *r, struct rib_source *s)
+{
+	uint32_t limit = path_lists_limit(r->lists);
+
+	s->up = false;
+	refresh_drop(r, s, NULL);
+	for (uint32_t id = 1; id < limit; id++) {
+		struct path_list *l = path_list_get(r->lists, id);
+
+		if (l && l->now)
+			drop_from_list(r, l, s);
+	}
+	s->paths[FAMILY_IPV4] = s->paths[FAMILY_IPV6] = 0;
+}
+
+/* ---- announcements ---- */
+
+static void
+refreshed(struct rib *r, const struct rib_source *s, const struct rib_table *t, uint32_t entry)
+{
+	for (struct refresh *f = r->refreshes; f; f = f->next)
+		if (f->source == s && f->table == t && entry < f->limit)
+			f->stale[entry / 8] &= (uint8_t) ~(1u << entry % 8);
+}
+
+void
+rib_announce(struct rib *r, uint32_t table, struct rib_source *s, const struct prefix *prefix, struct attrs *attrs,
+    struct rib_nexthop *nexthop)
+{
+	struct rib_table *t = table_get(r, table, prefix->family);
+	uint32_t entry = rib_table_insert(t, prefix), id;
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct path p = { .source = s, .attrs = attrs, .nexthop = nexthop };
+	bool had;
+
+	if (r->refreshes)
+		refreshed(r, s, t, entry);
+	id = path_list_with(r->lists, e->list, s, &p);
+	if (id == e->list) {
+		path_list_unref(r->lists, id);
+		return;
+	}
+	had = e->list && path_list_find(path_list_get(r->lists, e->list), s);
+	if (!had)
+		s->paths[t->family]++;
+	set_list(r, e, id);
+	rib_table_mark_dirty(t, entry);
+}
+
+static void
+withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	uint32_t id = path_list_with(r->lists, e->list, s, NULL);
+
+	if (id == e->list) {
+		path_list_unref(r->lists, id);
+		return;
+	}
+	s->paths[t->family]--;
+	set_list(r, e, id);
+	rib_table_mark_dirty(t, entry);
+}
+
+void
+rib_withdraw(struct rib *r, uint32_t table, struct rib_source *s, const struct prefix *prefix)
+{
+	struct rib_table *t = table_find(r, table, prefix->family);
+	uint32_t entry = t ? rib_table_find(t, prefix) : RIB_NO_ENTRY;
+
+	if (entry != RIB_NO_ENTRY)
+		withdraw_entry(r, t, s, entry);
+}
+
+void
+rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
+{
+	for (size_t i = 0; i < r->ntables; i++) {
+		struct rib_table *t = r->tables[i];
+		struct refresh *f;
+
+		if (t->family != family)
+			continue;
+		refresh_drop(r, s, t); /* a second begin starts anew */
+		f = mem_zalloc(r->cfg.mem, MEM_PREFIX, sizeof(*f));
+		f->source = s;
+		f->table = t;
+		f->limit = t->limit;
+		f->stale = mem_zalloc(r->cfg.mem, MEM_PREFIX, t->limit / 8 + 1);
+		for (uint32_t entry = 0; entry < t->limit; entry++) {
+			const struct rib_entry *e = rib_table_entry(t, entry);
+
+			if ((e->flags & ENTRY_USED) && e->list && path_list_find(path_list_get(r->lists, e->list), s))
+				f->stale[entry / 8] |= (uint8_t)(1u << entry % 8);
+		}
+		f->next = r->refreshes;
+		r->refreshes = f;
+	}
+}
+
+void
+rib_refresh_end(struct rib *r, struct rib_source *s, enum family family)
+{
+	for (struct refresh *f = r->refreshes; f; f = f->next) {
+		if (f->source != s || f->table->family != family)
+			continue;
+		for (uint32_t entry = 0; entry < f->limit; entry++)
+			if (f->stale[entry / 8] & 1u << entry % 8 && rib_table_entry(f->table, entry)->flags & ENTRY_USED)
+				withdraw_entry(r, f->table, s, entry);
+	}
+	for (size_t i = 0; i < r->ntables; i++)
+		if (r->tables[i]->family == family)
+			refresh_drop(r, s, r->tables[i]);
+}
+
+void
+rib_fib_result(struct rib *r, uint32_t table, const struct prefix *prefix, bool installed)
+{
+	struct rib_table *t = table_find(r, table, prefix->family);
+	uint32_t entry = t ? rib_table_find(t, prefix) : RIB_NO_ENTRY;
+	struct rib_entry *e;
+	uint8_t before;
+
+	if (entry == RIB_NO_ENTRY)
+		return;
+	e = rib_table_entry(t, entry);
+	before = e->flags;
+	e->flags &= (uint8_t) ~(ENTRY_INSTALLED | ENTRY_FAILED);
+	if (e->fib)
+		e->flags |= installed ? ENTRY_INSTALLED : ENTRY_FAILED;
+	if (r->cfg.wait_fib && ((before ^ e->flags) & ENTRY_INSTALLED))
+		rib_table_mark_dirty(t, entry);
+}
+
+/* ---- groups ---- */
+
+static uint16_t
+weight_of(const struct rib *r, const struct path *p)
+{
+	return r->cfg.weights && p->attrs->v.link_bandwidth_weight ? p->attrs->v.link_bandwidth_weight : 1;
+}
+
+size_t
+rib_members(const struct rib *r, const struct path_list *l, struct rib_member *out, size_t max)
+{
+	size_t n = 0, want = MIN_OF((size_t)l->width, max);
+
+	for (size_t k = 0; k <= l->n && n < want; k++) {
+		size_t i = k == 0 ? l->best : k - 1; /* the best first, then the rest in their order */
+		const struct path *p = i < l->n ? &l->paths[i] : NULL;
+
+		if (!p || (k && i == l->best) || !p->nexthop || !path_is_multipath(l, i))
+			continue;
+		out[n++] = (struct rib_member){ p->nexthop->ifindex, p->nexthop->gateway, weight_of(r, p) };
+	}
+	return n;
+}
+
+static size_t
+fill_members(struct rib *r, const struct path_list *l)
+{
+	return rib_members(r, l, r->members, r->cfg.max_width);
+}
+
+/* Whether routes of this list belong into the FIB. */
+static bool
+forwards(const struct path_list *l)
+{
+	return l && l->width && l->paths[l->best].nexthop;
+}
+
+void
+rib_run_groups(struct rib *r)
+{
+	for (size_t i = 0; i < r->ngroup_dirty; i++) {
+		struct path_list *l = path_list_get(r->lists, r->group_dirty[i]);
+
+		l->group_dirty = false;
+		if (l->group && forwards(l)) {
+			size_t n = fill_members(r, l);
+
+			r->ops->group_change(r->arg, l->group, r->members, n);
+		}
+		path_list_unref(r->lists, l->id);
+	}
+	r->ngroup_dirty = 0;
+}
+
+/* ---- the run ---- */
+
+bool
+rib_pending(const struct rib *r)
+{
+	if (r->stage != STAGE_IDLE || r->sweep_wanted || r->ngroup_dirty)
+		return true;
+	return rib_dirty(r) != 0;
+}
+
+bool
+rib_running(const struct rib *r)
+{
+	return r->stage != STAGE_IDLE;
+}
+
+size_t
+rib_dirty(const struct rib *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->ntables; i++)
+		n += r->tables[i]->ndirty;
+	return n;
+}
+
+static void
+sweep_entry(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct path_list *now, *told;
+
+	if (!(e->flags & ENTRY_USED))
+		return;
+	told = path_list_get(r->lists, e->told);
+	if (told && told->was) {
+		set_told(r, e, told->was);
+		rib_table_mark_dirty(t, entry);
+	}
+	now = path_list_get(r->lists, e->list);
+	if (now && now->width == 0 && now->decided)
+		rib_table_mark_dirty(t, entry);
+}
+
+static void
+sweep_done(struct rib *r)
+{
+	uint32_t limit = path_lists_limit(r->lists);
+
+	r->sweep_wanted = false;
+	for (uint32_t id = 1; id < limit; id++) {
+		struct path_list *l = path_list_get(r->lists, id);
+		uint32_t was = l ? l->was : 0;
+
+		if (was) {
+			l->was = 0;
+			path_list_unref(r->lists, was);
+		}
+	}
+}
+
+static void
+count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct path_list *now = path_list_get(r->lists, e->list), *fib = path_list_get(r->lists, e->fib);
+	uint32_t target;
+
+	if (now && now->n == 0) { /* emptied in place */
+		set_list(r, e, 0);
+		now = NULL;
+	}
+	if (now)
+		decide(r, now);
+	target = forwards(now) ? now->id : 0;
+	if (!fib || fib->id == target)
+		return;
+	if (fib->moved++ == 0) {
+		fib->move_to = target;
+		r->touched =
+		    mem_grow(r->cfg.mem, MEM_PREFIX, r->touched, &r->cap_touched, r->ntouched + 1, sizeof(uint32_t));
+		path_list_ref(r->lists, fib->id);
+		r->touched[r->ntouched++] = fib->id;
+	} else if (fib->move_to != target) {
+		fib->mixed = true;
+	}
+}
+
+/* All prefixes of `from` went to one list that has no group yet: the group goes with them. */
+static void
+hand_group_on(struct rib *r, struct path_list *from)
+{
+	struct path_list *to = path_list_get(r->lists, from->move_to);
+	size_t n;
+
+	if (!forwards(to) || from->mixed || from->moved != from->fib || !from->group || to->group)
+		return;
+	to->group = from->group;
+	from->group = 0;
+	from->in_place = true;
+	path_list_ref(r->lists, to->id);
+	n = fill_members(r, to);
+	r->ops->group_change(r->arg, to->group, r->members, n);
+	r->counts.groups_in_place++;
+}
+
+static void
+fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct path_list *now = path_list_get(r->lists, e->list), *fib = path_list_get(r->lists, e->fib);
+	struct prefix p;
+
+	if (!forwards(now)) {
+		if (!fib)
+			return;
+		rib_table_prefix(t, entry, &p);
+		r->ops->route_del(r->arg, t->id, &p);
+		e->flags &= (uint8_t) ~(ENTRY_INSTALLED | ENTRY_FAILED);
+		r->counts.fib_routes[t->family]--;
+		set_fib(r, e, 0);
+		return;
+	}
+	if (fib == now)
+		return;
+	if (!(fib && fib->in_place && fib->move_to == now->id)) {
+		if (!now->group) {
+			size_t n = fill_members(r, now);
+
+			now->group = r->ops->group_new(r->arg, r->members, n);
+			r->counts.groups++;
+			r->counts.groups_new++;
+		}
+		rib_table_prefix(t, entry, &p);
+		r->ops->route_set(r->arg, t->id, &p, now->group);
+		if (fib)
+			r->counts.routes_rewritten++;
+		else
+			r->counts.fib_routes[t->family]++;
+	}
+	set_fib(r, e, now->id);
+}
+
+static void
+groups_done(struct rib *r)
+{
+	for (size_t i = 0; i < r->ntouched; i++) {
+		struct path_list *l = path_list_get(r->lists, r->touched[i]);
+		struct path_list *to = l->in_place ? path_list_get(r->lists, l->move_to) : NULL;
+
+		if (to && to->fib == 0 && to->group) { /* a source went down between the stages: nobody followed */
+			r->ops->group_free(r->arg, to->group);
+			to->group = 0;
+			r->counts.groups--;
+		}
+		if (to)
+			path_list_unref(r->lists, to->id);
+		l->move_to = l->moved = 0;
+		l->mixed = l->in_place = false;
+		path_list_unref(r->lists, l->id);
+	}
+	r->ntouched = 0;
+}
+
+static bool
+same_best(const struct path_list *a, const struct path_list *b)
+{
+	return a && b && a->width && b->width && a->paths[a->best].source == b->paths[b->best].source &&
+	    a->paths[a->best].attrs == b->paths[b->best].attrs;
+}
+
+/* What the exporter may be told of this prefix now: its list, or 0. */
+static uint32_t
+tellable(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *now = path_list_get(r->lists, e->list);
+
+	if (!now || now->width == 0)
+		return 0;
+	if (r->cfg.wait_fib && now->paths[now->best].nexthop && !(e->flags & ENTRY_INSTALLED))
+		return 0;
+	return now->id;
+}
+
+static void
+entry_settled(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+
+	(void)r;
+	e->flags &= (uint8_t)~ENTRY_DIRTY;
+	if (!e->list && !e->fib && !e->told)
+		rib_table_remove(t, entry);
+}
+
+/* A batch of one table: gathers the changes, tells them, and only then forgets what was told before. */
+static uint32_t
+export_batch(struct rib *r, struct rib_table *t, uint32_t at)
+{
+	uint32_t end = (uint32_t)MIN_OF(t->nrun, at + (size_t)EXPORT_BATCH);
+	size_t n = 0;
+
+	for (uint32_t i = at; i < end; i++) {
+		struct rib_entry *e = rib_table_entry(t, t->run[i]);
+		struct path_list *was = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, tellable(r, e));
+
+		if (was && was->was) /* a source went down during this run: tell against what it was */
+			was = path_list_get(r->lists, was->was);
+		if (was == now || same_best(was, now))
+			continue;
+		r->changes[n].entry = t->run[i];
+		r->changes[n].was = was;
+		r->changes[n].now = now;
+		rib_table_prefix(t, t->run[i], &r->changes[n++].prefix);
+	}
+	if (n)
+		r->ops->changed(r->arg, t->id, t->family, r->changes, n);
+	for (uint32_t i = at; i < end; i++) {
+		struct rib_entry *e = rib_table_entry(t, t->run[i]);
+		uint32_t now = tellable(r, e);
+
+		if (now != e->told)
+			set_told(r, e, now);
+		entry_settled(r, t, t->run[i]);
+	}
+	r->counts.prefixes_run += end - at;
+	return end;
+}
+
+/* How far a stage reaches in a table. */
+static uint32_t
+stage_limit(const struct rib *r, const struct rib_table *t)
+{
+	return r->stage == STAGE_SWEEP ? t->limit : (uint32_t)t->nrun;
+}
+
+static void
+take_dirty(struct rib *r)
+{
+	for (size_t i = 0; i < r->ntables; i++) {
+		struct rib_table *t = r->tables[i];
+		uint32_t *array = t->run;
+		size_t cap = t->cap_run;
+
+		t->run = t->dirty;
+		t->nrun = t->ndirty;
+		t->cap_run = t->cap_dirty;
+		t->dirty = array;
+		t->cap_dirty = cap;
+		t->ndirty = 0;
+	}
+}
+
+static void
+next_stage(struct rib *r)
+{
+	r->at_table = 0;
+	r->at = 0;
+	switch (r->stage) {
+	case STAGE_IDLE:
+		rib_run_groups(r);
+		r->stage = STAGE_SWEEP;
+		if (r->sweep_wanted)
+			return;
+		/* fall through */
+	case STAGE_SWEEP:
+		if (r->sweep_wanted)
+			sweep_done(r);
+		take_dirty(r);
+		r->counts.runs++;
+		r->stage = STAGE_COUNT;
+		return;
+	case STAGE_COUNT:
+		for (size_t i = 0; i < r->ntouched; i++)
+			hand_group_on(r, path_list_get(r->lists, r->touched[i]));
+		r->stage = STAGE_FIB;
+		return;
+	case STAGE_FIB:
+		groups_done(r);
+		r->stage = STAGE_EXPORT;
+		return;
+	default:
+		for (size_t i = 0; i < r->ntables; i++)
+			r->tables[i]->nrun = 0;
+		r->stage = STAGE_IDLE;
+	}
+}
+
+/* Works on from the cursor; returns false when the table is done. */
+static bool
+run_some(struct rib *r, struct rib_table *t)
+{
+	uint32_t limit = stage_limit(r, t), end = (uint32_t)MIN_OF((uint64_t)limit, (uint64_t)r->at + SLICE_CHECK);
+
+	if (r->stage == STAGE_EXPORT) {
+		r->at = r->at < limit ? export_batch(r, t, r->at) : r->at;
+		return r->at < limit;
+	}
+	for (; r->at < end; r->at++) {
+		if (r->stage == STAGE_SWEEP)
+			sweep_entry(r, t, r->at);
+		else if (r->stage == STAGE_COUNT)
+			count_entry(r, t, t->run[r->at]);
+		else
+			fib_entry(r, t, t->run[r->at]);
+	}
+	return r->at < limit;
+}
+
+bool
+rib_run(struct rib *r)
+{
+	struct mono end = mono_add(r->ops->now(r->arg), r->cfg.slice_us);
+
+	if (r->stage == STAGE_IDLE) {
+		if (!rib_pending(r))
+			return false;
+		next_stage(r);
+	}
+	while (r->stage != STAGE_IDLE) {
+		if (r->at_table == r->ntables) {
+			next_stage(r);
+			continue;
+		}
+		if (r->stage == STAGE_EXPORT && r->ops->export_ready && !r->ops->export_ready(r->arg))
+			return true;
+		if (!run_some(r, r->tables[r->at_table])) {
+			r->at_table++;
+			r->at = 0;
+		}
+		if (mono_due(end, r->ops->now(r->arg)))
+			return r->stage != STAGE_IDLE || rib_pending(r);
+	}
+	return rib_pending(r);
+}
+
+/* ---- views ---- */
+
+static void
+view_of(const struct rib *r, const struct rib_table *t, uint32_t entry, struct rib_view *out)
+{
+	const struct rib_entry *e = rib_table_entry(t, entry);
+	const struct path_list *fib = path_list_get(r->lists, e->fib);
+
+	*out = (struct rib_view){
+		.table = t->id,
+		.entry = entry,
+		.list = path_list_get(r->lists, e->list),
+		.told = path_list_get(r->lists, e->told),
+		.group = fib ? fib->group : 0,
+		.fib_installed = (e->flags & ENTRY_INSTALLED) != 0,
+		.fib_failed = (e->flags & ENTRY_FAILED) != 0,
+	};
+	rib_table_prefix(t, entry, &out->prefix);
+}
+
+bool
+rib_get(const struct rib *r, uint32_t table, const struct prefix *p, struct rib_view *out)
+{
+	struct rib_table *t = table_find(r, table, p->family);
+	uint32_t entry = t ? rib_table_find(t, p) : RIB_NO_ENTRY;
+
+	if (entry == RIB_NO_ENTRY)
+		return false;
+	view_of(r, t, entry, out);
+	return true;
+}
+
+bool
+rib_match(const struct rib *r, uint32_t table, const struct ip *a, struct rib_view *out)
+{
+	struct rib_table *t = table_find(r, table, a->family);
+
+	if (!t)
+		return false;
+	for (int len = (int)family_bits(a->family); len >= 0; len--) {
+		struct prefix p = prefix_of(a, (unsigned int)len);
+
+		if (t->by_len[len] && rib_get(r, table, &p, out) && out->list && out->list->width)
+			return true;
+	}
+	return false;
+}
+
+bool
+rib_next(const struct rib *r, uint32_t table, enum family family, uint32_t *at, struct rib_view *out)
+{
+	struct rib_table *t = table_find(r, table, family);
+
+	for (; t && *at < t->limit; ++*at)
+		if (rib_table_entry(t, *at)->flags & ENTRY_USED) {
+			view_of(r, t, (*at)++, out);
+			return true;
+		}
+	return false;
+}
+
+uint32_t
+rib_entries_limit(const struct rib *r, uint32_t table, enum family family)
+{
+	struct rib_table *t = table_find(r, table, family);
+
+	return t ? t->limit : 0;
+}
+
+void
+rib_counts(const struct rib *r, struct rib_counts *out)
+{
+	*out = r->counts;
+	for (int f = 0; f < FAMILIES; f++)
+		out->prefixes[f] = out->paths[f] = 0;
+	for (size_t i = 0; i < r->ntables; i++)
+		out->prefixes[r->tables[i]->family] += r->tables[i]->count;
+	for (size_t i = 1; i < RIB_MAX_SOURCES; i++)
+		for (int f = 0; r->sources[i] && f < FAMILIES; f++)
+			out->paths[f] += r->sources[i]->paths[f];
+	out->lists = path_lists_count(r->lists);
+	out->attrs = attrs_table_count(r->attrs);
+}

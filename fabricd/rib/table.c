@@ -1,0 +1,176 @@
+/* fabricd/rib/table.c -- see table.h; open addressing with linear probing, removal by shifting back */
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
+#include "fabricd/rib/table.h"
+
+#define FIRST_SLOTS 64
+
+void
+rib_table_init(struct rib_table *t, struct mem *mem, uint64_t seed, uint32_t id, enum family family)
+{
+	*t = (struct rib_table){ .mem = mem, .seed = seed, .id = id, .family = family, .nslots = FIRST_SLOTS };
+	t->slots = mem_zalloc(mem, MEM_PREFIX, t->nslots * sizeof(*t->slots));
+}
+
+void
+rib_table_done(struct rib_table *t)
+{
+	for (size_t i = 0; i < t->nchunks; i++)
+		mem_free(t->mem, MEM_PREFIX, t->chunks[i]);
+	mem_free(t->mem, MEM_PREFIX, t->chunks);
+	mem_free(t->mem, MEM_PREFIX, t->slots);
+	mem_free(t->mem, MEM_PREFIX, t->dirty);
+	mem_free(t->mem, MEM_PREFIX, t->run);
+}
+
+static uint32_t
+hash_of(const struct rib_table *t, const uint8_t *addr, uint8_t len)
+{
+	uint64_t a, b;
+
+	if (t->family == FAMILY_IPV4) {
+		uint32_t v;
+
+		memcpy(&v, addr, 4);
+		return (uint32_t)hash_u64(t->seed, (uint64_t)v << 8 | len);
+	}
+	memcpy(&a, addr, 8);
+	memcpy(&b, addr + 8, 8);
+	return (uint32_t)hash_u64(hash_u64(t->seed + len, a), b);
+}
+
+static bool
+is_entry(const struct rib_table *t, uint32_t entry, const struct prefix *p)
+{
+	const struct rib_entry *e = rib_table_entry(t, entry);
+
+	return e->len == p->len && memcmp(e->addr, p->b, family_bytes(t->family)) == 0;
+}
+
+static struct rib_slot *
+slot_of(const struct rib_table *t, const struct prefix *p, uint32_t hash)
+{
+	uint32_t i = hash & (t->nslots - 1);
+
+	for (;; i = (i + 1) & (t->nslots - 1)) {
+		struct rib_slot *s = &t->slots[i];
+
+		if (s->entry == 0 || (s->hash == hash && is_entry(t, s->entry - 1, p)))
+			return s;
+	}
+}
+
+uint32_t
+rib_table_find(const struct rib_table *t, const struct prefix *p)
+{
+	return slot_of(t, p, hash_of(t, p->b, p->len))->entry - 1; /* empty: 0 - 1 = RIB_NO_ENTRY */
+}
+
+static void
+grow(struct rib_table *t)
+{
+	struct rib_slot *old = t->slots;
+	uint32_t nold = t->nslots;
+
+	t->nslots *= 2;
+	t->slots = mem_zalloc(t->mem, MEM_PREFIX, t->nslots * sizeof(*t->slots));
+	for (uint32_t i = 0; i < nold; i++) {
+		uint32_t at = old[i].hash & (t->nslots - 1);
+
+		if (!old[i].entry)
+			continue;
+		while (t->slots[at].entry)
+			at = (at + 1) & (t->nslots - 1);
+		t->slots[at] = old[i];
+	}
+	mem_free(t->mem, MEM_PREFIX, old);
+}
+
+static uint32_t
+entry_alloc(struct rib_table *t)
+{
+	uint32_t entry;
+
+	if (t->free_head) {
+		entry = t->free_head - 1;
+		t->free_head = rib_table_entry(t, entry)->list;
+	} else {
+		entry = t->limit++;
+		if (entry / RIB_CHUNK == t->nchunks) {
+			t->chunks = mem_grow(t->mem, MEM_PREFIX, t->chunks, &t->cap_chunks, t->nchunks + 1,
+			    sizeof(*t->chunks));
+			t->chunks[t->nchunks++] = mem_alloc(t->mem, MEM_PREFIX, RIB_CHUNK * rib_table_stride(t));
+		}
+	}
+	return entry;
+}
+
+uint32_t
+rib_table_insert(struct rib_table *t, const struct prefix *p)
+{
+	uint32_t hash = hash_of(t, p->b, p->len);
+	struct rib_slot *s = slot_of(t, p, hash);
+	struct rib_entry *e;
+
+	if (s->entry)
+		return s->entry - 1;
+	if (t->count + 1 > t->nslots / 4 * 3) {
+		grow(t);
+		s = slot_of(t, p, hash);
+	}
+	*s = (struct rib_slot){ .hash = hash, .entry = entry_alloc(t) + 1 };
+	e = rib_table_entry(t, s->entry - 1);
+	*e = (struct rib_entry){ .flags = ENTRY_USED, .len = p->len };
+	memcpy(e->addr, p->b, family_bytes(t->family));
+	t->by_len[p->len]++;
+	t->count++;
+	return s->entry - 1;
+}
+
+void
+rib_table_remove(struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct prefix p;
+	uint32_t hole, at, mask = t->nslots - 1;
+
+	rib_table_prefix(t, entry, &p);
+	hole = (uint32_t)(slot_of(t, &p, hash_of(t, p.b, p.len)) - t->slots);
+	for (at = (hole + 1) & mask; t->slots[at].entry; at = (at + 1) & mask) {
+		uint32_t home = t->slots[at].hash & mask;
+
+		/* It may move into the hole unless its home lies cyclically in (hole, at]. */
+		if (((at - home) & mask) >= ((at - hole) & mask)) {
+			t->slots[hole] = t->slots[at];
+			hole = at;
+		}
+	}
+	t->slots[hole] = (struct rib_slot){ 0 };
+	t->by_len[e->len]--;
+	t->count--;
+	*e = (struct rib_entry){ .list = t->free_head };
+	t->free_head = entry + 1;
+}
+
+void
+rib_table_prefix(const struct rib_table *t, uint32_t entry, struct prefix *p)
+{
+	const struct rib_entry *e = rib_table_entry(t, entry);
+
+	*p = (struct prefix){ .family = (uint8_t)t->family, .len = e->len };
+	memcpy(p->b, e->addr, family_bytes(t->family));
+}
+
+void
+rib_table_mark_dirty(struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+
+	if (e->flags & ENTRY_DIRTY)
+		return;
+	e->flags |= ENTRY_DIRTY;
+	t->dirty = mem_grow(t->mem, MEM_PREFIX, t->dirty, &t->cap_dirty, t->ndirty + 1, sizeof(*t->dirty));
+	t->dirty[t->ndirty++] = entry;
+}

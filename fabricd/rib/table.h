@@ -1,0 +1,71 @@
+/*
+ * fabricd/rib/table.h -- the prefixes of one table and one family, compactly: a slab of entries and a hash of them
+ *
+ * An entry is known by its index, which stays while the entry lives. Entries of IPv4 are shorter than those of IPv6;
+ * both begin with struct rib_entry.
+ */
+#ifndef FABRICD_RIB_TABLE_H
+#define FABRICD_RIB_TABLE_H
+
+#include "fabricd/lib/ip.h"
+#include "fabricd/lib/mem.h"
+
+enum rib_entry_flag {
+	ENTRY_USED = 1 << 0,
+	ENTRY_DIRTY = 1 << 1,
+	ENTRY_INSTALLED = 1 << 2, /* the FIB has proved its route */
+	ENTRY_FAILED = 1 << 3,
+};
+
+struct rib_entry {
+	uint32_t list; /* all of its paths */
+	uint32_t fib;  /* the list on whose group its route is, 0: no route */
+	uint32_t told; /* what the exporter was told last */
+	uint8_t flags;
+	uint8_t len;
+	uint16_t spare;
+	uint8_t addr[]; /* 4 or 16 bytes */
+};
+
+struct rib_table {
+	struct mem *mem;
+	uint64_t seed;
+	uint32_t id;
+	enum family family;
+	uint8_t **chunks;
+	size_t nchunks, cap_chunks;
+	uint32_t limit;	    /* entries given out so far */
+	uint32_t free_head; /* index + 1 of a free entry, chained by its `list` */
+	struct rib_slot {
+		uint32_t hash, entry; /* entry + 1, 0: empty */
+	} *slots;
+	uint32_t nslots, count; /* nslots: power of two */
+	uint32_t by_len[129];
+	uint32_t *dirty, *run;
+	size_t ndirty, cap_dirty, nrun, cap_run;
+};
+
+#define RIB_NO_ENTRY UINT32_MAX
+#define RIB_CHUNK    4096
+
+void rib_table_init(struct rib_table *, struct mem *, uint64_t seed, uint32_t id, enum family);
+void rib_table_done(struct rib_table *);
+uint32_t rib_table_find(const struct rib_table *, const struct prefix *);   /* or RIB_NO_ENTRY */
+uint32_t rib_table_insert(struct rib_table *, const struct prefix *);	    /* finds it, too */
+void rib_table_remove(struct rib_table *, uint32_t entry);
+void rib_table_prefix(const struct rib_table *, uint32_t entry, struct prefix *);
+void rib_table_mark_dirty(struct rib_table *, uint32_t entry);
+
+static inline size_t
+rib_table_stride(const struct rib_table *t)
+{
+	return sizeof(struct rib_entry) + family_bytes(t->family);
+}
+
+static inline struct rib_entry *
+rib_table_entry(const struct rib_table *t, uint32_t entry)
+{
+	return (struct rib_entry *)(void *)(t->chunks[entry / RIB_CHUNK] + entry % RIB_CHUNK * rib_table_stride(t));
+}
+
+#endif
