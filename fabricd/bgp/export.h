@@ -1,0 +1,57 @@
+/*
+ * fabricd/bgp/export.h -- export groups: a change is encoded once for all peers that get the same bytes
+ *
+ *   rib changes -> per group: allowed before? allowed now? -> builder -> batch -> queue of each member
+ *   a peer that joins -> a walk over what was told -> the same way, to the joiners alone, then End-of-RIB
+ *
+ * A group is made of the peers with equal encoding options and equal export class; what a class is told is asked of
+ * the owner. Members of a group get the same messages, the next hop is patched per peer as they are written. A peer is
+ * not sent what it is itself the best source of.
+ */
+#ifndef FABRICD_BGP_EXPORT_H
+#define FABRICD_BGP_EXPORT_H
+
+#include "fabricd/bgp/session.h"
+#include "fabricd/rib/rib.h"
+
+struct export;
+struct export_peer;
+
+struct export_ops {
+	/* Whether a class is told of this prefix. */
+	bool (*allowed)(void *arg, uint32_t export_class, const struct prefix *, const struct path *best);
+	/* Something was left out, or a peer is too slow: a sentence for the operator. */
+	void (*event)(void *arg, struct bgp_peer *, const char *type, const char *text);
+};
+
+struct export *export_new(struct mem *, struct rib *, uint32_t table, const struct export_ops *, void *arg);
+void export_free(struct export *); /* after its peers */
+
+/* The peer is Established: it joins its group and gets the whole table. source: as which it announces to us. */
+struct export_peer *export_peer_new(
+    struct export *, struct bgp_peer *, const struct rib_source *source, uint32_t export_class);
+void export_peer_free(struct export_peer *); /* NULL is allowed */
+/* It asked for a family again (RFC 2918); between BoRR and EoRR when both sides know them (RFC 7313). */
+void export_peer_refresh(struct export_peer *, enum family);
+
+/* rib_ops.changed and rib_ops.export_ready */
+void export_changed(struct export *, enum family, const struct rib_change *, size_t n);
+bool export_ready(struct export *, struct mono now);
+
+/* One slice of walks; true: there is more to do. */
+bool export_pending(const struct export *);
+bool export_run(struct export *, struct mono now);
+
+/* Whether the peer has been told of the prefix, and the attributes it got (without next hop): at most size bytes. */
+bool export_told(const struct export_peer *, const struct rib_view *);
+int export_attrs(const struct export_peer *, const struct rib_view *, uint8_t *buf, size_t size);
+/* Prefixes that the peer's group is told now. */
+uint64_t export_count(const struct export_peer *, enum family);
+
+struct export_stats {
+	size_t groups, peers;
+	uint64_t changes, batches, batch_bytes, sent_bytes, walks, too_large, slow_peers;
+};
+void export_stats(const struct export *, struct export_stats *);
+
+#endif

@@ -1,0 +1,146 @@
+/*
+ * fabricd/node.h -- one switch: everything wired together, no I/O of its own
+ *
+ * A node is given a checked topology, its own name, a runtime and a platform, and does the rest. What stands in the
+ * structs below is read by fabricd/query; only fabricd/node*.c write it.
+ */
+#ifndef FABRICD_NODE_H
+#define FABRICD_NODE_H
+
+#include "fabricd/bgp/export.h"
+#include "fabricd/bgp/session.h"
+#include "fabricd/lib/journal.h"
+#include "fabricd/link/port.h"
+#include "fabricd/policy/policy.h"
+#include "fabricd/rib/rib.h"
+#include "fabricd/runtime/runtime.h"
+#include "platform/platform.h"
+#include "platform/sync.h"
+#include "topology/topology.h"
+
+struct node;
+struct node_port;
+
+/* One TCP connection of a session, and the bytes that TCP has not taken yet. */
+struct node_conn {
+	struct node_peer *peer;
+	struct bgp_conn *conn; /* NULL: only `out` is still to be sent */
+	struct rt_stream *stream;
+	bool open;	       /* connected */
+	bool want_write;
+	uint8_t *out;	       /* a chunk taken from the engine, partly written */
+	size_t out_len, out_at;
+};
+
+/* One configured session. */
+struct node_peer {
+	struct node *node;
+	struct node_port *port;
+	const struct topo_node *far;	     /* NULL: external */
+	const struct topo_external *external; /* NULL: fabric */
+	char label[80];			     /* "swp49 (p3-spine1)" */
+	struct bgp_peer *bgp;
+	struct rib_source source;
+	struct export_peer *export;	     /* while Established */
+	struct policy_peer *policy;
+	struct ip address;		     /* of the neighbour; zero: not known yet */
+	struct node_conn *conns[BGP_SIDES];
+	struct rt_timer *timer;
+	struct mono timer_at;
+	bool established;
+	bool input_paused;		     /* input waits for the RIB's run */
+	uint64_t refused[POLICY_VERDICTS];   /* announcements that the import policy refused, by reason */
+	struct prefix refused_last[POLICY_VERDICTS];
+	uint64_t down_event;		     /* id of the event that took it down last */
+	char identity[BGP_REASON_TEXT];	     /* who answered instead of who was expected; "": nobody wrong */
+};
+
+struct node_port {
+	struct node *node;
+	const struct topo_port *topo;
+	const char *name;
+	bool present;		     /* the switch has such a port */
+	struct plat_port plat;	     /* last news of the platform */
+	int setup_error;	     /* -errno of port_setup, 0: fine */
+	struct link_port *link;	     /* fabric ports; else NULL */
+	struct rt_packets *nd, *lldp;
+	struct rt_listener *listener;
+	int listen_error;
+	struct rt_timer *timer;
+	struct mono timer_at;
+	struct node_peer *peer;	     /* fabric and external ports; NULL: no session here */
+	uint64_t carrier_event;	     /* id of the last event of its carrier */
+};
+
+struct node_config {
+	const struct topo *topo; /* must outlive the node */
+	const char *name;	 /* of this switch, in the file */
+	struct runtime *rt;
+	struct platform *platform; /* its client is set by the node; closed by the caller */
+	uint64_t seed;		 /* of all keyed hashes; 0: taken from the runtime */
+	bool no_fib;		 /* platform null: routes are told without waiting for acknowledgements */
+	const char *key_dir;	 /* "/etc/fabricd/keys" */
+	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */
+	int (*read_key)(void *arg, const char *name, char **key);
+	journal_fn *log;	 /* each event, for stderr or the system log; NULL: nobody */
+	void *arg;		 /* of read_key and log */
+};
+
+struct node {
+	struct node_config cfg;
+	struct mem mem;
+	const struct topo *topo;
+	const struct topo_node *self;
+	struct runtime *rt;
+	struct platform *platform;
+	struct sync *sync;
+	struct rib *rib;
+	struct export *export;
+	struct policy *policy;
+	struct journal *journal;
+	struct bgp_scratch *scratch;
+	struct link_pace pace;
+	struct node_port *ports; /* in the order of the file */
+	size_t nports;
+	struct rib_source local; /* the switch's own prefixes */
+	struct rt_work *groups, *work;
+	struct rt_timer *dwell;
+	struct mono started;
+	struct mono dirty_since;
+	bool rack_active;	 /* the rack prefixes are announced */
+	bool isolated;		 /* no session to the tier above is Established */
+	struct mono last_change; /* of the FIB or of a session */
+	uint64_t updates;	 /* received */
+};
+
+/*
+ * 0 or -errno, with a sentence for the operator in err. -ENOENT: no such node in the file. What is found in the
+ * forwarding plane is adopted. Callbacks begin with the next turn of the loop.
+ */
+int node_new(const struct node_config *, struct node **, char *err, size_t errlen);
+/* Sends Cease to all peers; the forwarding plane is left as it is. NULL is allowed. */
+void node_stop(struct node *, const char *communication);
+/* Frees all; after node_stop() and a moment for what is still to be sent. */
+void node_free(struct node *);
+
+/* The port of that name, or NULL. */
+struct node_port *node_port_find(struct node *, const char *name);
+struct node_port *node_port_by_ifindex(struct node *, uint32_t ifindex);
+
+/* Writes an event into the journal. cause 0: none known. Returns its id. */
+uint64_t node_event(struct node *, const char *type, const char *port, uint64_t cause, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+
+/*
+ * The first rung of nine that a fabric session has not reached: 1 admin up, 2 carrier, 3 own link-local address,
+ * 4 neighbour seen, 5 LLDP names the right node, 6 TCP, 7 OPEN accepted, 8 capabilities, 9 End-of-RIB; 10: all reached.
+ * LLDP is no condition of a session: rung 5 is reached unless the wrong node is seen.
+ */
+int node_peer_rung(const struct node_peer *);
+/* Why the session is not Established, in a few words for a table: "port dark", "wrong node: expected ..., saw ...". */
+void node_peer_why(const struct node_peer *, char *buf, size_t size);
+
+/* Whether nothing waits: no dirty prefix, no walk, no pending FIB operation. */
+bool node_quiet(const struct node *);
+
+#endif
