@@ -24,10 +24,10 @@ enum topo_severity { TOPO_ERROR, TOPO_WARNING };
 
 struct topo_error {
 	enum topo_severity severity;
-	unsigned int line, col;		 /* from 1; 0 = about the file as a whole */
-	unsigned int other_line;	 /* a second place that the text speaks of, or 0 */
-	char *text;			 /* a sentence: what is wrong */
-	char *hint;			 /* the next step ("did you mean loopback?"), or NULL */
+	unsigned int line, col;  /* from 1; 0 = about the file as a whole */
+	unsigned int other_line; /* a second place that the text speaks of, or 0 */
+	char *text;              /* a sentence: what is wrong */
+	char *hint;              /* the next step ("did you mean loopback?"), or NULL */
 };
 
 struct topo_errors {
@@ -50,50 +50,51 @@ enum topo_port_policy { TOPO_WARN, TOPO_BLOCK };
 struct topo_port {
 	char name[TOPO_NAME_MAX];
 	enum topo_port_kind kind;
-	uint32_t link;			 /* UP, DOWN: index into topo.links; TOPO_NONE: a reserved slot without a far node */
-	uint32_t far_node;		 /* index into topo.nodes, or TOPO_NONE */
-	char far_port[TOPO_NAME_MAX];	 /* "" without a far node */
-	uint32_t external;		 /* EXTERNAL: index into topo.externals */
+	uint32_t link;     /* UP, DOWN: index into topo.links; TOPO_NONE: a reserved slot without a far node */
+	uint32_t far_node; /* index into topo.nodes, or TOPO_NONE */
+	char far_port[TOPO_NAME_MAX]; /* "" without a far node */
+	uint32_t external;            /* EXTERNAL: index into topo.externals */
 };
 
 struct topo_node {
 	char name[TOPO_NAME_MAX];
-	uint32_t index;			 /* of itself in topo.nodes */
-	uint32_t tier;			 /* index into topo.tiers */
-	uint32_t pod, number;		 /* pod 0: not in a pod */
-	uint32_t plane;			 /* 1.. when the fabric has planes and the node is in one; else 0 */
-	uint32_t level;			 /* 0: nothing names an up of it ... leaves; tiers above count up from there */
+	uint32_t index;       /* of itself in topo.nodes */
+	uint32_t tier;        /* index into topo.tiers */
+	uint32_t pod, number; /* pod 0: not in a pod */
+	uint32_t plane;       /* 1.. when the fabric has planes and the node is in one; else 0 */
+	uint32_t level;       /* 0: nothing names an up of it ... leaves; tiers above count up from there */
 	enum topo_role role;
 	enum topo_state state;
-	bool foreign;			 /* vendor: other */
+	bool foreign; /* vendor: other */
 	uint32_t asn;
-	struct ip router_id;		 /* IPv4 */
+	struct ip router_id; /* IPv4 */
 	bool has_loopback[FAMILIES];
 	struct prefix loopback[FAMILIES]; /* /32, /128 */
 	bool has_rack[FAMILIES];
 	struct prefix rack[FAMILIES];
-	struct topo_port *ports;	 /* UP, DOWN, HOST, EXTERNAL; wired or reserved; in the order up, down, host, external */
+	struct topo_port
+	    *ports; /* UP, DOWN, HOST, EXTERNAL; wired or reserved; in the order up, down, host, external */
 	uint32_t nports;
-	uint32_t uplinks;		 /* links to the tier above, after exceptions */
+	uint32_t uplinks;                    /* links to the tier above, after exceptions */
 	char serial[64], mac[18], model[64]; /* "" when the file does not say */
 };
 
 struct topo_link {
-	uint32_t lower, upper;		 /* nodes; lower is the one whose tier has the `up` */
+	uint32_t lower, upper; /* nodes; lower is the one whose tier has the `up` */
 	char lower_port[TOPO_NAME_MAX], upper_port[TOPO_NAME_MAX];
-	bool added;			 /* by an exception */
-	bool planned;			 /* one end is state: planned; expected dark */
-	const char *why;		 /* the exception's reason, or NULL */
+	bool added;      /* by an exception */
+	bool planned;    /* one end is state: planned; expected dark */
+	const char *why; /* the exception's reason, or NULL */
 };
 
-struct topo_pool {			 /* addresses that a tier may use */
+struct topo_pool { /* addresses that a tier may use */
 	struct prefix prefix;
-	uint8_t len;			 /* length of what is taken from it: 32/128 for loopbacks, rack len */
+	uint8_t len; /* length of what is taken from it: 32/128 for loopbacks, rack len */
 };
 
-struct topo_prefix_rule {		 /* "PREFIX", "PREFIX le N", "PREFIX ge M le N" */
+struct topo_prefix_rule { /* "PREFIX", "PREFIX le N", "PREFIX ge M le N" */
 	struct prefix prefix;
-	uint8_t ge, le;			 /* lengths accepted, both included */
+	uint8_t ge, le; /* lengths accepted, both included */
 };
 
 enum topo_bridge { TOPO_BRIDGE_OWN, TOPO_BRIDGE_NAMED, TOPO_BRIDGE_NONE };
@@ -102,36 +103,79 @@ struct topo_tier {
 	char name[TOPO_NAME_MAX];
 	enum topo_role role;
 	bool foreign;
-	uint32_t count;			 /* nodes in all */
-	uint32_t per_pod;		 /* 0: the tier is given by count */
+	uint32_t count;   /* nodes in all */
+	uint32_t per_pod; /* 0: the tier is given by count */
 	uint32_t level;
-	uint32_t up;			 /* tier above, or TOPO_NONE */
-	uint32_t links;			 /* parallel links per pair */
+	uint32_t up;    /* tier above, or TOPO_NONE */
+	uint32_t links; /* parallel links per pair */
+	uint32_t first; /* index of its first node; its `count` nodes stand together */
+	uint32_t number_max,
+	    pods_max; /* how far device and pod numbers may grow within the slots; pods 0: not per_pod */
 	struct topo_pool *loopbacks, *racks;
 	size_t nloopbacks, nracks;
-	uint32_t asn_min, asn_max;	 /* range checked against the slots */
+	uint32_t asn_min, asn_max; /* range checked against the slots */
 	/* hosts: */
 	enum topo_bridge bridge;
 	char bridge_name[TOPO_NAME_MAX]; /* "rack0" by default */
 	bool rack_always;
 	bool shut_hosts_when_isolated;
+	bool has_host_bgp; /* hosts may open sessions: */
+	uint32_t host_asn_min, host_asn_max;
+	struct topo_prefix_rule *host_accept;
+	size_t nhost_accept;
+	uint32_t host_max_prefixes; /* 0: no limit of its own */
+	bool host_send_full;        /* the whole table; false: a default route only */
+	bool host_bfd, host_reflect;
 };
 
-enum topo_advert { TOPO_ADVERT_NONE, TOPO_ADVERT_DEFAULT, TOPO_ADVERT_FULL, TOPO_ADVERT_PREFIXES, TOPO_ADVERT_AGGREGATES };
+enum topo_advert {
+	TOPO_ADVERT_NONE,
+	TOPO_ADVERT_DEFAULT,
+	TOPO_ADVERT_FULL,
+	TOPO_ADVERT_PREFIXES,
+	TOPO_ADVERT_AGGREGATES
+};
+
+enum topo_session_type {
+	TOPO_SESSION_UNSET,
+	TOPO_SESSION_TRANSIT,
+	TOPO_SESSION_PEER,
+	TOPO_SESSION_CUSTOMER,
+	TOPO_SESSION_ROUTE_SERVER
+};
+enum topo_rpki { TOPO_RPKI_OFF, TOPO_RPKI_TAG, TOPO_RPKI_REJECT_INVALID };
 
 struct topo_external {
 	char name[64];
 	uint32_t node;
 	char port[TOPO_NAME_MAX];
-	uint32_t asn;			 /* theirs */
-	uint32_t local_as;		 /* 0: the node's own */
-	struct ip local, peer;		 /* same family */
-	uint8_t len;			 /* of the link's network */
+	uint32_t asn;          /* theirs */
+	uint32_t local_as;     /* 0: the node's own */
+	struct ip local, peer; /* same family */
+	uint8_t len;           /* of the link's network */
 	enum topo_advert in, out;
-	uint32_t max_prefixes;		 /* 0: no limit of its own */
-	struct prefix *originate;	 /* prefixes that this switch announces to everyone because of this session */
+	uint32_t max_prefixes;    /* 0: no limit of its own */
+	struct prefix *originate; /* prefixes that this switch announces to everyone because of this session */
 	size_t noriginate;
-	const char *auth;		 /* key file name under /etc/fabricd/keys, or NULL */
+	const char *auth; /* key file name under /etc/fabricd/keys, or NULL */
+	/* parsed, checked and kept for the border's policy; what its template says is in here already */
+	enum topo_session_type type;
+	const char *prefixes, *as_set; /* bgpq4 file name; IRR object; or NULL */
+	enum topo_rpki rpki;
+	bool has_local_pref, has_med;
+	uint32_t local_pref, med, prepend;
+	const char **communities; /* "64500:100", "64500:1:2", "no-export" */
+	size_t ncommunities;
+	bool prepend_local_as, blackhole, gtsm, bfd;
+	bool has_source;
+	struct ip source; /* preferred source of its routes in the FIB */
+};
+
+struct topo_service { /* an address that several nodes may announce */
+	struct prefix prefix;
+	uint32_t *owners; /* nodes */
+	size_t nowners;
+	bool anycast;
 };
 
 struct topo_timers {
@@ -146,12 +190,12 @@ enum topo_weights { TOPO_WEIGHTS_OFF, TOPO_WEIGHTS_COMMUNITY, TOPO_WEIGHTS_AUTO 
 struct topo {
 	uint32_t schema;
 	char fabric[64];
-	uint64_t revision;		 /* 0: none in the file */
-	char digest[8];			 /* first 7 hex digits of the SHA-256 of the file's bytes, "8c1f02a" */
-	uint32_t pods, planes;		 /* 0: none */
-	struct topo_tier *tiers;	 /* in the file's order */
+	uint64_t revision;       /* 0: none in the file */
+	char digest[8];          /* first 7 hex digits of the SHA-256 of the file's bytes, "8c1f02a" */
+	uint32_t pods, planes;   /* 0: none */
+	struct topo_tier *tiers; /* in the file's order */
 	size_t ntiers;
-	struct topo_node *nodes;	 /* in display order: tiers as in the file, then pod, then number */
+	struct topo_node *nodes; /* in display order: tiers as in the file, then pod, then number */
 	size_t nnodes;
 	struct topo_link *links;
 	size_t nlinks;
@@ -168,11 +212,16 @@ struct topo {
 	uint32_t mtu;
 	bool kernel_compat;
 	char listen_web[64];
-	uint32_t public_asn;		 /* 0: none */
+	const char **listen_bmp, **rpki_caches; /* HOST:PORT */
+	size_t nlisten_bmp, nrpki_caches;
+	struct topo_service *services;
+	size_t nservices;
+	uint32_t public_asn; /* 0: none */
+	bool allow_public_asn;
 	uint32_t min_uplinks, border_min_uplinks;
 	enum topo_port_policy on_wrong_port, on_wrong_node;
-	uint32_t max_load_after_drain;	 /* per cent */
-	struct topo_doc *doc;		 /* what fmt prints: the file's own tree */
+	uint32_t max_load_after_drain; /* per cent */
+	struct topo_doc *doc;          /* what fmt prints: the file's own tree */
 };
 
 /*
@@ -191,12 +240,18 @@ const struct topo_port *topo_port_find(const struct topo_node *, const char *nam
 /* The node names nearest to a misspelt one, best first; at most max; returns how many. */
 size_t topo_node_near(const struct topo *, const char *name, const char *near[], size_t max);
 
+/*
+ * Adds an error for each node of `running` whose AS number, router id, loopback, rack or wired port is another in
+ * `next` (nodes, or links, that went or came are no error). Returns how many nodes moved.
+ */
+size_t topo_moved(const struct topo *running, const struct topo *next, struct topo_errors *errs);
+
 /* ---- views of the derived model, as texts to free() ---- */
 
 char *topo_expand(const struct topo *, const char *node); /* node NULL: all of them; YAML, for review and diff */
-char *topo_export_dot(const struct topo *);		  /* PTM's DOT: "leaf1":"eth1" -- "spine1":"eth1" */
+char *topo_export_dot(const struct topo *);               /* PTM's DOT: "leaf1":"eth1" -- "spine1":"eth1" */
 char *topo_export_containerlab(const struct topo *);
-char *topo_export_csv(const struct topo *);		  /* NetBox's cable columns */
+char *topo_export_csv(const struct topo *); /* NetBox's cable columns */
 char *topo_export_mermaid(const struct topo *);
 
 /* Reads links back from DOT or containerlab: for `topo import` and for the tests of export. -1: not understood. */
