@@ -93,30 +93,32 @@ struct bgp_next_hop {
 	struct ip link_local; /* fe80::/10 */
 };
 
-/* The raw NEXT_HOP, MP_REACH_NLRI and MP_UNREACH_NLRI, and the outcome; filled by bgp_attrs_parse(). */
+/* What the path attributes of one UPDATE say, and what is wrong with them; filled by bgp_attrs_parse(). */
 struct bgp_attrs {
 	struct attrs_view view; /* borrows from the scratch */
-	bool has_next_hop, has_mp_reach, has_mp_unreach;
+	bool has_origin, has_as_path, has_next_hop, has_mp_reach, has_mp_unreach;
+	bool only_mp_unreach;           /* no attribute but this one */
 	uint32_t next_hop;              /* host order */
 	struct rd mp_reach, mp_unreach; /* values */
-	bool has_origin, has_as_path, has_any;
 	enum bgp_fate fate;
-	uint8_t bad_attr;          /* what the fate is about, 0: nothing in particular */
-	const char *why;           /* in words, static; NULL when fate is OK */
-	struct bgp_notice *notice; /* where to put it when fate is RESET */
-	uint8_t ndiscarded;        /* how many were discarded; the first BGP_DISCARDS are named */
+	bool malformed;     /* something was wrong; a DISCARD of what we merely do not use is not */
+	uint8_t subcode;    /* of an UPDATE message error, should it come to a NOTIFICATION */
+	uint8_t bad_attr;   /* what the fate is about, 0: nothing in particular */
+	struct rd bad;      /* that attribute with its header, as far as it is there */
+	const char *why;    /* in words, static; NULL when fate is OK */
+	uint8_t ndiscarded; /* how many were discarded; the first BGP_DISCARDS are named */
 	uint8_t discarded[BGP_DISCARDS];
 };
 
 /*
- * Reads the path attributes of an UPDATE. `r` spans exactly the attributes. Sets all of *out; out->notice must point
- * to room for a NOTIFICATION. Missing mandatory attributes are not judged here, since that depends on the NLRI.
+ * Reads the path attributes of an UPDATE. `r` spans exactly the attributes. Sets all of *out. Missing mandatory
+ * attributes, next hops and NLRI are not judged here, since they hang together (update.c).
  */
-void bgp_attrs_parse(struct rd r, const struct bgp_update_opts *, struct bgp_scratch *, struct bgp_attrs *out,
-    struct bgp_notice *notice);
+void bgp_attrs_parse(struct rd r, const struct bgp_update_opts *, struct bgp_scratch *, struct bgp_attrs *out);
 
 /* Worse fate wins; the first reason of the worst fate stays. */
-void bgp_attrs_condemn(struct bgp_attrs *, enum bgp_fate, uint8_t attr, const char *why);
+void bgp_attrs_condemn(
+    struct bgp_attrs *, enum bgp_fate, uint8_t subcode, uint8_t attr, struct rd bad, const char *why);
 
 const char *bgp_attr_name(uint8_t type); /* "ORIGIN"; "attribute" when we have no name: print the number beside it */
 

@@ -26,6 +26,7 @@ struct bgp_reach {
 
 struct bgp_update {
 	enum bgp_fate fate; /* OK and DISCARD: go on; WITHDRAW: the same, what was announced is withdrawn */
+	bool malformed;     /* as in struct bgp_attrs; worth a line */
 	uint8_t bad_attr;   /* as in struct bgp_attrs */
 	const char *why;    /* static; NULL when fate is OK */
 	uint8_t ndiscarded;
