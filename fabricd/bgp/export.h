@@ -38,9 +38,11 @@ void export_peer_refresh(struct export_peer *, enum family);
 void export_changed(struct export *, enum family, const struct rib_change *, size_t n);
 bool export_ready(struct export *, struct mono now);
 
-/* One slice of walks; true: there is more to do. */
 bool export_pending(const struct export *);
-bool export_run(struct export *, struct mono now);
+/* One slice of walks; true: there is more to do now. False may also mean that those who walk have no room: call again
+ * when a peer's queue became shorter, and tell export_drained(). */
+bool export_run(struct export *);
+void export_drained(struct export *);
 
 /* Whether the peer has been told of the prefix, and the attributes it got (without next hop): at most size bytes. */
 bool export_told(const struct export_peer *, const struct rib_view *);

@@ -1,0 +1,624 @@
+/*
+ * fabricd/bgp/export.c -- export groups: encode once, write to many; see export.h
+ *
+ *   export_changed(): changes of one slice -> per group, chained by (attributes, whom not to send to) -> builder ->
+ *                     batch -> queue of each member but that one
+ *   walk:             joiners of a group, together -> what was told of each prefix -> batches to the joiners -> End-of-RIB
+ *
+ * A joiner hears live changes from the moment it joins, and the walk beside them: both speak of what the RIB has told,
+ * in the order of one queue, so the last word on a prefix is the right one.
+ *
+ * A peer that does not read: the RIB's run waits while a queue is long (back-pressure to whoever feeds us), but no
+ * longer than PATIENCE_US. Then the peer's queue is dropped and it lags: it hears nothing until its queue is empty, and
+ * then all again between BoRR and EoRR (RFC 7313), or its session is reset when it does not know these.
+ *
+ * Always true: counters of a group say how many prefixes of a family its class is told of; a member's queue holds
+ * whole batches in the order of the changes.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "fabricd/bgp/export.h"
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
+
+#define QUEUE_FULL  (4u << 20)	/* bytes: above this a peer is waited for */
+#define PATIENCE_US SECONDS(2)	/* so long, without progress */
+#define BATCH_FULL  (256u << 10) /* bytes of a batch before it is handed to the queues */
+#define WALK_SLICE  2048	/* prefixes a slice of a walk */
+#define CHAINS	    4096	/* buckets for chaining the changes of a slice; a power of two */
+#define NONE	    UINT32_MAX
+
+struct group {
+	struct group *next;
+	struct export *ex;
+	struct bgp_encode_opts opts;
+	uint32_t class;
+	struct bgp_build *build;
+	const struct rib_source *skip; /* whom the batch in the builder is not for */
+	struct export_peer *members;
+	uint64_t told[FAMILIES];
+};
+
+struct walk {
+	struct walk *next;
+	struct group *group;
+	struct bgp_build *build;
+	struct export_peer **peers;
+	size_t npeers;
+	uint8_t families; /* bits still to do */
+	bool marked;	  /* between BoRR and EoRR */
+	bool end_of_rib;
+	bool began;
+	enum family family;
+	uint32_t at;
+	const struct attrs *attrs; /* begun in the builder */
+};
+
+struct export_peer {
+	struct export *ex;
+	struct group *group;
+	struct export_peer *next; /* in the group */
+	struct bgp_peer *bgp;
+	const struct rib_source *source;
+	bool joining;	    /* waits for its first walk */
+	bool lagging;
+	uint8_t refresh;    /* families asked for again */
+	size_t queue_seen;  /* for progress */
+	struct mono full_since;
+	bool full;
+};
+
+struct export {
+	struct mem *mem;
+	struct rib *rib;
+	uint32_t table;
+	const struct export_ops *ops;
+	void *arg;
+	struct group *groups;
+	struct walk *walks;
+	size_t peers;
+	bool wants_walk; /* some peer is joining, caught up, or asked for a refresh */
+	bool lagging;	 /* some peer does not read */
+	struct chain {
+		const struct attrs *attrs;
+		const struct rib_source *skip;
+		uint32_t first, last;
+	} *chains;	 /* of the slice in hand, in order of appearance */
+	uint32_t nchains;
+	uint32_t *heads; /* CHAINS buckets: chain + 1 */
+	uint32_t *next;	 /* per change: the next one of its chain */
+	size_t cap;
+	struct export_stats stats;
+};
+
+struct export *
+export_new(struct mem *mem, struct rib *rib, uint32_t table, const struct export_ops *ops, void *arg)
+{
+	struct export *ex = mem_zalloc(mem, MEM_EXPORT, sizeof(*ex));
+
+	ex->mem = mem;
+	ex->rib = rib;
+	ex->table = table;
+	ex->ops = ops;
+	ex->arg = arg;
+	ex->heads = mem_zalloc(mem, MEM_EXPORT, CHAINS * sizeof(*ex->heads));
+	return ex;
+}
+
+void
+export_free(struct export *ex)
+{
+	struct group *g;
+
+	if (!ex)
+		return;
+	while ((g = ex->groups)) {
+		ex->groups = g->next;
+		bgp_build_free(g->build);
+		mem_free(ex->mem, MEM_EXPORT, g);
+	}
+	mem_free(ex->mem, MEM_EXPORT, ex->heads);
+	mem_free(ex->mem, MEM_EXPORT, ex->next);
+	mem_free(ex->mem, MEM_EXPORT, ex->chains);
+	mem_free(ex->mem, MEM_EXPORT, ex);
+}
+
+/* ---- groups ---- */
+
+static const struct path *
+best_of(const struct path_list *l)
+{
+	return l && l->width ? &l->paths[l->best] : NULL;
+}
+
+/* The path that the group is told of this prefix with that list, or NULL. */
+static const struct path *
+told_path(const struct group *g, const struct prefix *p, const struct path_list *l)
+{
+	const struct path *best = best_of(l);
+
+	return best && g->ex->ops->allowed(g->ex->arg, g->class, p, best) ? best : NULL;
+}
+
+static void
+count_told(struct group *g)
+{
+	struct rib_view v;
+
+	for (int f = 0; f < FAMILIES; f++)
+		for (uint32_t at = 0; rib_next(g->ex->rib, g->ex->table, (enum family)f, &at, &v);)
+			g->told[f] += told_path(g, &v.prefix, v.told) != NULL;
+}
+
+static struct group *
+group_get(struct export *ex, const struct bgp_encode_opts *opts, uint32_t class)
+{
+	struct group *g;
+
+	for (g = ex->groups; g; g = g->next)
+		if (g->class == class && memcmp(&g->opts, opts, sizeof(*opts)) == 0)
+			return g;
+	g = mem_zalloc(ex->mem, MEM_EXPORT, sizeof(*g));
+	g->ex = ex;
+	g->opts = *opts;
+	g->class = class;
+	g->build = bgp_build_new(ex->mem, opts);
+	g->next = ex->groups;
+	ex->groups = g;
+	ex->stats.groups++;
+	count_told(g);
+	return g;
+}
+
+static void
+send_to_members(struct group *g)
+{
+	struct bgp_batch *b = bgp_build_take(g->build);
+
+	if (!b)
+		return;
+	g->ex->stats.batches++;
+	g->ex->stats.batch_bytes += b->len;
+	for (struct export_peer *p = g->members; p; p = p->next)
+		if (!p->lagging && (!g->skip || p->source != g->skip) && bgp_send(p->bgp, b))
+			g->ex->stats.sent_bytes += b->len;
+	bgp_batch_unref(b);
+}
+
+static void
+set_skip(struct group *g, const struct rib_source *skip)
+{
+	if (g->skip == skip)
+		return;
+	send_to_members(g);
+	g->skip = skip;
+}
+
+static void
+too_large(struct export *ex, const struct prefix *p)
+{
+	char text[160], prefix[PREFIX_TEXT];
+
+	ex->stats.too_large++;
+	snprintf(text, sizeof(text),
+	    "%s is not announced: its attributes leave no room for it in a BGP message; shorten them at their origin",
+	    prefix_print(p, prefix));
+	ex->ops->event(ex->arg, NULL, "UPDATE_TOO_LARGE", text);
+}
+
+/* ---- changes ---- */
+
+static void
+chain_room(struct export *ex, size_t n)
+{
+	size_t cap = ex->cap;
+
+	if (n <= ex->cap)
+		return;
+	ex->next = mem_grow(ex->mem, MEM_EXPORT, ex->next, &cap, n, sizeof(*ex->next));
+	ex->chains = mem_grow(ex->mem, MEM_EXPORT, ex->chains, &ex->cap, n, sizeof(*ex->chains));
+}
+
+static void
+chain_add(struct export *ex, uint32_t change, const struct attrs *attrs, const struct rib_source *skip)
+{
+	uint32_t *head = &ex->heads[hash_u64((uintptr_t)skip, (uintptr_t)attrs) % CHAINS];
+	struct chain *c = *head ? &ex->chains[*head - 1] : NULL;
+
+	ex->next[change] = NONE;
+	/* Two chains in one bucket: the newer one takes it; the other is merely cut into two. */
+	if (!c || c->attrs != attrs || c->skip != skip) {
+		c = &ex->chains[ex->nchains++];
+		*c = (struct chain){ .attrs = attrs, .skip = skip, .first = change, .last = change };
+		*head = ex->nchains;
+		return;
+	}
+	ex->next[c->last] = change;
+	c->last = change;
+}
+
+static void
+chains_clear(struct export *ex)
+{
+	for (uint32_t i = 0; i < ex->nchains; i++)
+		ex->heads[hash_u64((uintptr_t)ex->chains[i].skip, (uintptr_t)ex->chains[i].attrs) % CHAINS] = 0;
+	ex->nchains = 0;
+}
+
+static void
+build_chain(struct group *g, enum family family, const struct chain *c, const struct rib_change *changes)
+{
+	set_skip(g, c->skip);
+	if (bgp_build_reach(g->build, family, &c->attrs->v) < 0) {
+		/* What cannot be said must not leave the older path standing at the peers. */
+		for (uint32_t i = c->first; i != NONE; i = g->ex->next[i])
+			too_large(g->ex, &changes[i].prefix);
+		bgp_build_unreach(g->build, family);
+	}
+	for (uint32_t i = c->first; i != NONE; i = g->ex->next[i])
+		bgp_build_prefix(g->build, &changes[i].prefix);
+	if (bgp_build_bytes(g->build) > BATCH_FULL)
+		send_to_members(g);
+}
+
+static void
+group_changed(struct group *g, enum family family, const struct rib_change *changes, size_t n)
+{
+	struct export *ex = g->ex;
+	bool unreach = false;
+
+	chains_clear(ex);
+	for (size_t i = 0; i < n; i++) {
+		const struct path *was = told_path(g, &changes[i].prefix, changes[i].was);
+		const struct path *now = told_path(g, &changes[i].prefix, changes[i].now);
+
+		g->told[family] += (now ? 1 : 0);
+		g->told[family] -= (was ? 1 : 0);
+		if (!g->members)
+			continue;
+		if (now) {
+			/* The source itself is left out, unless it holds what it heard of another source before. */
+			const struct rib_source *skip = !was || was->source == now->source ? now->source : NULL;
+
+			chain_add(ex, (uint32_t)i, now->attrs, skip);
+		} else if (was) {
+			if (!unreach) {
+				set_skip(g, NULL);
+				bgp_build_unreach(g->build, family);
+			}
+			unreach = true;
+			bgp_build_prefix(g->build, &changes[i].prefix);
+		}
+	}
+	for (uint32_t c = 0; c < ex->nchains; c++)
+		build_chain(g, family, &ex->chains[c], changes);
+	send_to_members(g);
+}
+
+void
+export_changed(struct export *ex, enum family family, const struct rib_change *changes, size_t n)
+{
+	chain_room(ex, n);
+	ex->stats.changes += n;
+	for (struct group *g = ex->groups; g; g = g->next)
+		group_changed(g, family, changes, n);
+}
+
+/* ---- slow peers ---- */
+
+static void
+give_up_on(struct export_peer *p)
+{
+	struct export *ex = p->ex;
+
+	p->full = false;
+	ex->stats.slow_peers++;
+	if (!(bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH)) {
+		ex->ops->event(ex->arg, p->bgp, "PEER_SLOW",
+		    "the peer does not read and cannot be sent all again later; its session is reset");
+		bgp_peer_reset(p->bgp, BGP_CEASE_RESOURCES, "the peer does not read", SECONDS(1), p->full_since);
+		return;
+	}
+	ex->ops->event(ex->arg, p->bgp, "PEER_SLOW", "the peer does not read; it is sent all again when it does");
+	bgp_queue_drop(p->bgp);
+	p->lagging = true;
+	ex->lagging = true;
+}
+
+static bool
+peer_ready(struct export_peer *p, struct mono now)
+{
+	size_t queued = bgp_queue_bytes(p->bgp);
+
+	if (queued <= QUEUE_FULL || p->lagging) {
+		p->full = false;
+		return true;
+	}
+	if (!p->full || queued < p->queue_seen) {
+		p->full = true;
+		p->full_since = now;
+		p->queue_seen = queued;
+		return false;
+	}
+	if (mono_sub(now, p->full_since) < PATIENCE_US)
+		return false;
+	give_up_on(p);
+	return true;
+}
+
+bool
+export_ready(struct export *ex, struct mono now)
+{
+	bool ready = true;
+
+	for (struct group *g = ex->groups; g; g = g->next)
+		for (struct export_peer *p = g->members; p; p = p->next)
+			ready &= peer_ready(p, now);
+	return ready;
+}
+
+/* ---- walks ---- */
+
+static struct walk *
+walk_new(struct group *g, uint8_t families, bool marked, bool end_of_rib)
+{
+	struct walk *w = mem_zalloc(g->ex->mem, MEM_EXPORT, sizeof(*w)), **at;
+
+	w->group = g;
+	w->families = families;
+	w->marked = marked;
+	w->end_of_rib = end_of_rib;
+	w->build = bgp_build_new(g->ex->mem, &g->opts);
+	for (at = &g->ex->walks; *at;)
+		at = &(*at)->next;
+	*at = w;
+	g->ex->stats.walks++;
+	return w;
+}
+
+static void
+walk_add(struct walk *w, struct export_peer *p)
+{
+	struct mem *mem = w->group->ex->mem;
+
+	w->peers = mem_realloc(mem, MEM_EXPORT, w->peers, (w->npeers + 1) * sizeof(struct export_peer *));
+	w->peers[w->npeers++] = p;
+}
+
+static void
+walk_free(struct export *ex, struct walk *w)
+{
+	struct walk **at;
+
+	for (at = &ex->walks; *at != w;)
+		at = &(*at)->next;
+	*at = w->next;
+	bgp_build_free(w->build);
+	mem_free(ex->mem, MEM_EXPORT, w->peers);
+	mem_free(ex->mem, MEM_EXPORT, w);
+}
+
+static uint8_t
+families_of(const struct export_peer *p)
+{
+	return bgp_peer_facts(p->bgp)->families;
+}
+
+/* Gathers who waits into walks: joiners of a group walk together. */
+static void
+begin_walks(struct export *ex)
+{
+	bool waits = false;
+
+	for (struct group *g = ex->groups; g; g = g->next) {
+		struct walk *joint = NULL;
+
+		for (struct export_peer *p = g->members; p; p = p->next) {
+			bool marked = (bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH) != 0;
+
+			if (p->lagging && bgp_queue_bytes(p->bgp) == 0) {
+				p->lagging = false;
+				p->refresh = families_of(p);
+			}
+			waits |= p->lagging;
+			if (p->joining) {
+				if (!joint)
+					joint = walk_new(g, (1 << FAMILY_IPV4) | (1 << FAMILY_IPV6), false, true);
+				walk_add(joint, p);
+				p->joining = false;
+			} else if (p->refresh && !p->lagging) {
+				walk_add(walk_new(g, p->refresh, marked, !marked), p);
+				p->refresh = 0;
+			}
+		}
+	}
+	ex->wants_walk = false;
+	ex->lagging = waits;
+}
+
+static void
+walk_send(struct walk *w, enum family family)
+{
+	struct bgp_batch *b = bgp_build_take(w->build);
+
+	w->attrs = NULL;
+	if (!b)
+		return;
+	w->group->ex->stats.batches++;
+	w->group->ex->stats.batch_bytes += b->len;
+	for (size_t i = 0; i < w->npeers; i++)
+		if (!w->peers[i]->lagging && families_of(w->peers[i]) & 1 << family && bgp_send(w->peers[i]->bgp, b))
+			w->group->ex->stats.sent_bytes += b->len;
+	bgp_batch_unref(b);
+}
+
+static void
+walk_mark(struct walk *w, enum bgp_refresh subtype)
+{
+	for (size_t i = 0; i < w->npeers; i++)
+		if (w->marked)
+			bgp_send_refresh(w->peers[i]->bgp, w->family, subtype);
+}
+
+static void
+walk_prefix(struct walk *w, const struct rib_view *v)
+{
+	const struct path *best = told_path(w->group, &v->prefix, v->told);
+
+	if (!best || (w->npeers == 1 && best->source == w->peers[0]->source))
+		return;
+	if (w->attrs != best->attrs) {
+		if (bgp_build_reach(w->build, w->family, &best->attrs->v) < 0) {
+			w->attrs = NULL;
+			too_large(w->group->ex, &v->prefix);
+			return;
+		}
+		w->attrs = best->attrs;
+	}
+	bgp_build_prefix(w->build, &v->prefix);
+}
+
+/* Whether all who walk have room. */
+static bool
+walk_ready(const struct walk *w)
+{
+	for (size_t i = 0; i < w->npeers; i++)
+		if (bgp_queue_bytes(w->peers[i]->bgp) > QUEUE_FULL)
+			return false;
+	return true;
+}
+
+/* One slice; frees the walk when it is done. */
+static void
+walk_some(struct export *ex, struct walk *w)
+{
+	struct rib_view v;
+
+	if (w->npeers == 0 || w->families == 0) {
+		walk_free(ex, w);
+		return;
+	}
+	w->family = w->families & 1 << FAMILY_IPV4 ? FAMILY_IPV4 : FAMILY_IPV6;
+	if (!w->began) {
+		walk_mark(w, BGP_REFRESH_BEGIN);
+		w->began = true;
+		w->at = 0;
+	}
+	for (unsigned int i = 0; i < WALK_SLICE; i++) {
+		if (rib_next(ex->rib, ex->table, w->family, &w->at, &v)) {
+			walk_prefix(w, &v);
+			continue;
+		}
+		if (w->end_of_rib)
+			bgp_build_end_of_rib(w->build, w->family);
+		walk_send(w, w->family);
+		walk_mark(w, BGP_REFRESH_END);
+		w->families &= (uint8_t) ~(1u << w->family);
+		w->began = false;
+		break;
+	}
+	/* The attributes in hand may be gone by the next slice: nothing is kept open across slices. */
+	walk_send(w, w->family);
+}
+
+bool
+export_pending(const struct export *ex)
+{
+	return ex->walks || ex->wants_walk;
+}
+
+bool
+export_run(struct export *ex)
+{
+	if (ex->wants_walk)
+		begin_walks(ex);
+	for (struct walk *w = ex->walks; w; w = w->next)
+		if (walk_ready(w)) {
+			walk_some(ex, w);
+			return ex->walks != NULL;
+		}
+	return false;
+}
+
+void
+export_drained(struct export *ex)
+{
+	ex->wants_walk |= ex->lagging;
+}
+
+/* ---- peers ---- */
+
+struct export_peer *
+export_peer_new(struct export *ex, struct bgp_peer *bgp, const struct rib_source *source, uint32_t class)
+{
+	struct bgp_encode_opts opts = bgp_peer_encode_opts(bgp);
+	struct export_peer *p = mem_zalloc(ex->mem, MEM_EXPORT, sizeof(*p));
+
+	p->ex = ex;
+	p->bgp = bgp;
+	p->source = source;
+	p->group = group_get(ex, &opts, class);
+	p->next = p->group->members;
+	p->group->members = p;
+	p->joining = true;
+	ex->wants_walk = true;
+	ex->peers++;
+	return p;
+}
+
+void
+export_peer_free(struct export_peer *p)
+{
+	struct export_peer **at;
+
+	if (!p)
+		return;
+	for (struct walk *w = p->ex->walks; w; w = w->next)
+		for (size_t i = 0; i < w->npeers; i++)
+			if (w->peers[i] == p)
+				w->peers[i--] = w->peers[--w->npeers];
+	for (at = &p->group->members; *at != p;)
+		at = &(*at)->next;
+	*at = p->next;
+	p->ex->peers--;
+	mem_free(p->ex->mem, MEM_EXPORT, p);
+}
+
+void
+export_peer_refresh(struct export_peer *p, enum family family)
+{
+	p->refresh |= (uint8_t)(1u << family);
+	p->ex->wants_walk = true;
+}
+
+/* ---- views ---- */
+
+bool
+export_told(const struct export_peer *p, const struct rib_view *v)
+{
+	const struct path *best = told_path(p->group, &v->prefix, v->told);
+
+	return best && best->source != p->source;
+}
+
+int
+export_attrs(const struct export_peer *p, const struct rib_view *v, uint8_t *buf, size_t size)
+{
+	const struct path *best = told_path(p->group, &v->prefix, v->told);
+
+	return best ? bgp_attrs_out(&p->group->opts, &best->attrs->v, buf, size) : 0;
+}
+
+uint64_t
+export_count(const struct export_peer *p, enum family family)
+{
+	return p->group->told[family];
+}
+
+void
+export_stats(const struct export *ex, struct export_stats *out)
+{
+	*out = ex->stats;
+	out->peers = ex->peers;
+}
