@@ -43,7 +43,7 @@ typedef bool rt_work_fn(void *arg);
 
 struct rt_stream_options {
 	uint32_t ifindex;    /* bound to this port; 0: any */
-	struct ip local;     /* zero: the system's choice */
+	struct ip local;     /* zero: the system's choice; rt_listen: zero of IPv6 only IPv6, zero of IPv4 both */
 	uint16_t local_port; /* 0: any (for rt_listen: the port to listen on) */
 	bool gtsm;           /* send hop limit 255 and accept nothing less (RFC 5082) */
 	uint8_t tclass;      /* 0xc0: CS6 */
@@ -86,6 +86,8 @@ typedef void rt_watch_fn(void *arg, unsigned int what);
 struct runtime_ops {
 	const char *name;
 	struct mono (*now)(struct runtime *); /* cached per turn of the loop */
+	/* Monotonic time read anew, to measure slices of work; NULL: now. The simulator's stands still within a turn. */
+	struct mono (*clock)(struct runtime *);
 	int64_t (*wall_us)(struct runtime *); /* microseconds since the epoch; for humans only */
 	uint64_t (*random)(struct runtime *);
 
@@ -145,6 +147,12 @@ static inline struct mono
 rt_now(struct runtime *rt)
 {
 	return rt->ops->now(rt);
+}
+
+static inline struct mono
+rt_clock(struct runtime *rt)
+{
+	return rt->ops->clock ? rt->ops->clock(rt) : rt->ops->now(rt);
 }
 
 static inline uint64_t
