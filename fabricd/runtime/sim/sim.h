@@ -59,7 +59,7 @@ struct runtime *sim_node_find(const struct sim_net *, const char *name); /* NULL
 void sim_node_stall(struct runtime *, int64_t us);
 
 enum sim_crash {
-	SIM_KILLED, /* the process ended: its kernel resets the connections, carriers stay */
+	SIM_KILLED, /* the process ended: its kernel ends the connections, carriers stay */
 	SIM_DARK,   /* no power: carriers go, peers hear nothing more */
 };
 /*

@@ -1,0 +1,623 @@
+/*
+ * fabricd/runtime/sim/net.c -- the world: clock, event queue, nodes, timers, work
+ *
+ * The queue is a binary heap of pointers to events that are embedded in their owners, each of which knows its place in
+ * the heap: setting and stopping a timer is O(log n), whatever the number of nodes. Two events of one time run in the
+ * order in which they were set.
+ *
+ * An event of a node that is stalled is put off to the end of the stall; so are those that come meanwhile, in the
+ * order of their times. A crash takes all events of the node's handles out of the queue and marks the handles dead.
+ *
+ * Always true: heap[i]->pos == i; an event that is not queued has pos 0; nothing of a node that is off is queued.
+ */
+#include <string.h>
+
+#include "fabricd/lib/hash.h"
+#include "fabricd/runtime/sim/impl.h"
+
+#define WALL_EPOCH_US 1767225600000000ll /* 2026-01-01, when every world begins */
+
+struct rt_timer {
+	struct sim_handle h;
+	struct sim_event ev;
+	rt_timer_fn *fn;
+	void *arg;
+};
+
+struct sim_alarm {
+	struct sim_net *net;
+	struct sim_event ev;
+	rt_timer_fn *fn;
+	void *arg;
+	struct sim_alarm *prev, *next;
+};
+
+/* ---- the queue ---- */
+
+static bool
+before(const struct sim_event *a, const struct sim_event *b)
+{
+	return a->at.us != b->at.us ? a->at.us < b->at.us : a->seq < b->seq;
+}
+
+static void
+heap_put(struct sim_net *net, size_t i, struct sim_event *ev)
+{
+	net->heap[i] = ev;
+	ev->pos = i;
+}
+
+static void
+sift_up(struct sim_net *net, size_t i, struct sim_event *ev)
+{
+	for (; i > 1 && before(ev, net->heap[i / 2]); i /= 2)
+		heap_put(net, i, net->heap[i / 2]);
+	heap_put(net, i, ev);
+}
+
+static void
+sift_down(struct sim_net *net, size_t i, struct sim_event *ev)
+{
+	size_t child;
+
+	for (; (child = i * 2) <= net->n; i = child) {
+		if (child < net->n && before(net->heap[child + 1], net->heap[child]))
+			child++;
+		if (!before(net->heap[child], ev))
+			break;
+		heap_put(net, i, net->heap[child]);
+	}
+	heap_put(net, i, ev);
+}
+
+static void
+heap_remove(struct sim_net *net, struct sim_event *ev)
+{
+	size_t i = ev->pos;
+	struct sim_event *last = net->heap[net->n--];
+
+	ev->pos = 0;
+	if (last == ev)
+		return;
+	if (i > 1 && before(last, net->heap[i / 2]))
+		sift_up(net, i, last);
+	else
+		sift_down(net, i, last);
+}
+
+void
+sim_event_set(struct sim_net *net, struct sim_event *ev, struct mono at)
+{
+	if (ev->pos)
+		heap_remove(net, ev);
+	if (mono_is_never(at))
+		return;
+	ev->at.us = MAX_OF(at.us, net->now.us);
+	ev->seq = ++net->seq;
+	net->heap = mem_grow(net->mem, MEM_RUNTIME, net->heap, &net->cap, net->n + 2, sizeof(net->heap[0]));
+	sift_up(net, ++net->n, ev);
+}
+
+/* ---- randomness ---- */
+
+/* splitmix64 */
+uint64_t
+sim_mix(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+	return z ^ z >> 31;
+}
+
+uint64_t
+sim_random(struct sim_net *net)
+{
+	return sim_mix(&net->random);
+}
+
+bool
+sim_chance(struct sim_net *net, uint32_t ppm)
+{
+	return ppm && sim_mix(&net->random) % 1000000 < ppm;
+}
+
+/* ---- the world ---- */
+
+struct sim_net *
+sim_net_new(struct mem *mem, uint64_t seed)
+{
+	struct sim_net *net = mem_zalloc(mem, MEM_RUNTIME, sizeof(*net));
+
+	net->mem = mem;
+	net->seed = seed;
+	net->random = hash_u64(seed, 0x77697265);
+	net->now.us = SECONDS(1); /* so that zero is in the past, as on a machine that has booted */
+	net->tcp = (struct sim_tcp){
+		.window = 256 * 1024, .segment = 16 * 1024, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
+	};
+	return net;
+}
+
+struct mono
+sim_now(const struct sim_net *net)
+{
+	return net->now;
+}
+
+struct mono
+sim_next(const struct sim_net *net)
+{
+	return net->n ? net->heap[1]->at : MONO_NEVER;
+}
+
+/* An event of a stalled node is put off: that is a step, too, so that no caller runs past its limit. */
+bool
+sim_step(struct sim_net *net)
+{
+	struct sim_event *ev;
+
+	if (!net->n)
+		return false;
+	ev = net->heap[1];
+	net->now = ev->at;
+	if (ev->node && ev->node->stalled.us > net->now.us) {
+		sim_event_set(net, ev, ev->node->stalled);
+		return true;
+	}
+	heap_remove(net, ev);
+	net->stats.events++;
+	ev->fn(ev);
+	return true;
+}
+
+uint64_t
+sim_run_until(struct sim_net *net, struct mono until)
+{
+	uint64_t was = net->stats.events;
+
+	while (net->n && net->heap[1]->at.us <= until.us)
+		sim_step(net);
+	if (!mono_is_never(until))
+		net->now.us = MAX_OF(net->now.us, until.us);
+	return net->stats.events - was;
+}
+
+bool
+sim_run_while(struct sim_net *net, bool (*more)(void *arg), void *arg, struct mono limit)
+{
+	while (more(arg)) {
+		struct mono next = sim_next(net);
+
+		if (mono_is_never(next) || next.us > limit.us) {
+			sim_run_until(net, limit);
+			return false;
+		}
+		sim_run_until(net, next);
+	}
+	return true;
+}
+
+static void
+alarm_fire(struct sim_event *ev)
+{
+	struct sim_alarm *a = CONTAINER_OF(ev, struct sim_alarm, ev);
+
+	a->fn(a->arg);
+}
+
+struct sim_alarm *
+sim_alarm_new(struct sim_net *net, rt_timer_fn *fn, void *arg)
+{
+	struct sim_alarm *a = mem_zalloc(net->mem, MEM_RUNTIME, sizeof(*a));
+
+	*a = (struct sim_alarm){ .net = net, .ev.fn = alarm_fire, .fn = fn, .arg = arg, .next = net->alarms };
+	if (a->next)
+		a->next->prev = a;
+	net->alarms = a;
+	return a;
+}
+
+void
+sim_alarm_set(struct sim_alarm *a, struct mono at)
+{
+	sim_event_set(a->net, &a->ev, at);
+}
+
+void
+sim_alarm_free(struct sim_alarm *a)
+{
+	if (!a)
+		return;
+	sim_event_set(a->net, &a->ev, MONO_NEVER);
+	if (a->next)
+		a->next->prev = a->prev;
+	if (a->prev)
+		a->prev->next = a->next;
+	else
+		a->net->alarms = a->next;
+	mem_free(a->net->mem, MEM_RUNTIME, a);
+}
+
+/* ---- handles ---- */
+
+void *
+sim_handle_new(struct sim_node *node, size_t size, void (*destroy)(struct sim_handle *))
+{
+	struct sim_handle *h = mem_zalloc(node->net->mem, MEM_RUNTIME, size);
+
+	h->head = node->rt;
+	h->node = node;
+	h->destroy = destroy;
+	h->dead = node->off;
+	h->next = &node->handles;
+	h->prev = node->handles.prev;
+	h->prev->next = h;
+	node->handles.prev = h;
+	return h;
+}
+
+void
+sim_handle_unlink(struct sim_handle *h)
+{
+	h->prev->next = h->next;
+	h->next->prev = h->prev;
+}
+
+/* ---- timers ---- */
+
+static void
+timer_fire(struct sim_event *ev)
+{
+	struct rt_timer *t = CONTAINER_OF(ev, struct rt_timer, ev);
+
+	t->fn(t->arg);
+}
+
+static void
+timer_destroy(struct sim_handle *h)
+{
+	struct rt_timer *t = (struct rt_timer *)h;
+
+	sim_event_set(h->node->net, &t->ev, MONO_NEVER);
+	sim_handle_unlink(h);
+	mem_free(h->node->net->mem, MEM_RUNTIME, t);
+}
+
+static struct rt_timer *
+timer_new(struct runtime *rt, rt_timer_fn *fn, void *arg)
+{
+	struct rt_timer *t = sim_handle_new(sim_node_of(rt), sizeof(*t), timer_destroy);
+
+	t->ev.node = t->h.node;
+	t->ev.fn = timer_fire;
+	t->fn = fn;
+	t->arg = arg;
+	return t;
+}
+
+static void
+timer_set(struct rt_timer *t, struct mono at)
+{
+	if (!t->h.dead)
+		sim_event_set(t->h.node->net, &t->ev, at);
+}
+
+static void
+timer_free(struct rt_timer *t)
+{
+	timer_destroy(&t->h);
+}
+
+/* ---- work ---- */
+
+static void
+work_queue(struct rt_work *w)
+{
+	struct sim_node *node = w->h.node;
+
+	w->queued = true;
+	w->next = NULL;
+	if (node->tail[w->priority])
+		node->tail[w->priority]->next = w;
+	else
+		node->head[w->priority] = w;
+	node->tail[w->priority] = w;
+}
+
+static void
+work_unqueue(struct rt_work *w)
+{
+	struct sim_node *node = w->h.node;
+	struct rt_work **at = &node->head[w->priority], *prev = NULL;
+
+	if (!w->queued)
+		return;
+	for (; *at != w; at = &(*at)->next)
+		prev = *at;
+	*at = w->next;
+	if (node->tail[w->priority] == w)
+		node->tail[w->priority] = prev;
+	w->queued = false;
+}
+
+static struct rt_work *
+work_next(const struct sim_node *node)
+{
+	for (int p = 0; p < RT_PRIORITIES; p++)
+		if (node->head[p])
+			return node->head[p];
+	return NULL;
+}
+
+/* One slice of the most urgent work; the next slice follows after its cost, behind all that is due by then. */
+static void
+work_turn(struct sim_event *ev)
+{
+	struct sim_node *node = CONTAINER_OF(ev, struct sim_node, turn);
+	struct rt_work *w = work_next(node);
+
+	if (!w)
+		return;
+	work_unqueue(w);
+	node->running = w;
+	if (w->fn(w->arg) && node->running == w && !w->queued)
+		work_queue(w);
+	node->running = NULL;
+	if (work_next(node))
+		sim_event_set(node->net, &node->turn, mono_add(node->net->now, node->slice_us));
+}
+
+static void
+work_destroy(struct sim_handle *h)
+{
+	struct rt_work *w = (struct rt_work *)h;
+
+	work_unqueue(w);
+	if (h->node->running == w)
+		h->node->running = NULL;
+	sim_handle_unlink(h);
+	mem_free(h->node->net->mem, MEM_RUNTIME, w);
+}
+
+static struct rt_work *
+work_new(struct runtime *rt, enum rt_priority priority, rt_work_fn *fn, void *arg)
+{
+	struct rt_work *w = sim_handle_new(sim_node_of(rt), sizeof(*w), work_destroy);
+
+	w->priority = priority;
+	w->fn = fn;
+	w->arg = arg;
+	return w;
+}
+
+static void
+work_schedule(struct rt_work *w)
+{
+	struct sim_node *node = w->h.node;
+
+	if (w->h.dead || w->queued)
+		return;
+	work_queue(w);
+	if (!node->turn.pos && !node->running)
+		sim_event_set(node->net, &node->turn, node->net->now);
+}
+
+static void
+work_free(struct rt_work *w)
+{
+	work_destroy(&w->h);
+}
+
+/* ---- the rest of the contract that needs no wire ---- */
+
+static struct mono
+node_now(struct runtime *rt)
+{
+	return sim_node_of(rt)->net->now;
+}
+
+static int64_t
+node_wall_us(struct runtime *rt)
+{
+	struct sim_node *node = sim_node_of(rt);
+
+	return WALL_EPOCH_US + node->net->now.us + node->wall_shift;
+}
+
+static uint64_t
+node_random(struct runtime *rt)
+{
+	return sim_mix(&sim_node_of(rt)->random);
+}
+
+static int
+watch_new(
+    struct runtime *rt UNUSED, int fd UNUSED, rt_watch_fn *fn UNUSED, void *arg UNUSED, struct rt_watch **out UNUSED)
+{
+	return -ENOTSUP;
+}
+
+static void
+watch_set(struct rt_watch *w UNUSED, unsigned int what UNUSED)
+{
+}
+
+static void
+watch_free(struct rt_watch *w UNUSED)
+{
+}
+
+static const struct runtime_ops sim_ops = {
+	.name = "sim",
+	.now = node_now,
+	.wall_us = node_wall_us,
+	.random = node_random,
+	.timer_new = timer_new,
+	.timer_set = timer_set,
+	.timer_free = timer_free,
+	.work_new = work_new,
+	.work_schedule = work_schedule,
+	.work_free = work_free,
+	.listen = sim_listen,
+	.listen_unix = sim_listen_unix,
+	.listener_close = sim_listener_close,
+	.connect = sim_connect,
+	.connect_unix = sim_connect_unix,
+	.stream_handle = sim_stream_handle,
+	.stream_write = sim_stream_write,
+	.stream_pause = sim_stream_pause,
+	.stream_again = sim_stream_again,
+	.stream_close = sim_stream_close,
+	.stream_local = sim_stream_local,
+	.stream_peer_uid = sim_stream_peer_uid,
+	.nd_open = sim_nd_open,
+	.frames_open = sim_frames_open,
+	.packet_send = sim_packet_send,
+	.packets_close = sim_packets_close,
+	.watch_new = watch_new,
+	.watch_set = watch_set,
+	.watch_free = watch_free,
+};
+
+/* ---- nodes ---- */
+
+struct runtime *
+sim_node_new(struct sim_net *net, const char *name)
+{
+	struct sim_node *node = mem_zalloc(net->mem, MEM_RUNTIME, sizeof(*node));
+
+	node->rt.ops = &sim_ops;
+	node->net = net;
+	node->name = mem_strdup(net->mem, MEM_RUNTIME, name);
+	/* A generator of its own, so that what one node draws does not change what another gets. */
+	node->random = hash_u64(net->seed, ++net->stats.nodes);
+	node->slice_us = 1;
+	node->handles.prev = node->handles.next = &node->handles;
+	node->turn.node = node;
+	node->turn.fn = work_turn;
+	node->ephemeral = (uint16_t)(32768 + sim_mix(&node->random) % 28000);
+	if (net->last_node)
+		net->last_node->next = node;
+	else
+		net->nodes = node;
+	net->last_node = node;
+	return &node->rt;
+}
+
+const char *
+sim_node_name(const struct runtime *rt)
+{
+	return sim_node_of(rt)->name;
+}
+
+struct runtime *
+sim_node_find(const struct sim_net *net, const char *name)
+{
+	for (struct sim_node *node = net->nodes; node; node = node->next)
+		if (strcmp(node->name, name) == 0)
+			return &node->rt;
+	return NULL;
+}
+
+void
+sim_node_stall(struct runtime *rt, int64_t us)
+{
+	struct sim_node *node = sim_node_of(rt);
+
+	node->stalled.us = MAX_OF(node->stalled.us, node->net->now.us + us);
+}
+
+void
+sim_node_crash(struct runtime *rt, enum sim_crash how)
+{
+	struct sim_node *node = sim_node_of(rt);
+
+	if (node->off)
+		return;
+	node->off = true;
+	node->dark = how == SIM_DARK;
+	sim_streams_crash(node, how);
+	for (struct sim_handle *h = node->handles.next; h != &node->handles; h = h->next) {
+		h->dead = true;
+		if (h->destroy == timer_destroy)
+			sim_event_set(node->net, &((struct rt_timer *)h)->ev, MONO_NEVER);
+		else if (h->destroy == work_destroy)
+			work_unqueue((struct rt_work *)h);
+	}
+	node->running = NULL;
+	sim_event_set(node->net, &node->turn, MONO_NEVER);
+	node->stalled.us = 0;
+	sim_wire_power(node);
+}
+
+void
+sim_node_boot(struct runtime *rt)
+{
+	struct sim_node *node = sim_node_of(rt);
+
+	node->off = node->dark = false;
+	sim_wire_power(node);
+}
+
+bool
+sim_node_running(const struct runtime *rt)
+{
+	return !sim_node_of(rt)->off;
+}
+
+void
+sim_node_wall_shift(struct runtime *rt, int64_t us)
+{
+	sim_node_of(rt)->wall_shift += us;
+}
+
+void
+sim_node_slice_cost(struct runtime *rt, int64_t us)
+{
+	sim_node_of(rt)->slice_us = MAX_OF(us, 1);
+}
+
+void
+sim_tcp_set(struct sim_net *net, const struct sim_tcp *tcp)
+{
+	net->tcp = *tcp;
+}
+
+void
+sim_stats(const struct sim_net *net, struct sim_stats *out)
+{
+	*out = net->stats;
+	out->queue = net->n;
+}
+
+void
+sim_net_free(struct sim_net *net)
+{
+	struct sim_node *node, *next;
+
+	if (!net)
+		return;
+	while (net->alarms)
+		sim_alarm_free(net->alarms);
+	for (node = net->nodes; node; node = node->next)
+		while (node->handles.next != &node->handles)
+			node->handles.next->destroy(node->handles.next);
+	sim_streams_free(net);
+	while (net->n) {
+		struct sim_event *ev = net->heap[net->n];
+
+		heap_remove(net, ev);
+		if (ev->drop)
+			ev->drop(ev);
+	}
+	sim_wire_free(net);
+	for (node = net->nodes; node; node = next) {
+		next = node->next;
+		mem_free(net->mem, MEM_RUNTIME, node->name);
+		mem_free(net->mem, MEM_RUNTIME, node);
+	}
+	mem_free(net->mem, MEM_RUNTIME, net->heap);
+	mem_free(net->mem, MEM_RUNTIME, net);
+}
