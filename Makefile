@@ -125,3 +125,20 @@ clean:
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
 .SECONDARY:
+
+# ---- benchmarks and interoperation (tests/bench, tests/interop; docs/benchmarks.md, docs/interop.md) ----
+#: make bench           all benchmarks against FRR and BIRD, as root (long);  make bench-quick: once each, 4x2;  BENCH="..." chooses
+#: make interop         FRR, BIRD and GoBGP as the other switch, in network namespaces
+BENCH_OUT   = build/bench
+bench_tools = $(patsubst %,$(BENCH_OUT)/%,bgpload fibwatch launch probe fibload)
+.PHONY: bench bench-quick bench-tools interop
+$(bench_tools): $(BENCH_OUT)/%: tests/bench/%.c tests/bench/tool.h
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) -o $@ $< -pthread
+bench-tools: $(bench_tools)
+bench: all bench-tools
+	/usr/bin/python3 tests/bench/bench.py --fabricd $(O) --tools $(BENCH_OUT) $(BENCH)
+bench-quick: all bench-tools
+	/usr/bin/python3 tests/bench/bench.py --fabricd $(O) --tools $(BENCH_OUT) --quick $(BENCH)
+interop: all
+	FABRIC_BUILD=$(abspath $(O)) /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/interop

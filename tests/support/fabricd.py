@@ -1,0 +1,44 @@
+"""fabricd as a Clos switch: one topology file, one name; everything else is its own business."""
+
+import json
+import os
+
+from .stacks import Job, Stack, write
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.environ.get("FABRIC_BUILD", os.path.join(ROOT, "build", "gcc"))
+
+
+def built():
+    return os.access(os.path.join(BUILD, "fabricd"), os.X_OK)
+
+
+class Fabricd(Stack):
+    name = "fabricd"
+    foreign = False
+
+    def __init__(self, platform="linux"):
+        self.platform = platform
+
+    def prepare(self, lab, clos, node, hosts=()):
+        self.configure(lab, clos, node)
+
+    def configure(self, lab, clos, node):
+        self.dir(lab, node)
+        write(f"{lab.dir}/fabric.yaml", clos.topology())
+
+    def jobs(self, lab, clos, node):
+        d = self.dir(lab, node)
+        argv = [f"{BUILD}/fabricd", "--topology", f"{lab.dir}/fabric.yaml", "--node", node.name, "--run-dir", d,
+                "--platform", self.platform]  # fmt: skip
+        return [Job(node.name, f"{node.name}-fabricd", argv)]
+
+    def ctl(self, lab, node, *words, check=False):
+        """fabctl's answer in JSON; {} while the daemon does not answer. Exit 1 (findings) is no error of the call."""
+        text = lab.run(node.name, [f"{BUILD}/fabctl", "--run-dir", self.dir(lab, node), *words, "-j"], check=check)
+        return json.loads(text) if text.strip().startswith(("{", "[")) else {}
+
+    def established(self, lab, node):
+        """Names of the ports whose session is up."""
+        rows = self.ctl(lab, node, "bgp").get("data", [])
+        return {r["port"] for r in rows if r.get("state") == "Established"}

@@ -1,0 +1,101 @@
+"""FRR 8.4 as a Clos switch: zebra and bgpd in the switch's namespace, unnumbered eBGP, as fast as it can be made.
+
+Measured choices: the datacenter profile, coalesce-time 0 (its default waits up to a second before the first UPDATE),
+advertisement interval 0, next-hop groups (zebra's default), sender-side loop detection so that leaves do not send
+spines their own AS back, zebra's netlink buffer as large as Debian's own start script makes it. bgpd starts when
+zebra's socket is there: a refused first attempt costs ten seconds.
+"""
+
+import json
+import shutil
+
+from .stacks import Job, Stack, write
+
+SBIN = "/usr/lib/frr"
+
+
+class Frr(Stack):
+    name = "frr"
+
+    def __init__(self, fib=True, password=None, log="errors"):
+        self.fib, self.password, self.log = fib, password, log
+
+    def configure(self, lab, clos, node):
+        d = self.dir(lab, node)
+        common = f"frr defaults datacenter\nhostname {node.name}\nlog stdout {self.log}\n"
+        zebra = [common]
+        for p in node.ports:
+            zebra.append(f"interface {p.name}\n no ipv6 nd suppress-ra\n ipv6 nd ra-interval 10\nexit\n")
+        write(f"{d}/zebra.conf", "".join(zebra))
+        write(f"{d}/bgpd.conf", common + self.bgp(clos, node))
+        shutil.chown(d, "frr", "frr")  # the daemons drop to that user and make their sockets here
+
+    def bgp(self, clos, node):
+        out = [
+            f"router bgp {node.asn}",
+            f" bgp router-id {node.loopback4}",
+            " no bgp ebgp-requires-policy",
+            " no bgp network import-check",
+            " no bgp default ipv4-unicast",
+            " bgp bestpath as-path multipath-relax",
+            " coalesce-time 0",
+            " timers bgp 3 9",
+            " neighbor fabric peer-group",
+            " neighbor fabric remote-as external",
+            " neighbor fabric timers connect 1",
+            " neighbor fabric advertisement-interval 0",
+            " neighbor fabric ttl-security hops 1",
+            " neighbor fabric sender-as-path-loop-detection",
+        ]
+        if self.password:
+            out.append(f" neighbor fabric password {self.password}")
+        out += [f" neighbor {p.name} interface peer-group fabric" for p in node.ports]
+        for e in node.externals:
+            out += [f" neighbor {e.peer} remote-as {e.asn}", f" neighbor {e.peer} advertisement-interval 0",
+                    f" neighbor {e.peer} passive"]  # fmt: skip
+        nets = {"ipv4": [f"{node.loopback4}/32", node.rack4], "ipv6": [f"{node.loopback6}/128", node.rack6]}
+        for family, prefixes in nets.items():
+            out.append(f" address-family {family} unicast")
+            out += [f"  network {p}" for p in prefixes if p]
+            if node.ports:
+                out.append("  neighbor fabric activate")
+            for e in node.externals:
+                out.append(f"  neighbor {e.peer} activate")
+                if not e.give:
+                    out.append(f"  neighbor {e.peer} route-map NOTHING out")
+                if not e.take:
+                    out.append(f"  neighbor {e.peer} route-map NOTHING in")
+            out += ["  maximum-paths 128", " exit-address-family"]
+        out += ["exit", "route-map NOTHING deny 10", "exit", ""]
+        return "\n".join(out)
+
+    def jobs(self, lab, clos, node):
+        d = self.dir(lab, node)
+        common = ["-F", "datacenter", "-z", f"{d}/zserv.api", "--vty_socket", d, "-P", "0"]
+        zebra = [f"{SBIN}/zebra", "-f", f"{d}/zebra.conf", "-i", f"{d}/zebra.pid", "-s", "90000000", *common]
+        bgpd = [f"{SBIN}/bgpd", "-f", f"{d}/bgpd.conf", "-i", f"{d}/bgpd.pid", "-e", "128", *common]
+        if not self.fib:
+            return [Job(node.name, f"{node.name}-bgpd", bgpd + ["-n", "-Z"])]
+        return [
+            Job(node.name, f"{node.name}-zebra", zebra),
+            Job(node.name, f"{node.name}-bgpd", bgpd, f"{d}/zserv.api"),
+        ]
+
+    def show(self, lab, node, command):
+        """vtysh's answer to `show ... json` as an object; {} while the daemon does not answer."""
+        text = lab.run(node.name, ["vtysh", "--vty_socket", self.dir(lab, node), "-c", command], check=False)
+        return json.loads(text[text.index("{") :]) if "{" in text else {}
+
+    def do(self, lab, node, *commands):
+        argv = ["vtysh", "--vty_socket", self.dir(lab, node)]
+        for c in commands:
+            argv += ["-c", c]
+        return lab.run(node.name, argv)
+
+    def established(self, lab, node):
+        """Names of the ports or peers whose session is up."""
+        summary = self.show(lab, node, "show bgp summary json")
+        up = set()
+        for family in summary.values():
+            up |= {name for name, p in family.get("peers", {}).items() if p["state"] == "Established"}
+        return up
