@@ -249,13 +249,12 @@ extern const struct schema schema_file;
  * default. */
 bool walk_map(struct walk *, const struct schema *, struct tree *, struct tree *fallback, void *out);
 
-/* Reads the whole file; NULL when a part that everything else stands on is missing. */
+/* Types the whole file; what could not be read is marked `bad`. Never NULL. */
 struct file *file_read(struct topo_doc *, struct topo_errors *);
 
-read_fn read_number, read_number64, read_asn_number, read_bool, read_enum, read_word, read_text, read_duration,
-    read_share, read_bfd_timer, read_prefix, read_prefixes, read_prefix_rules, read_pools, read_asn, read_asn_range,
-    read_range, read_endpoint, read_endpoints, read_words, read_mac, read_ip, read_ip_len, read_map, read_maps,
-    read_names, read_schema;
+read_fn read_number, read_number64, read_bool, read_enum, read_word, read_duration, read_share, read_bfd_timer,
+    read_prefix, read_prefixes, read_prefix_rules, read_pools, read_asn, read_asn_range, read_range, read_endpoint,
+    read_endpoints, read_words, read_mac, read_ip, read_ip_len, read_map, read_maps, read_names, read_schema;
 
 /* ---- words (their rules are in docs/topology-file.md) ---- */
 

@@ -245,6 +245,8 @@ hang(struct builder *b, struct tree *t)
 			error_hint(error_add(b->errs, t, "merge keys (<<) are not part of the language"),
 			    "write the keys out where they are meant");
 		}
+		if (t->kind == TREE_SCALAR && strlen(t->text) > TREE_KEY_MAX)
+			error_add(b->errs, t, "a key is longer than %u bytes", TREE_KEY_MAX);
 		*key = t;
 	}
 }

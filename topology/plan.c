@@ -407,11 +407,17 @@ check_unused(const struct plan *p, struct topo_errors *errs)
 		    errs, tree_at(p->file->is.at, "planes"), "`planes` without a tier that has `pattern: plane`");
 }
 
+#define TIERS_MAX 64 /* a Clos of more stages than anyone builds; keeps the comparisons of all with all short */
+
 bool
 plan_make(struct plan *p, const struct file *f, struct arena *a, struct topo_errors *errs)
 {
 	bool ok = true;
 
+	if (f->tiers.n > TIERS_MAX) {
+		error_add(errs, tree_at(f->is.at, "tiers"), "%zu tiers; at most %u are allowed", f->tiers.n, TIERS_MAX);
+		return false;
+	}
 	check_names(f, errs);
 	*p = (struct plan){ .file = f, .n = f->tiers.n, .pods = f->pods, .planes = f->planes };
 	p->tiers = arena_alloc(a, p->n * sizeof(*p->tiers));

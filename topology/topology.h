@@ -253,6 +253,7 @@ char *topo_export_dot(const struct topo *);               /* PTM's DOT: "leaf1":
 char *topo_export_containerlab(const struct topo *);
 char *topo_export_csv(const struct topo *); /* NetBox's cable columns */
 char *topo_export_mermaid(const struct topo *);
+char *topo_export_svg(const struct topo *);
 
 /* Reads links back from DOT or containerlab: for `topo import` and for the tests of export. -1: not understood. */
 struct topo_cable {

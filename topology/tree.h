@@ -13,6 +13,7 @@
 #define TREE_DEPTH_MAX  16                 /* collections inside each other */
 #define TREE_SIZE_MAX   (4u * 1024 * 1024) /* bytes of text */
 #define TREE_LINE_MAX   (1024u * 1024)     /* bytes of one line */
+#define TREE_KEY_MAX    64u                /* bytes of a key */
 #define TOPO_ERRORS_MAX 200                /* then one line says that there are more */
 
 /* ---- memory: all of one file's structs go at once ---- */
