@@ -28,8 +28,10 @@ struct node_conn {
 	struct rt_stream *stream;
 	bool open;	       /* connected */
 	bool want_write;
-	uint8_t *out;	       /* a chunk taken from the engine, partly written */
+	int error;	       /* of rt_connect(), still to be told */
+	uint8_t *out;	       /* taken from the engine, and TCP had no room for it */
 	size_t out_len, out_at;
+	struct node_conn *dead_next;
 };
 
 /* One configured session. */
@@ -45,6 +47,8 @@ struct node_peer {
 	struct policy_peer *policy;
 	struct ip address;		     /* of the neighbour; zero: not known yet */
 	struct node_conn *conns[BGP_SIDES];
+	struct node_conn *dead;		     /* closed, not freed yet */
+	char *key;			     /* TCP MD5, or NULL */
 	struct rt_timer *timer;
 	struct mono timer_at;
 	bool established;
@@ -52,7 +56,7 @@ struct node_peer {
 	uint64_t refused[POLICY_VERDICTS];   /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];
 	uint64_t down_event;		     /* id of the event that took it down last */
-	char identity[BGP_REASON_TEXT];	     /* who answered instead of who was expected; "": nobody wrong */
+	char identity[BGP_REASON_TEXT];	     /* what is wrong with who answered, or with its key; "": nothing */
 };
 
 struct node_port {
@@ -99,6 +103,7 @@ struct node {
 	struct policy *policy;
 	struct journal *journal;
 	struct bgp_scratch *scratch;
+	uint8_t *chunk;		 /* scratch for writing */
 	struct link_pace pace;
 	struct node_port *ports; /* in the order of the file */
 	size_t nports;
@@ -110,7 +115,8 @@ struct node {
 	bool rack_active;	 /* the rack prefixes are announced */
 	bool isolated;		 /* no session to the tier above is Established */
 	struct mono last_change; /* of the FIB or of a session */
-	uint64_t updates;	 /* received */
+	uint64_t state_changes;
+	uint64_t updates, updates_seen; /* received; by the last look of the RIB */
 };
 
 /*

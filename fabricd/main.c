@@ -1,0 +1,346 @@
+/*
+ * fabricd/main.c -- the daemon: options, file, lock, loop
+ *
+ * Order matters: all that can be wrong with options and file is told before anything of the switch is touched. From
+ * node_new() on, nothing that comes from outside ends the process but a signal that asks for it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fabricd/node.h"
+#include "fabricd/query/views.h"
+#include "fabricd/runtime/event/event.h"
+#include "platform/linux/linux.h"
+#include "platform/model/model.h"
+#include "platform/null/null.h"
+
+#define RUN_DIR	   "/run/fabricd"
+#define KEY_DIR	   "/etc/fabricd/keys"
+#define MAX_FILE   (4u << 20) /* of a topology file */
+#define LINGER_US  MS(200)    /* for the last messages to leave */
+
+#define EXIT_USAGE 2
+#define EXIT_OTHER 1
+
+struct options {
+	const char *topology, *node, *run_dir, *platform;
+};
+
+struct daemon {
+	struct runtime *rt;
+	struct node *node;
+	struct rt_timer *linger;
+	struct mem mem; /* of what is not the node's */
+	uint32_t hups;
+};
+
+static int
+usage(FILE *out, int code)
+{
+	fputs("usage: fabricd --topology FILE --node NAME [--run-dir DIR] [--platform linux|model|null]\n"
+	      "\n"
+	      "  --topology FILE   the fabric's topology file\n"
+	      "  --node NAME       which switch of it this is\n"
+	      "  --run-dir DIR     where the socket and the lock are (default " RUN_DIR ")\n"
+	      "  --platform NAME   what forwards: linux (default), model (in memory), null (nothing)\n",
+	    out);
+	return code;
+}
+
+/* 0, or the exit code. */
+static int
+read_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "topology", required_argument, NULL, 't' },
+		{ "node", required_argument, NULL, 'n' },
+		{ "run-dir", required_argument, NULL, 'r' },
+		{ "platform", required_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	*o = (struct options){ .run_dir = RUN_DIR, .platform = "linux" };
+	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+		switch (c) {
+		case 't':
+			o->topology = optarg;
+			break;
+		case 'n':
+			o->node = optarg;
+			break;
+		case 'r':
+			o->run_dir = optarg;
+			break;
+		case 'p':
+			o->platform = optarg;
+			break;
+		case 'h':
+			exit(usage(stdout, 0));
+		default:
+			return usage(stderr, EXIT_USAGE);
+		}
+	}
+	if (!o->topology || !o->node || optind != argc)
+		return usage(stderr, EXIT_USAGE);
+	return 0;
+}
+
+/* The whole file; NULL with a message. One open descriptor: a file that is exchanged meanwhile is read as it was. */
+static char *
+read_file(const char *path, size_t max, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), e = 0;
+	struct stat st;
+	char *text = NULL;
+	ssize_t n;
+
+	*len = 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		e = errno;
+	else if (!S_ISREG(st.st_mode))
+		e = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	else if (!(text = malloc(max + 2)))
+		e = ENOMEM;
+	while (!e && *len <= max && (n = read(fd, text + *len, max + 1 - *len)) != 0) {
+		if (n > 0)
+			*len += (size_t)n;
+		else if (errno != EINTR)
+			e = errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (e) {
+		fprintf(stderr, "fabricd: %s cannot be read: %s\n", path, strerror(e));
+		free(text);
+		return NULL;
+	}
+	text[*len] = '\0';
+	return text;
+}
+
+static struct topo *
+load(const char *path)
+{
+	struct topo_errors errs = { 0 };
+	struct topo *t;
+	size_t len;
+	char *text = read_file(path, MAX_FILE, &len), *print;
+
+	if (!text)
+		return NULL;
+	t = topo_load(text, len, &errs);
+	if (errs.n) {
+		print = topo_errors_print(&errs, path, text, len);
+		fputs(print, stderr);
+		free(print);
+	}
+	if (!t)
+		fprintf(stderr, "fabricd: not started: %zu errors in %s\n", topo_errors_count(&errs, TOPO_ERROR), path);
+	topo_errors_free(&errs);
+	free(text);
+	return t;
+}
+
+/* A descriptor that holds the lock as long as the process lives; -1 with a message. */
+static int
+take_lock(const char *dir)
+{
+	char path[4096];
+	int fd;
+
+	if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
+		fprintf(stderr, "fabricd: %s cannot be made: %s; give another --run-dir\n", dir, strerror(errno));
+		return -1;
+	}
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0) {
+		fprintf(stderr, "fabricd: %s cannot be opened: %s; give another --run-dir\n", path, strerror(errno));
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		fprintf(stderr,
+		    "fabricd: another fabricd runs on this switch (it holds %s); end it first, or give another --run-dir\n",
+		    path);
+		close(fd);
+		return -1;
+	}
+	if (ftruncate(fd, 0) == 0)
+		dprintf(fd, "%d\n", (int)getpid());
+	return fd;
+}
+
+static struct platform *
+open_platform(struct runtime *rt, struct mem *mem, const char *name)
+{
+	struct linux_options o = { 0 };
+	struct platform *p = NULL;
+	char err[256] = "out of memory";
+
+	if (strcmp(name, "linux") == 0)
+		p = linux_platform_open(rt, mem, &o, err, sizeof(err));
+	else if (strcmp(name, "model") == 0)
+		p = model_open(rt, mem, NULL, NULL, NULL);
+	else if (strcmp(name, "null") == 0)
+		p = null_platform_open(rt, mem, NULL, err, sizeof(err));
+	else
+		snprintf(err, sizeof(err), "there is no such platform; say linux, model or null");
+	if (!p)
+		fprintf(stderr, "fabricd: platform %s: %s\n", name, err);
+	return p;
+}
+
+/* One JSON object a line, for whatever collects stderr. */
+static void
+log_event(void *arg, const struct journal_event *e)
+{
+	char when[QUERY_TIME_TEXT];
+	json_t *j = json_pack("{s:s, s:I, s:s, s:s, s:s}", "time", query_time_print(e->wall_us, when), "id",
+	    (json_int_t)e->id, "event", e->type, "port", e->port, "text", e->text);
+	char *line;
+
+	(void)arg;
+	if (j && e->cause)
+		json_object_set_new(j, "cause", json_integer((json_int_t)e->cause));
+	if (j && e->suppressed)
+		json_object_set_new(j, "suppressed", json_integer(e->suppressed));
+	line = j ? json_dumps(j, JSON_COMPACT) : NULL;
+	if (line)
+		fprintf(stderr, "%s\n", line);
+	free(line);
+	json_decref(j);
+}
+
+static int
+read_key(void *arg, const char *name, char **key)
+{
+	char path[4096];
+	struct stat st;
+	size_t len;
+
+	(void)arg;
+	snprintf(path, sizeof(path), KEY_DIR "/%s", name);
+	if (strchr(name, '/') || stat(path, &st) < 0)
+		return -ENOENT;
+	if (st.st_mode & 077)
+		return -EACCES; /* others could read it */
+	*key = read_file(path, 4096, &len);
+	if (!*key)
+		return -EIO;
+	(*key)[strcspn(*key, "\r\n")] = '\0';
+	return 0;
+}
+
+static void
+lingered(void *arg)
+{
+	struct daemon *d = arg;
+
+	rt_event_stop(d->rt);
+}
+
+static void
+on_stop(void *arg, int signo)
+{
+	struct daemon *d = arg;
+
+	node_stop(d->node, signo == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
+	rt_timer_set(d->linger, mono_add(rt_now(d->rt), LINGER_US));
+}
+
+static void
+on_hup(void *arg, int signo)
+{
+	struct daemon *d = arg;
+
+	(void)signo;
+	if (d->hups++ == 0)
+		node_event(d->node, "SIGHUP", "", 0, "ignored: a changed file takes effect with a restart of fabricd");
+}
+
+static int
+run(struct daemon *d)
+{
+	int e;
+
+	d->linger = rt_timer_new(d->rt, lingered, d);
+	rt_event_signal(d->rt, SIGTERM, on_stop, d);
+	rt_event_signal(d->rt, SIGINT, on_stop, d);
+	rt_event_signal(d->rt, SIGHUP, on_hup, d);
+	signal(SIGALRM, SIG_IGN);
+	e = rt_event_run(d->rt);
+	if (e)
+		fprintf(stderr, "fabricd: the event loop failed: %s\n", strerror(-e));
+	rt_timer_free(d->linger);
+	return e ? EXIT_OTHER : 0;
+}
+
+static int
+serve(const struct options *o, const struct topo *topo)
+{
+	struct daemon d = { 0 };
+	struct query_server *query = NULL;
+	struct platform *platform;
+	struct node_config cfg = { .topo = topo, .name = o->node, .key_dir = KEY_DIR, .read_key = read_key,
+		.log = log_event, .no_fib = strcmp(o->platform, "null") == 0 };
+	char err[512], path[4096];
+	int e, code = EXIT_OTHER;
+
+	d.rt = rt_event_new(&d.mem);
+	if (!d.rt) {
+		fprintf(stderr, "fabricd: no event loop: %s\n", strerror(errno));
+		return EXIT_OTHER;
+	}
+	platform = open_platform(d.rt, &d.mem, o->platform);
+	if (!platform)
+		goto free_runtime;
+	cfg.rt = d.rt;
+	cfg.platform = platform;
+	e = node_new(&cfg, &d.node, err, sizeof(err));
+	if (e) {
+		fprintf(stderr, "fabricd: %s\n", err);
+		code = e == -ENOENT ? EXIT_USAGE : EXIT_OTHER;
+		goto close_platform;
+	}
+	snprintf(path, sizeof(path), "%s/" QUERY_SOCKET, o->run_dir);
+	e = query_node_serve(d.node, &d.mem, path, &query);
+	if (e)
+		fprintf(stderr, "fabricd: no queries are answered: %s: %s\n", path, strerror(-e));
+	code = run(&d);
+	query_server_free(query);
+	node_free(d.node);
+close_platform:
+	platform->ops->close(platform);
+free_runtime:
+	rt_event_free(d.rt);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct topo *topo;
+	int lock, code = read_options(argc, argv, &o);
+
+	if (code)
+		return code;
+	topo = load(o.topology);
+	if (!topo)
+		return EXIT_USAGE;
+	lock = take_lock(o.run_dir);
+	code = lock < 0 ? EXIT_OTHER : serve(&o, topo);
+	topo_free(topo);
+	return code;
+}

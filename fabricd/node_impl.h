@@ -1,0 +1,45 @@
+/* fabricd/node_impl.h -- what the files of the node share: node.c, node_port.c, node_peer.c, node_rib.c */
+#ifndef FABRICD_NODE_IMPL_H
+#define FABRICD_NODE_IMPL_H
+
+#include "fabricd/lib/base.h"
+#include "fabricd/node.h"
+
+/* node_port.c */
+int node_ports_init(struct node *);
+void node_ports_free(struct node *);
+void node_ports_setup(struct node *);
+void node_port_news(struct node *, const struct plat_port *);
+struct ip node_rack_gateway(const struct prefix *rack);
+
+/* node_peer.c */
+void node_peer_new(struct node_port *);
+void node_peer_free(struct node_peer *);
+void node_peer_start(struct node_peer *);
+/* The neighbour can be reached at this address; or (NULL) not any more, with a reason. */
+void node_peer_reachable(struct node_peer *, const struct ip *address);
+void node_peer_unreachable(struct node_peer *, const char *why);
+void node_peer_accept(void *port, struct rt_stream *, const struct ip *peer, uint16_t peer_port);
+/* Does what the engine asked for since: writes, closes, timers. After every call into it. */
+void node_peer_settle(struct node_peer *);
+void node_peers_settle(struct node *);
+void node_peers_resume(struct node *); /* input that waited for the RIB */
+
+/* node_rib.c */
+extern const struct rib_ops node_rib_ops;
+extern const struct sync_client node_sync_client;
+extern const struct export_ops node_export_ops;
+bool node_rib_work(void *node);	   /* rt_work_fn */
+bool node_groups_work(void *node); /* rt_work_fn */
+void node_dwell(void *node);	   /* rt_timer_fn */
+void node_rib_changed(struct node *); /* something is dirty */
+bool node_takes_input(const struct node *);
+void node_announce_own(struct node *, const struct prefix *, bool present);
+
+static inline struct mono
+node_now(const struct node *n)
+{
+	return rt_now(n->rt);
+}
+
+#endif

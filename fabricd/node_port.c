@@ -1,0 +1,422 @@
+/*
+ * fabricd/node_port.c -- the ports of the file: fabric ports with their link engine, host ports with their bridge
+ *
+ *   port news -> setup when it is new -> packets, listener -> link_port_status() -> neighbour -> node_peer.c
+ *   host ports -> bridge -> carrier of any -> the rack prefixes are announced, or withdrawn
+ *
+ * A port that vanishes and comes back under another ifindex is set up anew. Ports outside the file are not touched.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fabricd/node_impl.h"
+
+
+/* ---- link engine: what it asks for ---- */
+
+static void
+link_send_nd(void *arg, const struct ip *dst, const uint8_t *bytes, size_t n)
+{
+	struct node_port *p = arg;
+
+	if (p->nd)
+		rt_packet_send(p->nd, dst, bytes, n);
+}
+
+static void
+link_send_frame(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct node_port *p = arg;
+
+	if (p->lldp)
+		rt_packet_send(p->lldp, NULL, bytes, n);
+}
+
+static void
+link_neighbor(void *arg, const struct ip *addr, enum link_how how)
+{
+	struct node_port *p = arg;
+
+	if (!p->peer)
+		return;
+	if (how == LINK_BY_NONE)
+		node_peer_unreachable(p->peer, "the neighbour is not heard any more");
+	else
+		node_peer_reachable(p->peer, addr);
+}
+
+static void
+link_state(void *arg, enum link_state was, enum link_state is)
+{
+	struct node_port *p = arg;
+	char why[64];
+
+	(void)was;
+	if (is == LINK_UP || !p->peer)
+		return;
+	snprintf(why, sizeof(why), "port %s", link_state_name(is));
+	node_peer_unreachable(p->peer, why);
+}
+
+static void
+link_alarm(void *arg, const char *type, const char *text)
+{
+	struct node_port *p = arg;
+
+	node_event(p->node, "LINK_ALARM", p->name, 0, "%s: %s", type, text);
+}
+
+static void
+link_lldp(void *arg)
+{
+	struct node_port *p = arg;
+	struct link_view v;
+
+	link_port_view(p->link, &v);
+	if (v.match > LINK_MATCH)
+		node_event(p->node, "WRONG_CABLE", p->name, 0, "%s", v.mismatch);
+}
+
+static uint64_t
+link_random(void *arg)
+{
+	struct node_port *p = arg;
+
+	return rt_random(p->node->rt);
+}
+
+static const struct link_ops link_ops = {
+	.send_nd = link_send_nd,
+	.send_frame = link_send_frame,
+	.neighbor = link_neighbor,
+	.state = link_state,
+	.alarm = link_alarm,
+	.lldp = link_lldp,
+	.random = link_random,
+};
+
+/* After every call into the link engine. */
+static void
+port_settle(struct node_port *p)
+{
+	struct mono at = link_port_deadline(p->link);
+
+	if (at.us != p->timer_at.us) {
+		p->timer_at = at;
+		rt_timer_set(p->timer, at);
+	}
+	if (p->peer)
+		node_peer_settle(p->peer);
+}
+
+static void
+port_timer(void *arg)
+{
+	struct node_port *p = arg;
+
+	p->timer_at = MONO_NEVER;
+	link_port_timer(p->link, node_now(p->node));
+	port_settle(p);
+}
+
+static void
+port_nd(void *arg, const struct rt_packet *pkt)
+{
+	struct node_port *p = arg;
+
+	link_port_nd(p->link, &pkt->src, &pkt->dst, pkt->hop_limit, pkt->bytes, pkt->n, node_now(p->node));
+	port_settle(p);
+}
+
+static void
+port_frame(void *arg, const struct rt_packet *pkt)
+{
+	struct node_port *p = arg;
+
+	link_port_frame(p->link, pkt->bytes, pkt->n, node_now(p->node));
+	port_settle(p);
+}
+
+/* ---- life ---- */
+
+static bool
+is_fabric(const struct topo_port *t)
+{
+	return (t->kind == TOPO_UP || t->kind == TOPO_DOWN) && t->far_node != TOPO_NONE;
+}
+
+static void
+link_init(struct node_port *p)
+{
+	struct node *n = p->node;
+	const struct topo_node *far = &n->topo->nodes[p->topo->far_node];
+	struct link_config cfg = { 0 };
+	struct link_identity me = { .fabric = n->topo->fabric, .node = n->self->name, .serial = n->self->serial,
+		.revision = n->topo->digest };
+	struct link_expect expect = { .fabric = n->topo->fabric, .node = far->name, .port = p->topo->far_port };
+
+	if (far->foreign)
+		expect = (struct link_expect){ 0 }; /* checked by its AS number only */
+	p->link = link_port_new(&n->mem, p->name, &cfg, &n->pace, &link_ops, p);
+	p->timer = rt_timer_new(n->rt, port_timer, p);
+	p->timer_at = MONO_NEVER;
+	link_port_identity(p->link, &me, node_now(n));
+	link_port_expect(p->link, &expect, node_now(n));
+}
+
+int
+node_ports_init(struct node *n)
+{
+	n->ports = mem_zalloc(&n->mem, MEM_LINK, (n->self->nports + 1) * sizeof(*n->ports));
+	for (uint32_t i = 0; i < n->self->nports; i++) {
+		const struct topo_port *t = &n->self->ports[i];
+		struct node_port *p;
+
+		if ((t->kind == TOPO_UP || t->kind == TOPO_DOWN) && !is_fabric(t))
+			continue; /* a reserved slot: nothing is wired there */
+		p = &n->ports[n->nports++];
+		p->node = n;
+		p->topo = t;
+		p->name = t->name;
+		if (is_fabric(t))
+			link_init(p);
+		if (is_fabric(t) || t->kind == TOPO_EXTERNAL)
+			node_peer_new(p);
+	}
+	return 0;
+}
+
+static void
+port_close(struct node_port *p)
+{
+	rt_packets_close(p->nd);
+	rt_packets_close(p->lldp);
+	rt_listener_close(p->listener);
+	p->nd = p->lldp = NULL;
+	p->listener = NULL;
+}
+
+void
+node_ports_free(struct node *n)
+{
+	for (size_t i = 0; i < n->nports; i++) {
+		struct node_port *p = &n->ports[i];
+
+		node_peer_free(p->peer);
+		port_close(p);
+		rt_timer_free(p->timer);
+		link_port_free(p->link);
+	}
+	mem_free(&n->mem, MEM_LINK, n->ports);
+	n->nports = 0;
+}
+
+/* ---- hosts ---- */
+
+struct ip
+node_rack_gateway(const struct prefix *rack)
+{
+	struct prefix first;
+
+	/* A rack of one address has no room for a gateway beside the host. */
+	return prefix_sub(rack, family_bits(rack->family), 1, &first) ? prefix_addr(&first) : prefix_addr(rack);
+}
+
+static const struct topo_tier *
+own_tier(const struct node *n)
+{
+	return &n->topo->tiers[n->self->tier];
+}
+
+static void
+bridge_init(struct node *n)
+{
+	const struct topo_tier *tier = own_tier(n);
+	int e = n->platform->ops->bridge_setup(n->platform, tier->bridge_name, tier->bridge == TOPO_BRIDGE_OWN);
+
+	if (e) {
+		node_event(n, "PLATFORM", tier->bridge_name, 0, "the bridge of the host ports cannot be had: %s", strerror(-e));
+		return;
+	}
+	for (int f = 0; f < FAMILIES; f++) {
+		struct ip gateway = node_rack_gateway(&n->self->rack[f]);
+
+		if (!n->self->has_rack[f])
+			continue;
+		e = n->platform->ops->address_set(n->platform, tier->bridge_name, &gateway, n->self->rack[f].len, true);
+		if (e)
+			node_event(n, "PLATFORM", tier->bridge_name, 0, "the gateway address cannot be set: %s", strerror(-e));
+	}
+}
+
+static bool
+has_rack(const struct node *n)
+{
+	return n->self->has_rack[FAMILY_IPV4] || n->self->has_rack[FAMILY_IPV6];
+}
+
+/* The rack is announced while a host port has carrier, or always if the file says so. */
+static void
+rack_update(struct node *n)
+{
+	bool active = own_tier(n)->rack_always;
+
+	for (size_t i = 0; i < n->nports && !active; i++)
+		active = n->ports[i].topo->kind == TOPO_HOST && n->ports[i].present && n->ports[i].plat.carrier;
+	if (active == n->rack_active)
+		return;
+	n->rack_active = active;
+	for (int f = 0; f < FAMILIES; f++)
+		if (n->self->has_rack[f])
+			node_announce_own(n, &n->self->rack[f], active);
+	node_event(n, active ? "RACK_UP" : "RACK_DOWN", "", 0, "the rack prefixes are %s",
+	    active ? "announced" : "withdrawn: no host port has carrier");
+}
+
+/* ---- setup ---- */
+
+static void
+port_config(const struct node_port *p, struct plat_port_config *cfg)
+{
+	const struct node *n = p->node;
+
+	*cfg = (struct plat_port_config){ .up = true };
+	if (p->topo->kind == TOPO_UP || p->topo->kind == TOPO_DOWN) {
+		cfg->fabric = true;
+		cfg->mtu = n->topo->mtu;
+	} else if (p->topo->kind == TOPO_HOST && has_rack(n) && own_tier(n)->bridge != TOPO_BRIDGE_NONE) {
+		snprintf(cfg->bridge, sizeof(cfg->bridge), "%s", own_tier(n)->bridge_name);
+	}
+}
+
+static void
+port_setup(struct node_port *p)
+{
+	struct node *n = p->node;
+	struct plat_port_config cfg;
+	const struct topo_external *x = p->peer ? p->peer->external : NULL;
+
+	port_config(p, &cfg);
+	p->setup_error = n->platform->ops->port_setup(n->platform, p->name, &cfg);
+	if (p->setup_error == 0 && x)
+		p->setup_error = n->platform->ops->address_set(n->platform, p->name, &x->local, x->len, true);
+	if (p->setup_error && p->setup_error != -ENODEV)
+		node_event(n, "PLATFORM", p->name, 0, "the port cannot be set up: %s", strerror(-p->setup_error));
+}
+
+void
+node_ports_setup(struct node *n)
+{
+	if (has_rack(n) && own_tier(n)->bridge != TOPO_BRIDGE_NONE)
+		bridge_init(n);
+	for (size_t i = 0; i < n->nports; i++) {
+		port_setup(&n->ports[i]);
+		if (n->ports[i].peer)
+			node_peer_start(n->ports[i].peer);
+	}
+	rack_update(n);
+}
+
+/* ---- news of the platform ---- */
+
+static void
+port_listen(struct node_port *p)
+{
+	struct rt_stream_options o = { .ifindex = p->plat.ifindex, .local_port = BGP_PORT, .tclass = 0xc0 };
+
+	if (!p->peer)
+		return;
+	o.gtsm = p->peer->far && !p->peer->far->foreign;
+	if (p->peer->external)
+		o.local = p->peer->external->local;
+	else
+		o.local = (struct ip){ .family = FAMILY_IPV6 };
+	p->listen_error = rt_listen(p->node->rt, &o, node_peer_accept, p, &p->listener);
+	if (p->listen_error)
+		node_event(p->node, "LISTEN_FAILED", p->name, 0, "no connections are accepted on TCP port 179: %s",
+		    strerror(-p->listen_error));
+}
+
+static void
+port_open(struct node_port *p)
+{
+	struct node *n = p->node;
+	int e;
+
+	if (p->link) {
+		e = rt_nd_open(n->rt, p->plat.ifindex, port_nd, p, &p->nd);
+		if (e)
+			node_event(n, "ND_FAILED", p->name, 0,
+			    "no neighbour discovery: %s; fabricd needs the capability CAP_NET_RAW", strerror(-e));
+		e = rt_frames_open(n->rt, p->plat.ifindex, LLDP_ETHERTYPE, lldp_group, port_frame, p, &p->lldp);
+		if (e)
+			node_event(n, "LLDP_FAILED", p->name, 0,
+			    "no LLDP: %s; fabricd needs the capability CAP_NET_RAW", strerror(-e));
+	}
+	port_listen(p);
+}
+
+static void
+port_carrier_event(struct node_port *p, bool was, bool is)
+{
+	const struct topo_node *far = p->peer ? p->peer->far : NULL;
+
+	if (was == is)
+		return;
+	p->carrier_event = node_event(p->node, is ? "LINK_UP" : "LINK_DOWN", p->name, 0, "%s%s%s%s", far ? far->name : "",
+	    far ? ":" : "", far ? p->topo->far_port : "", is ? " carrier" : p->plat.gone ? " port gone" : " carrier lost");
+}
+
+static void
+fabric_port_news(struct node_port *p)
+{
+	struct link_status s = { .present = p->present, .admin_up = p->plat.admin_up, .carrier = p->plat.carrier,
+		.ifindex = p->plat.ifindex, .mtu = p->plat.mtu, .link_local = p->plat.link_local };
+
+	memcpy(s.mac, p->plat.mac, sizeof(s.mac));
+	link_port_status(p->link, &s, node_now(p->node));
+	port_settle(p);
+}
+
+static void
+external_port_news(struct node_port *p)
+{
+	if (p->present && p->plat.carrier)
+		node_peer_reachable(p->peer, &p->peer->external->peer);
+	else
+		node_peer_unreachable(p->peer, p->present ? "port no-carrier" : "port missing");
+	node_peer_settle(p->peer);
+}
+
+void
+node_port_news(struct node *n, const struct plat_port *news)
+{
+	struct node_port *p = node_port_find(n, news->name);
+	bool carrier_was;
+
+	if (!p)
+		return;
+	carrier_was = p->present && p->plat.carrier;
+	if (p->present && (news->gone || news->ifindex != p->plat.ifindex)) {
+		if (news->gone && news->ifindex != p->plat.ifindex)
+			return; /* the one before has gone; ours is newer */
+		port_close(p);
+		p->present = false;
+	}
+	if (!news->gone && !p->present) {
+		p->present = true;
+		p->plat = *news;
+		port_setup(p);
+		port_open(p);
+	}
+	p->plat = *news;
+	port_carrier_event(p, carrier_was, p->present && p->plat.carrier);
+	if (p->link)
+		fabric_port_news(p);
+	else if (p->peer)
+		external_port_news(p);
+	else
+		rack_update(n);
+}
