@@ -109,6 +109,7 @@ unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
 extra_node = runtime_sim platform_model
 extra_query = runtime_sim platform_model
 extra_link = runtime runtime_sim
+extra_platform_model = runtime_sim
 extra_platform = platform_model runtime_sim runtime_event platform_linux
 define unit
 $$(call unit_bins,$1): $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $$(call arch,$(sort $1 $(needs_$1) $(extra_$1)))
