@@ -1,11 +1,26 @@
-/* fabricd/query/views.h -- what can be asked of a node: its verbs, on the query socket */
+/*
+ * fabricd/query/views.h -- what can be asked of a node, as verbs of the query server
+ *
+ * The ctx of the server is the struct node. Views only read it, with two exceptions that the node itself offers:
+ * sync_check() reads the forwarding plane back.
+ */
 #ifndef FABRICD_QUERY_VIEWS_H
 #define FABRICD_QUERY_VIEWS_H
 
-#include "fabricd/node.h"
 #include "fabricd/query/server.h"
 
-/* Serves all views of the node on the UNIX socket `path`. 0 or -errno. End it by query_server_free(), before the node. */
-int query_node_serve(struct node *, struct mem *, const char *path, struct query_server **);
+struct node;
+
+extern const struct query_verb node_verbs[];
+extern const size_t n_node_verbs;
+
+/* query_config.envelope of a node: fabric, node, revision. */
+void node_envelope(void *node, json_t *header);
+
+/*
+ * The query socket of a node in run_dir. 0 or -errno. Free it before the node. stream's user own_uid and root may ask
+ * for what changes something.
+ */
+int node_query_open(struct node *, const char *run_dir, uint32_t own_uid, struct query_server **);
 
 #endif

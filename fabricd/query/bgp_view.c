@@ -1,0 +1,524 @@
+/*
+ * fabricd/query/bgp_view.c -- sessions and the paths that come and go over them
+ *
+ * Numbers of a session that is not Established are left out, never 0. A prefix in these lists is shown as it is at the
+ * moment of its row; between two slices of a long list the table may change (see struct walk).
+ */
+#include "fabricd/query/view.h"
+
+#include <stdio.h>
+
+#include "fabricd/bgp/attr.h"
+
+/* ---- bgp ---- */
+
+static uint64_t
+refused(const struct node_peer *p)
+{
+	uint64_t n = 0;
+
+	for (int v = POLICY_ACCEPT + 1; v < POLICY_VERDICTS; v++)
+		n += p->refused[v];
+	return n;
+}
+
+static void
+put_session(json_t *row, const struct node_peer *p, struct mono now)
+{
+	const struct bgp_counters *c = bgp_peer_counters(p->bgp);
+	char why[BGP_REASON_TEXT];
+
+	put_text(row, "port", p->port->name);
+	put_text(row, "peer", peer_name(p));
+	if (p->far)
+		put_text(row, "peer_port", p->port->topo->far_port);
+	put_text(row, "kind", p->far ? "fabric" : "external");
+	put_count(row, "as", peer_as(p));
+	put_text(row, "state", bgp_state_name(bgp_peer_state(p->bgp)));
+	put_since(row, "since_s", bgp_peer_since(p->bgp), now);
+	if (p->established) {
+		put_count(row, "accepted", p->source.paths[FAMILY_IPV4] + p->source.paths[FAMILY_IPV6]);
+		if (p->export)
+			put_count(row, "advertised",
+			    export_count(p->export, FAMILY_IPV4) + export_count(p->export, FAMILY_IPV6));
+		put_count(row, "queued_bytes", bgp_queue_bytes(p->bgp));
+	}
+	put_count(row, "refused", refused(p));
+	put_count(row, "flaps", c->flaps);
+	if (!p->established) {
+		node_peer_why(p, why, sizeof(why));
+		put_problem(row, p->label, why, "fabctl bgp neighbor %s", p->port->name);
+	}
+}
+
+bool
+view_bgp(struct query_call *call)
+{
+	struct node *node = query_ctx(call);
+	struct mono now = query_now(call);
+	json_t *summary = json_object();
+	struct sync_stats fib;
+	struct rib_counts rib;
+
+	rib_counts(node->rib, &rib);
+	sync_stats(node->sync, &fib);
+	put_count(summary, "as", node->self->asn);
+	put_ip(summary, "router_id", &node->self->router_id);
+	put_since(summary, "uptime_s", node->started, now);
+	put_count(summary, "prefixes", rib.prefixes[FAMILY_IPV4] + rib.prefixes[FAMILY_IPV6]);
+	put_flag(summary, "fib_in_sync",
+	    fib.routes_pending == 0 && fib.routes_failed == 0 && !rib_pending(node->rib) && !rib_running(node->rib));
+	put_count(summary, "updates", node->updates);
+	query_summary(call, summary);
+	/* A switch has at most some hundred ports: one slice. */
+	for (size_t i = 0; i < node->nports; i++) {
+		const struct node_peer *p = node->ports[i].peer;
+		json_t *row;
+
+		if (!p)
+			continue;
+		put_session(row = json_object(), p, now);
+		query_row(call, row);
+		if (!p->established && !(p->far && p->far->state == TOPO_PLANNED))
+			query_exit(call, QUERY_FINDINGS);
+	}
+	return false;
+}
+
+/* ---- bgp neighbor ---- */
+
+enum { RUNGS = 9 };
+
+/* What is known about one rung, in words. */
+static void
+rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
+{
+	const struct node_port *port = p->port;
+	const struct bgp_session_facts *facts = bgp_peer_facts(p->bgp);
+	struct link_view link = { 0 };
+	char text[IP_TEXT];
+	size_t at = 0;
+
+	buf[0] = '\0';
+	if (port->link)
+		link_port_view(port->link, &link);
+	switch (rung) {
+	case 1:
+		snprintf(buf, size, "%s",
+		    !port->present        ? "the switch has no such port"
+		    : port->plat.admin_up ? ""
+					  : "down");
+		break;
+	case 3:
+		if (!ip_is_zero(&port->plat.link_local))
+			snprintf(buf, size, "%s", ip_print(&port->plat.link_local, text));
+		break;
+	case 4:
+		if (!ip_is_zero(&p->address))
+			snprintf(buf, size, "%s%s%s", ip_print(&p->address, text), link.chosen ? " by " : "",
+			    link.chosen ? link_how_name(link.chosen->how) : "");
+		break;
+	case 5:
+		if (link.mismatch[0])
+			snprintf(buf, size, "%s", link.mismatch);
+		else if (link.lldp)
+			snprintf(buf, size, "%.60s %.31s",
+			    link.lldp->ours.present ? link.lldp->ours.node : link.lldp->system_name,
+			    link.lldp->port_name);
+		else if (port->link)
+			snprintf(buf, size, "nothing heard yet");
+		break;
+	case 7:
+		if (p->identity[0])
+			snprintf(buf, size, "%s", p->identity);
+		else if (facts->valid)
+			snprintf(buf, size, "AS %u, hold %u s", facts->remote.asn, facts->hold_s);
+		break;
+	case 8:
+		for (uint32_t bit = 1; facts->valid && bit < BGP_CAP_ALL && at < size; bit <<= 1) {
+			if (facts->caps & bit && bgp_cap_name((enum bgp_cap)bit))
+				at += (size_t)snprintf(
+				    buf + at, size - at, "%s%s", at ? ", " : "", bgp_cap_name((enum bgp_cap)bit));
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static json_t *
+rungs(const struct node_peer *p)
+{
+	static const char *const names[RUNGS] = { "admin up", "carrier", "own link-local address", "neighbour seen",
+		"LLDP names the right node", "TCP 179, hop limit 255", "OPEN accepted", "capabilities", "End-of-RIB" };
+	int first = node_peer_rung(p);
+	json_t *list = json_array();
+	char text[BGP_REASON_TEXT];
+
+	for (int i = 1; i <= RUNGS; i++) {
+		json_t *one = json_object();
+
+		put_count(one, "rung", (uint64_t)i);
+		put_text(one, "name", names[i - 1]);
+		put_text(one, "state", i < first ? "reached" : i == first ? "stopped" : "not asked");
+		rung_detail(p, i, text, sizeof(text));
+		if (i == first && !text[0])
+			node_peer_why(p, text, sizeof(text));
+		put_text(one, "detail", i <= first ? text : NULL);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *
+refusals(const struct node_peer *p)
+{
+	json_t *list = json_array();
+
+	for (int v = POLICY_ACCEPT + 1; v < POLICY_VERDICTS; v++) {
+		json_t *one;
+
+		if (!p->refused[v])
+			continue;
+		one = json_object();
+		put_text(one, "reason", policy_verdict_name((enum policy_verdict)v));
+		put_text(one, "text", policy_verdict_text((enum policy_verdict)v));
+		put_count(one, "announcements", p->refused[v]);
+		put_prefix(one, "last_prefix", &p->refused_last[v]);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *
+messages(const struct bgp_counters *c)
+{
+	json_t *list = json_array();
+
+	for (int t = BGP_OPEN; t < BGP_TYPES; t++) {
+		json_t *one = json_object();
+
+		put_text(one, "type", bgp_type_name((uint8_t)t));
+		put_count(one, "received", c->in[t]);
+		put_count(one, "sent", c->out[t]);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+/* RFC 7606 verdicts that were not "ok". */
+static json_t *
+verdicts(const struct bgp_counters *c)
+{
+	json_t *list = json_array();
+
+	for (int f = BGP_FATE_OK + 1; f < BGP_FATES; f++) {
+		json_t *one = json_object();
+
+		put_text(one, "verdict", bgp_fate_name((enum bgp_fate)f));
+		put_count(one, "updates", c->fates[f]);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+bool
+view_neighbor(struct query_call *call)
+{
+	const struct node_peer *p = peer_of_call(call);
+	struct mono now = query_now(call);
+	const struct bgp_counters *c;
+	const struct bgp_reason *last;
+	json_t *row;
+
+	if (!p)
+		return false;
+	c = bgp_peer_counters(p->bgp);
+	last = bgp_peer_last_reset(p->bgp);
+	put_session(row = json_object(), p, now);
+	put_ip(row, "address", &p->address);
+	put_ip(row, "local_address", &p->port->plat.link_local);
+	put_count(row, "rung", (uint64_t)node_peer_rung(p));
+	json_object_set_new(row, "rungs", rungs(p));
+	if (p->policy) {
+		put_count(row, "expected_prefixes", policy_expected_prefixes(p->policy));
+		put_count(row, "max_prefixes", policy_max_prefixes(p->policy));
+	}
+	if (bgp_peer_facts(p->bgp)->valid) {
+		const struct bgp_session_facts *f = bgp_peer_facts(p->bgp);
+
+		put_count(row, "hold_s", f->hold_s);
+		put_count(row, "keepalive_s", f->keepalive_s);
+		put_router_id(row, "peer_router_id", f->remote.id);
+		put_text(row, "peer_hostname", f->remote.hostname);
+	}
+	json_object_set_new(row, "refusals", refusals(p));
+	json_object_set_new(row, "messages", messages(c));
+	json_object_set_new(row, "verdicts", verdicts(c));
+	put_count(row, "notifications_sent", c->notices_out);
+	put_count(row, "notifications_received", c->notices_in);
+	put_text(row, "last_notification_sent", bgp_peer_notice_out(p->bgp));
+	put_text(row, "last_notification_received", bgp_peer_notice_in(p->bgp));
+	put_count(row, "collisions", c->collisions);
+	put_count(row, "connect_failures", c->dial_failures);
+	if (last->cause != BGP_CAUSE_NONE) {
+		put_text(row, "last_reset_cause", bgp_cause_name(last->cause));
+		put_text(row, "last_reset", last->text);
+		put_since(row, "last_reset_s", last->at, now);
+	}
+	query_row(call, row);
+	if (!p->established)
+		query_exit(call, QUERY_FINDINGS);
+	return false;
+}
+
+/* ---- bgp received, bgp advertised ---- */
+
+bool
+view_received(struct query_call *call)
+{
+	const struct node *node = query_ctx(call);
+	struct walk *w = query_cursor(call);
+	const struct node_peer *p = peer_of_call(call);
+	struct rib_view v;
+
+	if (!p)
+		return false;
+	/* Most prefixes of a large table may not be this peer's: the slice is bounded by what is looked at, too. */
+	for (size_t looked = 0; !query_full(call) && looked < 8 * QUERY_SLICE_ROWS; looked++) {
+		const struct path *path;
+		json_t *row;
+		size_t i;
+
+		if (!walk_next(node, w, &v))
+			return false;
+		if (!v.list || !(path = path_list_find(v.list, &p->source)))
+			continue;
+		i = (size_t)(path - v.list->paths);
+		row = json_object();
+		put_prefix(row, "prefix", &v.prefix);
+		put_flag(row, "best", v.list->width && i == v.list->best);
+		put_flag(row, "used", path_is_multipath(v.list, i));
+		put_path(row, path);
+		query_row(call, row);
+	}
+	return true;
+}
+
+bool
+view_advertised(struct query_call *call)
+{
+	const struct node *node = query_ctx(call);
+	struct walk *w = query_cursor(call);
+	const struct node_peer *p = peer_of_call(call);
+	struct rib_view v;
+
+	if (!p)
+		return false;
+	if (!p->export) {
+		query_fail(call, QUERY_FINDINGS, "fabctl bgp neighbor PORT",
+		    "the session with %s is not Established, so nothing is told", p->label);
+		return false;
+	}
+	for (size_t looked = 0; !query_full(call) && looked < 8 * QUERY_SLICE_ROWS; looked++) {
+		uint8_t wire[4096];
+		struct attrs_view attrs = { .wire = wire };
+		json_t *row;
+		int n;
+
+		if (!walk_next(node, w, &v))
+			return false;
+		if (!export_told(p->export, &v))
+			continue;
+		row = json_object();
+		put_prefix(row, "prefix", &v.prefix);
+		if ((n = export_attrs(p->export, &v, wire, sizeof(wire))) > 0) {
+			char text[1024];
+
+			attrs.wire_len = (uint16_t)n;
+			put_text(row, "as_path", bgp_as_path_text(wire, attrs.wire_len, text, sizeof(text)));
+			put_text(row, "communities", bgp_communities_text(wire, attrs.wire_len, text, sizeof(text)));
+		}
+		put_ip(row, "next_hop", &p->port->plat.link_local);
+		query_row(call, row);
+	}
+	return true;
+}
+
+/* ---- bgp why ---- */
+
+/* The argument as a prefix of the table: exactly, or as the longest match of an address. */
+static bool
+find_prefix(struct query_call *call, struct rib_view *v)
+{
+	const struct node *node = query_ctx(call);
+	const char *text = query_arg(call, 0);
+	struct prefix prefix;
+	struct ip ip;
+
+	if (ip_parse(text, &ip)) {
+		if (rib_match(node->rib, RIB_MAIN_TABLE, &ip, v))
+			return true;
+		query_fail(call, QUERY_FINDINGS, "fabctl routes", "no route covers %s", text);
+		return false;
+	}
+	if (!prefix_parse(text, &prefix)) {
+		query_fail(call, QUERY_USAGE, "such as 10.0.1.3/32 or fd00::/64",
+		    "\"%.60s\" is neither a prefix nor an address", text);
+		return false;
+	}
+	if (rib_get(node->rib, RIB_MAIN_TABLE, &prefix, v) && v->list)
+		return true;
+	query_fail(call, QUERY_FINDINGS, "fabctl bgp (are all sessions up?)", "nobody offers %s", text);
+	return false;
+}
+
+/* Why path i is not better than the best. */
+static const char *
+why_not(const struct path_list *l, size_t i)
+{
+	enum tiebreak why = WHY_ONLY;
+
+	if (!path_usable(&l->paths[i]))
+		return tiebreak_text(WHY_UNUSABLE);
+	if (i == l->best)
+		return tiebreak_text((enum tiebreak)l->reason);
+	path_compare(&l->paths[l->best], &l->paths[i], &why);
+	return tiebreak_text(why);
+}
+
+bool
+view_why(struct query_call *call)
+{
+	struct rib_view v;
+
+	if (!find_prefix(call, &v))
+		return false;
+	for (size_t i = 0; v.list && i < v.list->n; i++) {
+		json_t *row = json_object();
+		bool best = v.list->width && i == v.list->best;
+
+		put_prefix(row, "prefix", &v.prefix);
+		put_text(row, "choice", best ? "best" : path_is_multipath(v.list, i) ? "shares" : "not used");
+		put_text(row, "why", why_not(v.list, i));
+		put_path(row, &v.list->paths[i]);
+		query_row(call, row);
+	}
+	if (!v.list || !v.list->width)
+		query_exit(call, QUERY_FINDINGS);
+	return false;
+}
+
+/* ---- routes ---- */
+
+static const char *
+route_state(const struct node *node, const struct rib_view *v, struct sync_route_view *fib)
+{
+	static const char *const names[] = {
+		[SYNC_ABSENT] = "absent",
+		[SYNC_PENDING] = "pending",
+		[SYNC_INSTALLED] = "installed",
+		[SYNC_FAILED] = "failed",
+		[SYNC_WAITS_LINK] = "waits for link",
+		[SYNC_DELETING] = "going",
+	};
+
+	*fib = (struct sync_route_view){ 0 };
+	if (!v->list || !v->list->width)
+		return "no usable path";
+	if (!v->list->paths[v->list->best].nexthop)
+		return "local";
+	if (!sync_route_get(node->sync, v->table, &v->prefix, fib))
+		return "absent";
+	return fib->state < ARRAY_LEN(names) && names[fib->state] ? names[fib->state] : "unknown";
+}
+
+static json_t *
+route_row(const struct node *node, const struct rib_view *v)
+{
+	json_t *row = json_object(), *ports = json_array();
+	struct sync_route_view fib;
+
+	put_prefix(row, "prefix", &v->prefix);
+	put_text(row, "state", route_state(node, v, &fib));
+	if (v->list && v->list->width) {
+		put_count(row, "width", v->list->paths[v->list->best].nexthop ? v->list->width : 0);
+		for (size_t i = 0; i < v->list->n; i++) {
+			if (path_is_multipath(v->list, i) && path_port(&v->list->paths[i]))
+				json_array_append_new(ports, json_string(path_port(&v->list->paths[i])));
+		}
+		put_attrs(row, &v->list->paths[v->list->best].attrs->v);
+		put_text(row, "learned_from", rib_side_name(v->list->paths[v->list->best].source->side));
+	}
+	json_object_set_new(row, "ports", ports);
+	return row;
+}
+
+bool
+view_routes(struct query_call *call)
+{
+	const struct node *node = query_ctx(call);
+	struct walk *w = query_cursor(call);
+	struct rib_view v;
+
+	while (!query_full(call)) {
+		if (!walk_next(node, w, &v))
+			return false;
+		if (v.list)
+			query_row(call, route_row(node, &v));
+	}
+	return true;
+}
+
+bool
+view_route(struct query_call *call)
+{
+	const struct node *node = query_ctx(call);
+	json_t *row, *paths = json_array(), *members = json_array();
+	struct sync_nexthop installed[64];
+	struct sync_route_view fib;
+	const char *state;
+	struct rib_view v;
+	size_t n = 0;
+
+	if (!find_prefix(call, &v)) {
+		json_decref(paths);
+		json_decref(members);
+		return false;
+	}
+	row = route_row(node, &v);
+	state = route_state(node, &v, &fib);
+	if (fib.group) {
+		put_count(row, "group", fib.platform_group);
+		n = sync_group_members(node->sync, fib.group, installed, ARRAY_LEN(installed));
+	}
+	if (fib.state == SYNC_FAILED)
+		put_textf(row, "fib_error", "%s%s%s", strerror(-fib.error), fib.detail ? ": " : "",
+		    fib.detail ? fib.detail : "");
+	for (size_t i = 0; i < MIN_OF(n, ARRAY_LEN(installed)); i++) {
+		struct node_port *port = node_port_by_ifindex((struct node *)node, installed[i].ifindex);
+		json_t *one = json_object();
+
+		put_text(one, "port", port ? port->name : NULL);
+		put_ip(one, "gateway", &installed[i].gateway);
+		put_count(one, "weight", MAX_OF(installed[i].weight, 1));
+		json_array_append_new(members, one);
+	}
+	json_object_set_new(row, "installed", members);
+	for (size_t i = 0; v.list && i < v.list->n; i++) {
+		json_t *one = json_object();
+
+		put_text(one, "choice",
+		    v.list->width && i == v.list->best ? "best"
+		    : path_is_multipath(v.list, i)     ? "shares"
+						       : "not used");
+		put_text(one, "why", why_not(v.list, i));
+		put_path(one, &v.list->paths[i]);
+		json_array_append_new(paths, one);
+	}
+	json_object_set_new(row, "paths", paths);
+	query_row(call, row);
+	if (strcmp(state, "installed") != 0 && strcmp(state, "local") != 0)
+		query_exit(call, QUERY_FINDINGS);
+	return false;
+}

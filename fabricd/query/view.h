@@ -1,0 +1,63 @@
+/* fabricd/query/view.h -- what the views share: rows of JSON in which absent is not zero */
+#ifndef FABRICD_QUERY_VIEW_H
+#define FABRICD_QUERY_VIEW_H
+
+#include "fabricd/node.h"
+#include "fabricd/query/views.h"
+
+/* Setters of one key; strings are copied. A NULL or empty text, and a time that never was, leave the key out. */
+void put_text(json_t *row, const char *key, const char *text);
+void put_textf(json_t *row, const char *key, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void put_count(json_t *row, const char *key, uint64_t n);
+void put_flag(json_t *row, const char *key, bool yes);
+void put_ip(json_t *row, const char *key, const struct ip *); /* zero: left out */
+void put_prefix(json_t *row, const char *key, const struct prefix *);
+void put_since(json_t *row, const char *key, struct mono since, struct mono now); /* seconds, with ms */
+void put_router_id(json_t *row, const char *key, uint32_t id);                    /* 0: left out */
+
+/* A problem: what it is about, its cause, the next command. */
+void put_problem(json_t *row, const char *what, const char *reason, const char *next_fmt, ...) PRINTF_LIKE(4, 5);
+
+/* "spine2", or the name of an external peer. */
+const char *peer_name(const struct node_peer *);
+uint32_t peer_as(const struct node_peer *);
+
+/* The session of the port that is the call's first argument; NULL after query_fail() has said why not. */
+const struct node_peer *peer_of_call(struct query_call *);
+
+/* The port of a path's source; NULL: the switch's own. */
+const char *path_port(const struct path *);
+void put_path(json_t *row, const struct path *); /* port, peer, next hop, attributes */
+void put_attrs(json_t *row, const struct attrs_view *);
+
+/*
+ * Walks the prefixes of both families, resumable. A table of at most WALK_SORTED prefixes is walked in order, as it was
+ * when the walk began (what came since is not shown, what went is left out); a larger one in no order (see rib_next()).
+ */
+#define WALK_SORTED 4096
+struct walk {
+	bool begun;
+	struct prefix *sorted; /* NULL: not in order */
+	size_t n, i;
+	uint8_t family;
+	uint32_t at;
+};
+bool walk_next(const struct node *, struct walk *, struct rib_view *);
+void walk_end(const struct node *, struct walk *);
+
+bool view_status(struct query_call *);
+bool view_ports(struct query_call *);
+bool view_log(struct query_call *);
+bool view_memory(struct query_call *);
+bool view_fib(struct query_call *);
+bool view_fib_check(struct query_call *);
+bool view_bgp(struct query_call *);
+bool view_neighbor(struct query_call *);
+bool view_received(struct query_call *);
+bool view_advertised(struct query_call *);
+bool view_why(struct query_call *);
+bool view_routes(struct query_call *);
+bool view_route(struct query_call *);
+void view_walk_done(struct query_call *); /* of views whose cursor begins with a struct walk */
+
+#endif
