@@ -31,7 +31,9 @@ needs_policy        = topology rib lib
 needs_platform      = runtime lib
 needs_platform_linux = platform runtime lib
 needs_platform_model = platform runtime lib
+needs_platform_null = platform runtime lib
 needs_node          = bgp link policy rib topology platform runtime lib
+needs_sim           = node runtime_sim platform_model bgp link policy rib topology platform runtime lib
 needs_query         = node bgp link policy rib topology platform runtime lib
 needs_ctl           = query node bgp link policy rib topology platform runtime lib
 
@@ -47,11 +49,13 @@ dir_policy = fabricd/policy
 dir_platform = platform
 dir_platform_linux = platform/linux
 dir_platform_model = platform/model
+dir_platform_null = platform/null
 dir_node = fabricd
 dir_query = fabricd/query
+dir_sim = fabricd/sim
 dir_ctl = fabricd/ctl
 
-LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model node query ctl
+LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model platform_null node sim query ctl
 
 # third-party libraries, linked only into what holds the library that needs them
 third_lib           = -lxxhash
@@ -76,6 +80,9 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# objects of generated sources, per library
+gen_query = $(O)/gen/fabricd/query/query.pb-c.o
+
 define library
 $(O)/lib$1.a: $$(patsubst %.c,$(O)/%.o,$$(call srcs,$1)) $$(gen_$1)
 	@rm -f $$@; mkdir -p $$(@D)
@@ -84,7 +91,6 @@ endef
 $(foreach l,$(LIBS),$(eval $(call library,$l)))
 
 # ---- generated: protobuf messages of the query socket ----
-gen_query = $(O)/gen/fabricd/query/query.pb-c.o
 $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
 	protoc-c --c_out=$(O)/gen $<
@@ -93,7 +99,7 @@ $(O)/gen/%.pb-c.o: $(O)/gen/%.pb-c.c
 $(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/main.c)): | $(O)/gen/fabricd/query/query.pb-c.h
 
 # ---- programs ----
-fabricd_libs = query node bgp link policy rib topology platform platform_linux platform_model runtime runtime_event lib
+fabricd_libs = query node bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
 fabctl_libs  = ctl query topology lib
 
 $(O)/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
@@ -110,7 +116,8 @@ extra_node = runtime_sim platform_model
 extra_query = runtime_sim platform_model
 extra_link = runtime runtime_sim
 extra_platform_model = runtime_sim
-extra_platform = platform_model runtime_sim runtime_event platform_linux
+extra_platform_linux = runtime_event
+extra_platform = platform_model platform_null runtime_sim runtime_event platform_linux
 define unit
 $$(call unit_bins,$1): $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $$(call arch,$(sort $1 $(needs_$1) $(extra_$1)))
 	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call libs,$(sort $1 $(needs_$1) $(extra_$1))) -lcmocka

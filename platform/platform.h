@@ -164,7 +164,8 @@ struct platform_ops {
 	 * queue is full, try again after results. The order of operations within and across calls is kept.
 	 */
 	size_t (*submit)(struct platform *, const struct plat_op *, size_t n);
-	/* Walks what is installed now, next hops, groups, routes in this order. -errno when it could not be read whole. */
+	/* Walks what is installed now, next hops, groups, routes in this order. -errno when it could not be read whole;
+	 * -ENOTSUP: this forwarding plane cannot be read back at all. */
 	int (*dump)(struct platform *, plat_dump_fn *, void *arg);
 	/*
 	 * The same in pieces of at most some 2 ms: begin, then step until it returns 0 (ended) or -errno (not read whole,

@@ -1,0 +1,118 @@
+/* platform/linux/internal.h -- what the files of the Linux backend share */
+#ifndef PLATFORM_LINUX_INTERNAL_H
+#define PLATFORM_LINUX_INTERNAL_H
+
+#include <netlink/netlink.h>
+
+#include "fabricd/lib/base.h"
+#include "platform/linux/linux.h"
+#include "platform/linux/nlmsg.h"
+
+#define BATCH       128
+#define QUEUE       1024 /* results that wait to be told */
+#define OUT_BYTES   (128 * 1024)
+#define IN_BYTES    (64 * 1024)   /* the kernel makes datagrams of 32 KiB at most */
+#define CMD_BUFFER  (1024 * 1024) /* 832 bytes are charged per answer: holds a batch of which all fail */
+#define MAX_MEMBERS 2048
+
+/* How a datagram is handed over: false stops reading. */
+typedef bool nl_in_fn(void *arg, const struct nl_in *);
+
+struct port {
+	struct plat_port p;
+	uint32_t carrier_downs;
+	uint32_t master;
+	bool told, changed;
+	bool seen; /* by the dump under way */
+};
+
+enum dump_stage { DUMP_IDLE, DUMP_NEXTHOPS, DUMP_GROUPS, DUMP_ROUTES4, DUMP_ROUTES6 };
+
+struct linux_platform {
+	struct platform base;
+	struct runtime *rt;
+	struct mem *mem;
+	uint8_t protocol;
+	char proc_sys[128];
+	uint32_t event_buffer;
+
+	struct nl_sock *cmd;   /* requests of all kinds, answered at once */
+	struct nl_sock *read;  /* dumps */
+	struct nl_sock *links; /* events of links and addresses; never flooded by routes */
+	struct nl_sock *ours;  /* changes of our routes and next hops by others */
+	struct rt_watch *watch_links, *watch_ours;
+	uint32_t cmd_pid;
+	uint32_t seq;
+	int ioctl_fd;
+
+	struct nl_out out;
+	uint8_t *in, *answers; /* datagrams: of dumps and events, of the command socket */
+	struct plat_member *members;
+
+	struct plat_result results[QUEUE];
+	char *details[QUEUE];
+	size_t n_results;
+	struct rt_work *tell;
+
+	struct port **ports;
+	size_t n_ports, ports_cap;
+
+	enum dump_stage stage;
+	uint32_t dump_seq;
+	plat_dump_fn *dump_fn;
+	void *dump_arg;
+
+	struct linux_counters count;
+};
+
+/* ---- linux.c ---- */
+
+void linux_deliver(struct linux_platform *); /* tells the results that wait */
+void linux_problem(struct linux_platform *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* ---- socket.c ---- */
+
+struct nl_sock *linux_socket(struct linux_platform *, uint32_t rcvbuf, char *err, size_t errlen);
+int linux_send(struct nl_sock *, const void *bytes, size_t n);
+/*
+ * One datagram, message by message. 1: read; 0: nothing there; -ENOBUFS: messages were lost; other -errno. What is not
+ * from the kernel is counted and skipped; *bad is set when a message could not be read.
+ */
+int linux_recv(struct linux_platform *, struct nl_sock *, nl_in_fn *, void *arg);
+/* Sends the one message in `out` and waits for its answer; 0 or -errno; text takes the kernel's words (may be NULL). */
+int linux_request(struct linux_platform *, char *text, size_t n);
+/* As linux_request(), and hands the reply to fn. */
+int linux_query(struct linux_platform *, nl_in_fn *, void *arg);
+int linux_dump(struct linux_platform *, uint16_t type, const void *head, size_t n, nl_in_fn *, void *arg);
+
+/* ---- batch.c ---- */
+
+size_t linux_submit(struct platform *, const struct plat_op *, size_t n);
+
+/* ---- dump.c ---- */
+
+int linux_dump_all(struct platform *, plat_dump_fn *, void *arg);
+int linux_dump_begin(struct platform *);
+int linux_dump_step(struct platform *, plat_dump_fn *, void *arg);
+
+/* ---- port.c ---- */
+
+int linux_ports_read(struct linux_platform *); /* all of them anew; what changed waits for linux_ports_tell() */
+bool linux_ports_tell(struct linux_platform *);
+void linux_links_ready(void *arg, unsigned int what);
+int linux_port_setup(struct platform *, const char *name, const struct plat_port_config *);
+int linux_address_set(struct platform *, const char *port, const struct ip *, uint8_t len, bool present);
+int linux_bridge_setup(struct platform *, const char *name, bool create);
+void linux_ports_free(struct linux_platform *);
+
+/* ---- ours.c ---- */
+
+int linux_ours_open(struct linux_platform *, char *err, size_t errlen);
+void linux_ours_ready(void *arg, unsigned int what);
+
+/* ---- sysctl.c ---- */
+
+int linux_sysctl(struct linux_platform *, const char *key, uint64_t value); /* 0, -ENOENT: not in this kernel, -errno */
+int linux_system_setup(struct platform *, const struct plat_system_config *);
+
+#endif

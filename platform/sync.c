@@ -1,0 +1,401 @@
+/*
+ * platform/sync.c -- the engine of sync: what leaves in which order, what comes back, and when it is tried again
+ *
+ *   RIB: groups, routes --> queues --> batch --> platform.submit --> results --> have, and the RIB is told
+ *   ports -------------------^                                         |
+ *   dumps, lost objects -----^          refused: retry timer <---------+
+ *
+ * Two pieces of work share the batch: `urgent` (next hops and groups) and `normal` (routes, sweeps, the audit). Each
+ * slice of `normal` first does what is urgent. Both stop when the platform takes no more; results wake them again.
+ *
+ * See sync_internal.h for the objects and what is always true of them.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "platform/sync_internal.h"
+
+void
+vec32_push(struct sync *s, struct vec32 *q, uint32_t v)
+{
+	q->v = mem_grow(s->cfg.mem, MEM_FIB, q->v, &q->cap, q->n + 1, sizeof(*q->v));
+	q->v[q->n++] = v;
+}
+
+void
+sync_wake(struct sync *s, bool urgent)
+{
+	rt_work_schedule(urgent ? s->urgent : s->normal);
+}
+
+void
+sync_event(struct sync *s, const char *type, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	if (!s->client->event)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	s->client->event(s->arg, type, text);
+}
+
+/* Pairs of error and words are few; when they are not, the last slot stands for all the others. */
+uint8_t
+sync_error_slot(struct sync *s, int error, const char *detail)
+{
+	size_t i;
+
+	for (i = 1; i < SYNC_ERRORS && s->errors[i].error; i++) {
+		const char *d = s->errors[i].detail;
+
+		if (s->errors[i].error == error && (d == detail || (d && detail && strcmp(d, detail) == 0)))
+			return (uint8_t)i;
+	}
+	mem_free(s->cfg.mem, MEM_FIB, s->errors[i].detail);
+	s->errors[i].error = error ? error : -EIO;
+	s->errors[i].detail = detail ? mem_strdup(s->cfg.mem, MEM_FIB, detail) : NULL;
+	return (uint8_t)i;
+}
+
+/* ---- handing over ---- */
+
+bool
+sync_flush(struct sync *s)
+{
+	size_t taken;
+
+	if (!s->batch_n)
+		return true;
+	taken = s->platform->ops->submit(s->platform, s->batch, s->batch_n);
+	for (size_t i = 0; i < taken; i++) {
+		if (s->batch[i].kind == PLAT_GROUP_SET)
+			mem_free(s->cfg.mem, MEM_FIB, (void *)(uintptr_t)s->batch[i].group.members);
+	}
+	s->stats.ops_sent += taken;
+	s->batch_n -= taken;
+	memmove(s->batch, s->batch + taken, s->batch_n * sizeof(*s->batch));
+	return s->batch_n == 0;
+}
+
+bool
+sync_room(const struct sync *s)
+{
+	return s->batch_n < SYNC_BATCH && s->ring_tail - s->ring_head < SYNC_RING;
+}
+
+void
+sync_emit(struct sync *s, const struct plat_op *op, const struct flight *flight)
+{
+	struct plat_op *slot = &s->batch[s->batch_n++];
+
+	*slot = *op;
+	slot->cookie = s->ring_tail;
+	s->ring[s->ring_tail++ % SYNC_RING] = *flight;
+	if (s->batch_n == SYNC_BATCH)
+		sync_flush(s);
+}
+
+static bool
+urgent_work(void *arg)
+{
+	struct sync *s = arg;
+
+	urgent_push(s);
+	sync_flush(s);
+	return false; /* what is left waits for results */
+}
+
+static bool
+normal_work(void *arg)
+{
+	struct sync *s = arg;
+	bool more = false;
+
+	if (!s->started)
+		return false;
+	if (urgent_push(s)) {
+		if (s->replaying)
+			replay_step(s);
+		if (s->retrying)
+			retry_step(s);
+		more = routes_push(s) || s->replaying || s->retrying;
+	}
+	if (!sync_flush(s) || !sync_room(s))
+		return false; /* results() wakes us */
+	return audit_step(s) || more;
+}
+
+/* ---- what comes back ---- */
+
+static void
+results(void *arg, const struct plat_result *res, size_t n)
+{
+	struct sync *s = arg;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct flight flight = s->ring[s->ring_head % SYNC_RING];
+
+		if (res[i].cookie != s->ring_head) { /* a backend that breaks the order: read everything again */
+			audit_soon(s);
+			continue;
+		}
+		s->ring_head++;
+		if (res[i].outcome != PLAT_INSTALLED)
+			s->stats.ops_failed++;
+		switch ((enum flight_kind)flight.kind) {
+		case F_NH:
+		case F_NH_DEL:
+			nh_result(s, &flight, &res[i]);
+			break;
+		case F_GROUP:
+		case F_GROUP_DEL:
+			group_result(s, &flight, &res[i]);
+			break;
+		case F_ROUTE:
+			route_result(s, &flight, &res[i]);
+			break;
+		case F_EXTRA:
+			break;
+		}
+	}
+	sync_wake(s, true);
+	sync_wake(s, false);
+}
+
+static void
+port_event(void *arg, const struct plat_port *port)
+{
+	struct sync *s = arg;
+
+	if (port->gone || !port->carrier || !port->admin_up)
+		sync_port_down(s, port->ifindex);
+	else
+		sync_port_up(s, port->ifindex);
+	if (s->outer && s->outer->port)
+		s->outer->port(s->outer_arg, port);
+}
+
+static void
+desync(void *arg, const char *why)
+{
+	struct sync *s = arg;
+
+	sync_event(s, "fib.desync", "%s", why);
+	audit_soon(s);
+	if (s->outer && s->outer->desync)
+		s->outer->desync(s->outer_arg, why);
+}
+
+static void
+problem(void *arg, const char *text)
+{
+	struct sync *s = arg;
+
+	if (s->outer && s->outer->problem)
+		s->outer->problem(s->outer_arg, text);
+	else
+		sync_event(s, "fib.problem", "%s", text);
+}
+
+static const struct platform_client platform_client = {
+	.port = port_event,
+	.results = results,
+	.desync = desync,
+	.lost = audit_lost,
+	.problem = problem,
+};
+
+/* ---- trying again ---- */
+
+void
+sync_arm_retry(struct sync *s)
+{
+	if (s->retry_armed)
+		return;
+	s->retry_armed = true;
+	rt_timer_set(s->retry_timer, mono_add(rt_now(s->cfg.rt), s->retry_us));
+}
+
+static bool
+something_is_refused(const struct sync *s)
+{
+	for (size_t i = 0; i < s->n_nhs; i++) {
+		if (s->nhs[i].live && s->nhs[i].state == NH_FAILED && !s->nhs[i].dark)
+			return true;
+	}
+	for (size_t i = 0; i < s->n_groups; i++) {
+		if (s->groups[i].live && s->groups[i].err)
+			return true;
+	}
+	return s->refused[FAMILY_IPV4] || s->refused[FAMILY_IPV6];
+}
+
+static void
+retry(void *arg)
+{
+	struct sync *s = arg;
+
+	s->retry_armed = false;
+	s->retry_us = s->progress ? RETRY_MIN_US : MIN_OF(s->retry_us * 2, RETRY_MAX_US);
+	nexthops_retry(s);
+	retry_begin(s);
+	s->progress = false;
+	if (something_is_refused(s))
+		sync_arm_retry(s);
+	else
+		s->retry_us = RETRY_MIN_US;
+}
+
+static void
+audit_due(void *arg)
+{
+	struct sync *s = arg;
+
+	if (s->cfg.audit_us)
+		rt_timer_set(s->audit_timer, mono_add(rt_now(s->cfg.rt), s->cfg.audit_us));
+	s->audit_wanted = true;
+	s->audit_after = rt_now(s->cfg.rt);
+	sync_wake(s, false);
+}
+
+/* ---- life ---- */
+
+struct sync *
+sync_new(struct platform *platform, const struct sync_config *cfg, const struct sync_client *client, void *arg)
+{
+	struct sync *s = mem_zalloc(cfg->mem, MEM_FIB, sizeof(*s));
+
+	s->platform = platform;
+	s->cfg = *cfg;
+	s->client = client;
+	s->arg = arg;
+	s->retry_us = RETRY_MIN_US;
+	table_init(&s->routes[FAMILY_IPV4], FAMILY_IPV4);
+	table_init(&s->routes[FAMILY_IPV6], FAMILY_IPV6);
+	s->urgent = rt_work_new(cfg->rt, RT_URGENT, urgent_work, s);
+	s->normal = rt_work_new(cfg->rt, RT_NORMAL, normal_work, s);
+	s->retry_timer = rt_timer_new(cfg->rt, retry, s);
+	s->audit_timer = rt_timer_new(cfg->rt, audit_due, s);
+	s->outer = platform->client;
+	s->outer_arg = platform->client_arg;
+	platform->client = &platform_client;
+	platform->client_arg = s;
+	return s;
+}
+
+void
+sync_free(struct sync *s)
+{
+	struct mem *mem;
+
+	if (!s)
+		return;
+	mem = s->cfg.mem;
+	s->platform->client = s->outer;
+	s->platform->client_arg = s->outer_arg;
+	rt_work_free(s->urgent);
+	rt_work_free(s->normal);
+	rt_timer_free(s->retry_timer);
+	rt_timer_free(s->audit_timer);
+	for (size_t i = 0; i < s->batch_n; i++) {
+		if (s->batch[i].kind == PLAT_GROUP_SET)
+			mem_free(mem, MEM_FIB, (void *)(uintptr_t)s->batch[i].group.members);
+	}
+	for (size_t i = 0; i < s->n_groups; i++)
+		mem_free(mem, MEM_FIB, s->groups[i].want.m);
+	for (size_t i = 0; i < s->n_pgs; i++) {
+		mem_free(mem, MEM_FIB, s->pgs[i].have.m);
+		mem_free(mem, MEM_FIB, s->pgs[i].sent.m);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(s->errors); i++)
+		mem_free(mem, MEM_FIB, s->errors[i].detail);
+	table_free(s, &s->routes[FAMILY_IPV4]);
+	table_free(s, &s->routes[FAMILY_IPV6]);
+	mem_free(mem, MEM_FIB, s->tables);
+	mem_free(mem, MEM_FIB, s->nhs);
+	mem_free(mem, MEM_FIB, s->groups);
+	mem_free(mem, MEM_FIB, s->pgs);
+	mem_free(mem, MEM_FIB, s->nh_slots);
+	mem_free(mem, MEM_FIB, s->ids);
+	mem_free(mem, MEM_FIB, s->ports);
+	mem_free(mem, MEM_FIB, s->extras);
+	mem_free(mem, MEM_FIB, s->nh_queue.v);
+	mem_free(mem, MEM_FIB, s->group_queue.v);
+	mem_free(mem, MEM_FIB, s->pg_queue.v);
+	mem_free(mem, MEM_FIB, s);
+}
+
+int
+sync_start(struct sync *s)
+{
+	int err = audit_whole(s, true, NULL, NULL);
+
+	if (err < 0 && err != -ENOTSUP)
+		return err;
+	s->started = true;
+	s->stats.repairs = 0; /* what was adopted is not a repair */
+	if (s->cfg.audit_us)
+		rt_timer_set(s->audit_timer, mono_add(rt_now(s->cfg.rt), s->cfg.audit_us));
+	sync_wake(s, true);
+	sync_wake(s, false);
+	return 0;
+}
+
+void
+sync_sweep(struct sync *s)
+{
+	if (s->swept)
+		return;
+	s->swept = true;
+	for (int f = 0; f < FAMILIES; f++) {
+		for (uint32_t i = 1; i <= s->routes[f].top; i++) {
+			struct sroute *r = table_at(&s->routes[f], i);
+
+			if (!(r->flags & R_ADOPTED))
+				continue;
+			r->flags &= (uint8_t)~R_ADOPTED;
+			route_touch(s, (enum family)f, i);
+		}
+	}
+	for (uint32_t i = 1; i <= s->n_pgs; i++) {
+		pg_at(s, i)->adopted = false;
+		if (pg_at(s, i)->live)
+			pg_queue(s, i);
+	}
+	for (uint32_t i = 0; i < s->n_nhs; i++) {
+		s->nhs[i].adopted = false;
+		if (s->nhs[i].live)
+			nh_queue(s, i);
+	}
+	audit_soon(s); /* finds what could not be adopted */
+}
+
+void
+sync_stats(const struct sync *s, struct sync_stats *out)
+{
+	uint64_t wanted, installed;
+
+	*out = s->stats;
+	for (size_t i = 0; i < s->n_groups; i++) {
+		const struct group *g = &s->groups[i];
+
+		if (!g->live)
+			continue;
+		out->groups++;
+		out->members += g->want.n;
+		if (!group_ready(s, g))
+			out->routes_waiting += g->wants;
+	}
+	for (size_t i = 0; i < s->n_nhs; i++)
+		out->nexthops += s->nhs[i].live;
+	out->routes_failed = (uint64_t)s->refused[FAMILY_IPV4] + s->refused[FAMILY_IPV6];
+	wanted = out->routes_wanted[FAMILY_IPV4] + out->routes_wanted[FAMILY_IPV6];
+	installed = out->routes_installed[FAMILY_IPV4] + out->routes_installed[FAMILY_IPV6];
+	installed += out->routes_failed + out->routes_waiting;
+	out->routes_pending = wanted > installed ? wanted - installed : 0;
+}

@@ -1,0 +1,345 @@
+/*
+ * platform/sync_internal.h -- what the files of sync share: the shadow of the forwarding plane
+ *
+ *   RIB's group ---> struct group ---(pg)---> struct pgroup (an object of the forwarding plane, has an id)
+ *                        ^                         ^
+ *                    want|                         |have
+ *                        +------ struct sroute ----+           one per (table, prefix, cover or not)
+ *
+ * `want` is what the RIB says; `have` is what the forwarding plane has proved. They differ in kind so that a vanished
+ * object costs nothing per route: when carrier loss empties a group, its pgroup is dead, and every route on it is by
+ * that not installed; when the group comes back it gets a new pgroup, and a sweep finds the routes to send again.
+ *
+ * Always true:
+ * - at most one operation is in flight per object; what changes meanwhile waits in `dirty`, so the latest wins and
+ *   every queue is bounded by the number of objects;
+ * - a pgroup is deleted only when no route has it and none is in flight to it; a next hop only when no pgroup, wanted
+ *   or installed or in flight, uses it. So deletes need no ordering of their own;
+ * - operations leave in the order in which they were put into `batch`, and results come back in that order.
+ */
+#ifndef PLATFORM_SYNC_INTERNAL_H
+#define PLATFORM_SYNC_INTERNAL_H
+
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
+#include "platform/sync.h"
+
+#define SYNC_BATCH   128        /* operations handed over at once */
+#define SYNC_RING    2048       /* operations in flight, a power of two */
+#define SYNC_SLICE   1024       /* routes looked at in one slice of work, some 2 ms */
+#define SYNC_IDS     (1u << 20) /* size of our range of ids */
+#define SYNC_ERRORS  255        /* different (error, detail) pairs that are kept */
+
+#define RETRY_MIN_US MS(100)
+#define RETRY_MAX_US SECONDS(30)
+#define AUDIT_GAP_US MS(300) /* audits asked for by trouble are at least this far apart */
+
+/* Values of sroute.want and .have beside 0 (nothing) and handles of groups (want) or pgroups (have). */
+#define ROUTE_UNREACHABLE 0xfffffff0u
+#define ROUTE_BLACKHOLE   0xfffffff1u
+#define ROUTE_OTHER       0xfffffff2u /* have: something of ours that no object of the shadow stands for */
+#define ROUTE_SPECIAL(v)  ((v) >= ROUTE_UNREACHABLE)
+
+enum route_flag {
+	R_COVER = 1,    /* part of the key: the cover route of this prefix */
+	R_DIRTY = 2,    /* on the dirty queue */
+	R_FLIGHT = 4,   /* an operation is under way */
+	R_RETRY = 8,    /* refused; a retry sweep takes it up again */
+	R_SEEN = 16,    /* equals sync.parity: seen or touched since the audit began */
+	R_ADOPTED = 32, /* found at start, not yet wanted: stays until the sweep */
+	R_WAITS = 64,   /* its group has no member in the forwarding plane; told as SYNC_WAITS_LINK */
+};
+
+/* 16 bytes and the address: 20 for IPv4, 32 for IPv6. */
+struct sroute {
+	uint32_t want, have;
+	uint32_t next; /* on one of the queues, or the list of free entries; 0: last */
+	uint8_t len;
+	uint8_t table; /* index into sync.tables */
+	uint8_t flags;
+	uint8_t err; /* index into sync.errors, 0: none */
+	uint8_t addr[];
+};
+
+/* Slabs that never move, and 256 small hash tables of indices, so that growth is never a long pause. */
+#define SLAB  4096
+#define PARTS 256
+struct route_part {
+	uint32_t *slots; /* index + 1 of a route, 0: empty */
+	uint32_t size, used;
+};
+struct route_table {
+	uint8_t family;
+	uint32_t stride;
+	uint8_t **slabs;
+	size_t slabs_cap;
+	uint32_t n_slabs, top; /* top: entries ever taken; indices are 1..top */
+	uint32_t free, live;
+	struct route_part parts[PARTS];
+};
+
+struct route_queue {
+	uint32_t head[FAMILIES], tail[FAMILIES], n[FAMILIES];
+};
+
+enum nh_state { NH_ABSENT, NH_SENT, NH_PRESENT, NH_FAILED, NH_DELETING };
+struct nexthop {
+	uint32_t ifindex;
+	struct ip gateway;
+	uint32_t id;   /* in the forwarding plane, 0: none given yet */
+	uint32_t uses; /* by groups that want it, and by pgroups that have it or are in flight with it */
+	uint8_t state;
+	uint8_t err;
+	bool live, queued, adopted, parity;
+	bool dark;  /* its port has no carrier */
+	bool again; /* the port went dark while an operation was in flight: the result proves nothing */
+	uint32_t next_free;
+};
+
+struct member {
+	uint32_t nh; /* index into sync.nhs */
+	uint16_t weight;
+};
+struct members {
+	struct member *m; /* sorted by nh */
+	uint32_t n;
+};
+
+struct group {
+	struct members want;
+	uint32_t pg;      /* index + 1, 0: none yet */
+	uint32_t wants;   /* routes that want it */
+	uint32_t waiters; /* of these, those with R_WAITS */
+	uint8_t err;      /* why the forwarding plane refused it, index into sync.errors */
+	uint8_t replay;   /* its routes are to be sent again: 1 in this sweep, 2 in the next */
+	bool live, released, queued;
+	bool lost;      /* an object of it vanished with routes on it */
+	bool mismatch;  /* a route of it was found on another object at start: no adoption any more */
+	bool told_dark; /* group_state(false) was told last */
+	bool full;      /* told that it does not fit */
+	uint32_t next_free;
+};
+
+enum pg_state { PG_ABSENT, PG_SENT, PG_PRESENT, PG_DEAD, PG_DELETING };
+struct pgroup {
+	uint32_t id;
+	uint32_t group; /* handle of its owner, 0: none (adopted and not wanted, or left behind) */
+	struct members have, sent;
+	uint32_t refs;            /* routes that have it or are in flight to it */
+	uint32_t right[FAMILIES]; /* routes that have it and want its owner */
+	uint8_t state;
+	bool flight, live, queued, adopted, parity;
+	bool again; /* what is installed is not known exactly: send it whatever it was */
+	uint32_t next_free;
+};
+
+enum flight_kind { F_NH, F_NH_DEL, F_GROUP, F_GROUP_DEL, F_ROUTE, F_EXTRA };
+struct flight {
+	uint8_t kind, family;
+	uint32_t index;
+	uint32_t sent; /* F_ROUTE: the have that success will give */
+};
+
+struct sync_error {
+	int error;
+	char *detail;
+};
+
+struct id_slot { /* ids in use: 0 free */
+	uint32_t id;
+	uint32_t what; /* kind in the top two bits, index below */
+};
+#define ID_NH      (1u << 30)
+#define ID_PG      (2u << 30)
+#define ID_FOREIGN (3u << 30)
+#define ID_KIND    (3u << 30)
+
+struct sync_port {
+	uint32_t ifindex;
+	bool up;
+};
+
+struct vec32 {
+	uint32_t *v;
+	size_t n, cap;
+};
+
+enum audit_phase { AUDIT_IDLE, AUDIT_READ, AUDIT_SWEEP };
+struct audit {
+	enum audit_phase phase;
+	bool repair;
+	sync_diff_fn *diff; /* or NULL */
+	void *arg;
+	int differences;
+	unsigned int attempts;
+	uint32_t at[FAMILIES]; /* the sweep for what was not seen */
+};
+
+struct sync {
+	struct platform *platform;
+	struct sync_config cfg;
+	const struct sync_client *client;
+	void *arg;
+	const struct platform_client *outer; /* the client that was there before */
+	void *outer_arg;
+
+	struct route_table routes[FAMILIES];
+	struct route_queue dirty;
+	uint32_t refused[FAMILIES]; /* routes with R_RETRY */
+	uint32_t *tables;
+	size_t n_tables, tables_cap;
+
+	struct nexthop *nhs;
+	size_t n_nhs, nhs_cap;
+	uint32_t free_nh;
+	struct group *groups;
+	size_t n_groups, groups_cap;
+	uint32_t free_group;
+	struct pgroup *pgs;
+	size_t n_pgs, pgs_cap;
+	uint32_t free_pg;
+	uint32_t *nh_slots; /* hash of (ifindex, gateway): index + 1 */
+	size_t nh_slots_size, nh_slots_used;
+	struct id_slot *ids;
+	size_t ids_size, ids_used;
+	uint32_t next_id;
+	struct sync_port *ports;
+	size_t n_ports, ports_cap;
+	struct plat_op *extras; /* ours, found, and wanted by nobody: deletions that wait for the sweep */
+	size_t n_extras, extras_cap;
+
+	struct vec32 nh_queue, group_queue, pg_queue; /* what may need an operation */
+	struct plat_op batch[SYNC_BATCH];
+	size_t batch_n;
+	struct flight ring[SYNC_RING];
+	uint64_t ring_head, ring_tail;
+
+	struct rt_work *urgent, *normal;
+	struct rt_timer *retry_timer, *audit_timer;
+	int64_t retry_us;
+	bool retry_armed, progress; /* progress: something succeeded since the last retry */
+	bool retrying;
+	uint32_t retry_at[FAMILIES]; /* where the sweep for refused routes stands; goes on there the next time */
+	size_t retry_budget;
+	uint32_t replay_at[FAMILIES]; /* where the sweep for returned groups stands */
+	bool replaying;
+
+	bool started, swept;
+	bool parity;
+	struct audit audit;
+	bool audit_wanted;
+	struct mono audit_after;
+
+	struct sync_error errors[SYNC_ERRORS + 1];
+	struct sync_stats stats; /* the counters; what can be computed is computed in sync_stats() */
+};
+
+/* ---- sync_table.c: routes by prefix, in slabs ---- */
+
+void table_init(struct route_table *, enum family);
+void table_free(struct sync *, struct route_table *);
+static inline struct sroute *
+table_at(const struct route_table *t, uint32_t index)
+{
+	uint32_t i = index - 1;
+
+	return (struct sroute *)(void *)(t->slabs[i / SLAB] + (size_t)(i % SLAB) * t->stride);
+}
+/* Index of the route, 0: none. */
+uint32_t table_find(const struct sync *, const struct route_table *, uint8_t table, const struct prefix *, bool cover);
+uint32_t table_add(struct sync *, struct route_table *, uint8_t table, const struct prefix *, bool cover);
+void table_remove(struct sync *, struct route_table *, uint32_t index);
+struct prefix route_prefix(const struct route_table *, const struct sroute *);
+
+static inline bool
+route_live(const struct sroute *r)
+{
+	return r->want || r->have || r->flags & (R_DIRTY | R_FLIGHT);
+}
+
+/* The queue of dirty routes. */
+void queue_push(struct sync *, enum family, uint32_t index);
+uint32_t queue_pop(struct sync *, enum family); /* 0: empty */
+
+/* ---- sync_group.c: next hops, groups and their objects; handles and pgroups count from 1, next hops from 0 ---- */
+
+static inline struct group *
+group_at(const struct sync *s, uint32_t handle)
+{
+	return &s->groups[handle - 1];
+}
+
+static inline struct pgroup *
+pg_at(const struct sync *s, uint32_t pg)
+{
+	return &s->pgs[pg - 1];
+}
+
+uint32_t nh_get(struct sync *, uint32_t ifindex, const struct ip *gateway); /* made when it is new */
+void nh_use(struct sync *, uint32_t nh, int by);
+void nh_queue(struct sync *, uint32_t nh);
+void group_queue(struct sync *, uint32_t handle);
+void pg_queue(struct sync *, uint32_t pg);
+void pg_ref(struct sync *, uint32_t pg, int by);
+uint32_t pg_new(struct sync *, uint32_t id);
+void pg_dead(struct sync *, uint32_t pg); /* it is not in the forwarding plane any more, nor are its routes */
+void pg_set_have(struct sync *, struct pgroup *, struct members *); /* takes the members over */
+void pg_bind(struct sync *, uint32_t handle, uint32_t pg);
+bool group_ready(const struct sync *, const struct group *); /* routes may be sent to it */
+bool group_dark(const struct sync *, const struct group *);  /* none of its next hops can be used */
+bool members_equal(const struct members *, const struct members *);
+bool members_add(struct sync *, struct members *, uint32_t nh, uint16_t weight); /* keeps the order; merges */
+void members_free(struct sync *, struct members *);
+bool urgent_push(struct sync *); /* operations of next hops and groups; false: the platform is full */
+void nh_result(struct sync *, const struct flight *, const struct plat_result *);
+void group_result(struct sync *, const struct flight *, const struct plat_result *);
+void nexthops_retry(struct sync *);
+
+/* ---- sync_id.c: which ids of the forwarding plane are in use ---- */
+
+struct id_slot *id_find(const struct sync *, uint32_t id);
+void id_set(struct sync *, uint32_t id, uint32_t what);
+void id_drop(struct sync *, uint32_t id);
+uint32_t id_new(struct sync *, uint32_t what);
+void nh_forget(struct sync *, uint32_t nh); /* nothing uses it, and it is not in the forwarding plane */
+
+/* ---- sync_route.c: what routes want and have ---- */
+
+/* Puts it on the dirty queue if it needs an operation; removes the entry when nothing is left of it. */
+void route_touch(struct sync *, enum family, uint32_t index);
+void route_set_have(struct sync *, enum family, uint32_t index, uint32_t have);
+bool route_is_right(const struct sync *, const struct sroute *);
+bool route_has(const struct sync *, const struct sroute *); /* something of ours is in the forwarding plane */
+void route_result(struct sync *, const struct flight *, const struct plat_result *);
+bool routes_push(struct sync *); /* one slice; whether there is more to do */
+void replay_begin(struct sync *);
+void replay_step(struct sync *);
+void retry_begin(struct sync *);
+void retry_step(struct sync *);
+int table_slot(struct sync *, uint32_t table, bool make); /* -1: not there, or 256 tables are in use */
+
+/* ---- sync_audit.c: reading what is there, comparing, repairing ---- */
+
+int audit_whole(struct sync *, bool repair, sync_diff_fn *, void *arg);   /* at once; differences or -errno */
+bool audit_step(struct sync *);                                           /* whether there is more to do */
+void audit_soon(struct sync *);                                           /* at the next occasion, not too often */
+void audit_lost(void *sync, const struct plat_op *what, const char *why); /* platform_client.lost */
+
+/* ---- sync.c ---- */
+
+bool sync_room(const struct sync *); /* whether an operation can be put into the batch */
+void sync_emit(struct sync *, const struct plat_op *, const struct flight *);
+bool sync_flush(struct sync *); /* false: the platform took none or not all */
+void sync_wake(struct sync *, bool urgent);
+void sync_arm_retry(struct sync *);
+uint8_t sync_error_slot(struct sync *, int error, const char *detail);
+void sync_event(struct sync *, const char *type, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void vec32_push(struct sync *, struct vec32 *, uint32_t);
+
+static inline enum family
+ip_family(const struct prefix *p)
+{
+	return (enum family)p->family;
+}
+
+#endif
