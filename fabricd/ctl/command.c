@@ -1,0 +1,296 @@
+/*
+ * fabricd/ctl/command.c -- the table of commands, and the search in it
+ *
+ * Words are matched one by one against the next words that the table still allows; a word that none of them begins
+ * with is the first argument. Habits of other tools are rewritten before that, from a table too.
+ */
+#include "fabricd/ctl/command.h"
+
+#include <string.h>
+
+#include "fabricd/ctl/views.h"
+
+const struct command commands[] = {
+	{ "status", "", "what this switch should be, what it is, and every problem", &view_status, NULL, NULL, 0, 0,
+	    false },
+	{ "bgp", "", "sessions, expected against seen", &view_bgp, NULL, NULL, 0, 0, false },
+	{ "bgp summary", "", "the same", &view_bgp, NULL, NULL, 0, 0, false },
+	{ "bgp neighbor", "PORT", "how far one session got, in nine steps", &view_neighbor, NULL, NULL, 1, 1, false },
+	{ "bgp received", "PORT", "routes that the neighbour offers", &view_received, NULL, NULL, 1, 1, false },
+	{ "bgp advertised", "PORT", "routes that the neighbour is told", &view_advertised, NULL, NULL, 1, 1, false },
+	{ "bgp why", "PREFIX", "every path of a prefix, and why the best is best", &view_why, NULL, NULL, 1, 1, false },
+	{ "routes", "[PREFIX|ADDRESS]", "the routing table, or one route in full", &view_routes, &view_route, NULL, 0,
+	    1, false },
+	{ "fib", "", "wanted, sent and proved routes in numbers", &view_fib, NULL, NULL, 0, 0, false },
+	{ "fib check", "", "reads the forwarding plane back and compares", &view_fib_check, NULL, NULL, 0, 0, false },
+	{ "ports", "", "ports, cabling expected against seen", &view_ports, NULL, NULL, 0, 0, false },
+	{ "log", "[COUNT]", "what happened on this switch, newest last", &view_log, NULL, NULL, 0, 1, false },
+	{ "events", "[COUNT]", "the same", &view_log, NULL, NULL, 0, 1, false },
+	{ "memory", "", "memory by kind", &view_memory, NULL, NULL, 0, 0, false },
+	{ "topo check", "FILE", "all errors of a topology file at once", NULL, NULL, ctl_topo_check, 1, 1, false },
+	{ "topo expand", "FILE [NODE]", "what each switch derives from it", NULL, NULL, ctl_topo_expand, 1, 2, false },
+	{ "topo export", "dot|containerlab|csv|mermaid FILE", "its cabling for other tools", NULL, NULL,
+	    ctl_topo_export, 2, 2, false },
+	{ "topo fmt", "FILE", "the file in canonical form", NULL, NULL, ctl_topo_fmt, 1, 1, false },
+	{ "lab up", "4x2|FILE [--no-hosts] [--bare] [--name N]", "raises a fabric in network namespaces", NULL, NULL,
+	    ctl_lab_up, 0, 0, true },
+	{ "lab status", "", "its nodes, processes and cuts", NULL, NULL, ctl_lab_status, 0, 0, false },
+	{ "lab exec", "NODE COMMAND...", "runs a command on a switch or host", NULL, NULL, ctl_lab_exec, 0, 0, true },
+	{ "lab cut", "NODE:PORT|NODE...", "takes the carrier from a port, or from all of a node's neighbours", NULL,
+	    NULL, ctl_lab_cut, 0, 32, false },
+	{ "lab heal", "[NODE:PORT|NODE...]", "gives it back; without a name: everywhere", NULL, NULL, ctl_lab_heal, 0,
+	    32, false },
+	{ "lab wait", "[--timeout 60s]", "until all sessions are up and all FIBs in sync", NULL, NULL, ctl_lab_wait, 0,
+	    2, true },
+	{ "lab down", "", "ends it", NULL, NULL, ctl_lab_down, 0, 0, false },
+};
+const size_t n_commands = ARRAY_LEN(commands);
+
+/* ---- habits: what others call it; "*" stands for one word that is kept and put behind ---- */
+
+static const struct {
+	const char *typed, *meant;
+} habits[] = {
+	{ "ip bgp", "bgp" },
+	{ "bgp ipv4 unicast", "bgp" },
+	{ "bgp ipv6 unicast", "bgp" },
+	{ "bgp neighbors * received-routes", "bgp received" },
+	{ "bgp neighbors * advertised-routes", "bgp advertised" },
+	{ "bgp neighbors * routes", "bgp received" },
+	{ "bgp neighbors", "bgp neighbor" },
+	{ "ip route", "routes" },
+	{ "ipv6 route", "routes" },
+	{ "route", "routes" },
+	{ "interfaces", "ports" },
+	{ "interface", "ports" },
+	{ "protocols", "bgp" },
+	{ "logging", "log" },
+};
+
+/* The number of words that `typed` takes from the front, 0: it does not stand there. *kept is the word at "*". */
+static size_t
+habit_takes(const char *typed, const char *const words[], size_t n, const char **kept)
+{
+	size_t at = 0;
+
+	*kept = NULL;
+	while (*typed) {
+		size_t len = strcspn(typed, " ");
+
+		if (at >= n)
+			return 0;
+		if (len == 1 && *typed == '*')
+			*kept = words[at];
+		else if (strlen(words[at]) != len || strncmp(words[at], typed, len) != 0)
+			return 0;
+		at++;
+		typed += len + (typed[len] == ' ');
+	}
+	return at;
+}
+
+/* Words that are taken apart live in `store`. */
+static size_t
+apply_habits(const char *const words[], size_t n, const char *out[COMMAND_WORDS], char *store, size_t room)
+{
+	const char *kept = NULL;
+	size_t takes = 0, n_out = 0, i;
+	char *save = NULL;
+
+	for (i = 0; i < ARRAY_LEN(habits) && !takes; i++)
+		takes = habit_takes(habits[i].typed, words, n, &kept);
+	if (takes) {
+		snprintf(store, room, "%s", habits[i - 1].meant);
+		for (char *w = strtok_r(store, " ", &save); w; w = strtok_r(NULL, " ", &save))
+			out[n_out++] = w;
+		if (kept)
+			out[n_out++] = kept;
+	}
+	for (; takes < n && n_out < COMMAND_WORDS; takes++)
+		out[n_out++] = words[takes];
+	return n_out;
+}
+
+/* ---- the search ---- */
+
+/* Word number `depth` of a command; NULL: it has fewer. */
+static const char *
+word_at(const struct command *c, size_t depth, size_t *len)
+{
+	const char *w = c->words;
+
+	for (; depth && w; depth--) {
+		if ((w = strchr(w, ' ')))
+			w++;
+	}
+	if (w)
+		*len = strcspn(w, " ");
+	return w;
+}
+
+/* Whether the first `depth` words of both are the same. */
+static bool
+same_path(const struct command *a, const struct command *b, size_t depth)
+{
+	for (size_t d = 0; d < depth; d++) {
+		size_t la = 0, lb = 0;
+		const char *wa = word_at(a, d, &la), *wb = word_at(b, d, &lb);
+
+		if (!wa || !wb || la != lb || strncmp(wa, wb, la) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_prefix(const char *typed, const char *word, size_t len)
+{
+	size_t n = strlen(typed);
+
+	return n <= len && strncmp(typed, word, n) == 0;
+}
+
+/*
+ * A command that goes on from `path` (its first `depth` words) with a word that `typed` begins, NULL: none. An exact
+ * word counts above all; several different ones are an error.
+ */
+static const struct command *
+descend(const struct command *path, size_t depth, const char *typed, struct command_match *m)
+{
+	const struct command *found = NULL;
+	size_t used = 0;
+
+	for (size_t i = 0; i < n_commands; i++) {
+		size_t len = 0;
+		const char *w = word_at(&commands[i], depth, &len);
+
+		if (!w || (path && !same_path(path, &commands[i], depth)) || !is_prefix(typed, w, len))
+			continue;
+		if (strlen(typed) == len) {
+			m->error[0] = '\0';
+			return &commands[i];
+		}
+		if (found && !same_path(found, &commands[i], depth + 1)) {
+			if (!m->error[0])
+				used = (size_t)snprintf(m->error, sizeof(m->error),
+				    "\"%.40s\" is short for several: %s", typed, found->words);
+			if (used < sizeof(m->error))
+				used += (size_t)snprintf(
+				    m->error + used, sizeof(m->error) - used, ", %s", commands[i].words);
+		}
+		if (!found || !m->error[0])
+			found = &commands[i];
+	}
+	return m->error[0] ? NULL : found;
+}
+
+/* The entry whose words are exactly the first `depth` of path. */
+static const struct command *
+entry_of(const struct command *path, size_t depth)
+{
+	for (size_t i = 0; path && i < n_commands; i++) {
+		size_t len;
+
+		if (same_path(path, &commands[i], depth) && !word_at(&commands[i], depth, &len))
+			return &commands[i];
+	}
+	return NULL;
+}
+
+/* Follows the words as far as they name a command; returns how many that were. */
+static size_t
+follow(const char *const words[], size_t n, const struct command **path, struct command_match *m)
+{
+	size_t depth = 0;
+
+	for (*path = NULL; depth < n; depth++) {
+		const struct command *next = descend(*path, depth, words[depth], m);
+
+		if (!next)
+			break;
+		*path = next;
+	}
+	return depth;
+}
+
+static bool
+is_show(const char *word)
+{
+	return strlen(word) >= 2 && is_prefix(word, "show", 4);
+}
+
+bool
+command_is_raw(const char *const words[], size_t n)
+{
+	struct command_match m = { 0 };
+	const struct command *path;
+	size_t depth = follow(words, n, &path, &m);
+
+	path = entry_of(path, depth);
+	return path && path->raw;
+}
+
+void
+command_find(const char *const words[], size_t n, struct command_match *out)
+{
+	const char *mapped[COMMAND_WORDS];
+	const struct command *path, *entry;
+	char store[128];
+	size_t depth;
+
+	*out = (struct command_match){ 0 };
+	n = MIN_OF(n, (size_t)COMMAND_WORDS - 4);
+	if (n && is_show(words[0])) {
+		words++;
+		n--;
+	}
+	n = apply_habits(words, n, mapped, store, sizeof(store));
+	depth = follow(mapped, n, &path, out);
+	entry = entry_of(path, depth);
+	if (out->error[0]) {
+		snprintf(out->next, sizeof(out->next), "write a letter more");
+		return;
+	}
+	if (!entry) {
+		snprintf(out->error, sizeof(out->error),
+		    n == 0 ? "no command"
+		    : path ? "\"%.100s\" is not a whole command"
+			   : "there is no command \"%.100s\"",
+		    path && depth ? mapped[depth - 1]
+		    : n           ? mapped[0]
+				  : "");
+		snprintf(out->next, sizeof(out->next), "fabctl help");
+		return;
+	}
+	if (!entry->raw && n > depth && strcmp(mapped[n - 1], "json") == 0) {
+		out->json = true;
+		n--;
+	}
+	for (size_t i = depth; i < n; i++)
+		out->argv[out->argc++] = mapped[i];
+	if (!entry->raw && (out->argc < entry->min || out->argc > entry->max)) {
+		snprintf(out->error, sizeof(out->error), "%s takes %s", entry->words,
+		    *entry->args ? entry->args : "no arguments");
+		snprintf(out->next, sizeof(out->next), "fabctl help %.40s", entry->words);
+		return;
+	}
+	out->command = entry;
+}
+
+void
+command_help(FILE *f, const char *word)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n_commands; i++) {
+		char line[96];
+
+		if (word && !strstr(commands[i].words, word))
+			continue;
+		snprintf(line, sizeof(line), "%s %s", commands[i].words, commands[i].args);
+		fprintf(f, "  %-42s %s\n", line, commands[i].help);
+		any = true;
+	}
+	if (!any)
+		fprintf(f, "  no command holds the word \"%s\"\n", word);
+}

@@ -1,0 +1,47 @@
+/*
+ * fabricd/ctl/ctl.h -- what every command of fabctl is given, and how it fails
+ *
+ * stdout is data, stderr is talk. A command returns the process's exit code, enum query_status.
+ */
+#ifndef FABRICD_CTL_CTL_H
+#define FABRICD_CTL_CTL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/query/protocol.h"
+
+#define CTL_RUN_DIR "/run/fabricd"
+
+enum ctl_format { FORMAT_TABLE, FORMAT_WIDE, FORMAT_JSON, FORMAT_JSONL, FORMAT_CSV, FORMATS };
+
+extern const char *const ctl_format_names[FORMATS];
+
+struct ctl {
+	enum ctl_format format;
+	bool colour, pager;
+	const char *run_dir; /* of the daemon that is asked */
+	const char *at;      /* NULL, or a switch of a laboratory on this machine */
+	const char *lab;     /* name of the laboratory */
+	int64_t timeout_us;
+	FILE *out; /* data */
+};
+
+/* "fabctl: cause", then the next step on a line of its own (NULL: none), on stderr. Returns `status`. */
+int ctl_fail(enum query_status status, const char *next, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* The whole file (or stdin for "-") as text to free(); NULL after ctl_fail() has spoken. At most `max` bytes. */
+char *ctl_read_file(const char *path, size_t max, size_t *len);
+
+/* Microseconds of "500ms", "2s", "5m", "1h", or a bare number of seconds; -1: not understood. */
+int64_t ctl_duration(const char *text);
+
+/* The words behind a command: argv[0] is the first of them. */
+typedef int ctl_fn(struct ctl *, int argc, char **argv);
+
+ctl_fn ctl_topo_check, ctl_topo_fmt, ctl_topo_expand, ctl_topo_export;
+ctl_fn ctl_lab_up, ctl_lab_status, ctl_lab_exec, ctl_lab_cut, ctl_lab_heal, ctl_lab_wait, ctl_lab_down;
+
+#endif

@@ -1,0 +1,159 @@
+/* fabricd/ctl/lab_plan.c -- from a size or a topology file to the nodes and wires of a laboratory */
+#include "fabricd/ctl/lab.h"
+
+#include <stdlib.h>
+
+#define LEAVES_MAX 250
+#define SPINES_MAX 60
+
+const char *
+lab_kind_name(enum lab_kind kind)
+{
+	static const char *const names[] = { "switch", "foreign", "host" };
+
+	return names[kind];
+}
+
+bool
+lab_size(const char *text, unsigned int *leaves, unsigned int *spines)
+{
+	char rest;
+
+	return sscanf(text, "%3ux%3u%c", leaves, spines, &rest) == 2 && *leaves > 0 && *leaves <= LEAVES_MAX &&
+	       *spines > 0 && *spines <= SPINES_MAX;
+}
+
+char *
+lab_generate(unsigned int leaves, unsigned int spines)
+{
+	unsigned int slots = leaves <= 32 ? 32 : LEAVES_MAX;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	if (!f)
+		return NULL;
+	fprintf(f,
+	    "# %u leaves, %u spines: a complete file\n"
+	    "schema: 1\n"
+	    "fabric: lab\n"
+	    "tiers: # top of the fabric first\n"
+	    "  - {name: spine, count: %u, asn: 65000, loopback: [10.0.0.0/24, \"fd00:0:0:0::/64\"]}\n"
+	    "  - {name: leaf, count: %u, asn: {base: 65000}, loopback: [10.0.1.0/24, \"fd00:0:0:1::/64\"],\n"
+	    "     up: {to: spine, local: \"eth[1-%u]\", remote: \"eth[1-%u]\"},\n"
+	    "     hosts: {ports: \"eth[%u-%u]\", racks: [{pool: 10.1.0.0/16, len: 24}, {pool: \"fd00:1::/48\", len: "
+	    "64}]}}\n",
+	    leaves, spines, spines, leaves, spines, slots, spines + 1, spines + 4);
+	fclose(f);
+	return text;
+}
+
+static struct lab_node *
+node_add(struct lab *lab, const char *name, enum lab_kind kind)
+{
+	struct lab_node *node;
+
+	lab->nodes = mem_grow(NULL, MEM_OTHER, lab->nodes, &lab->cap_nodes, lab->n_nodes + 1, sizeof(*lab->nodes));
+	node = &lab->nodes[lab->n_nodes++];
+	*node = (struct lab_node){ .kind = kind };
+	snprintf(node->name, sizeof(node->name), "%s", name);
+	return node;
+}
+
+static void
+wire_add(struct lab *lab, uint32_t a, const char *a_port, uint32_t b, const char *b_port)
+{
+	struct lab_wire *w;
+
+	lab->wires = mem_grow(NULL, MEM_OTHER, lab->wires, &lab->cap_wires, lab->n_wires + 1, sizeof(*lab->wires));
+	w = &lab->wires[lab->n_wires++];
+	*w = (struct lab_wire){ .end = { { .node = a }, { .node = b } } };
+	snprintf(w->end[0].port, sizeof(w->end[0].port), "%s", a_port);
+	snprintf(w->end[1].port, sizeof(w->end[1].port), "%s", b_port);
+}
+
+struct lab_node *
+lab_node_find(const struct lab *lab, const char *name)
+{
+	for (size_t i = 0; i < lab->n_nodes; i++) {
+		if (strcmp(lab->nodes[i].name, name) == 0)
+			return &lab->nodes[i];
+	}
+	return NULL;
+}
+
+/* A host on the first host port: second address of each rack prefix, the first is its gateway. */
+static void
+host_add(
+    struct lab *lab, const struct topo *topo, const struct topo_node *leaf, uint32_t leaf_index, unsigned int number)
+{
+	const struct topo_port *port = NULL;
+	char name[TOPO_NAME_MAX];
+	struct lab_node *host;
+
+	for (uint32_t i = 0; i < leaf->nports && !port; i++) {
+		if (leaf->ports[i].kind == TOPO_HOST)
+			port = &leaf->ports[i];
+	}
+	if (!port || (!leaf->has_rack[FAMILY_IPV4] && !leaf->has_rack[FAMILY_IPV6]))
+		return;
+	snprintf(name, sizeof(name), "h%u", number);
+	if (topo_node_find(topo, name))
+		snprintf(name, sizeof(name), "host-%u", number);
+	host = node_add(lab, name, LAB_HOST);
+	for (int f = 0; f < FAMILIES; f++) {
+		struct prefix one;
+
+		if (!leaf->has_rack[f] || !prefix_sub(&leaf->rack[f], family_bits(f), 1, &one))
+			continue;
+		host->net[f].gateway = prefix_addr(&one);
+		if (!prefix_sub(&leaf->rack[f], family_bits(f), 2, &one))
+			continue;
+		host->net[f].address = prefix_addr(&one);
+		host->net[f].len = leaf->rack[f].len;
+		host->net[f].set = true;
+	}
+	wire_add(lab, (uint32_t)(lab->n_nodes - 1), "eth0", leaf_index, port->name);
+}
+
+void
+lab_plan(struct lab *lab, const struct topo *topo, bool hosts)
+{
+	uint32_t *index = mem_alloc(NULL, MEM_OTHER, (topo->nnodes + 1) * sizeof(*index));
+	unsigned int number = 0;
+
+	snprintf(lab->fabric, sizeof(lab->fabric), "%s", topo->fabric);
+	for (size_t i = 0; i < topo->nnodes; i++) {
+		const struct topo_node *node = &topo->nodes[i];
+
+		index[i] = TOPO_NONE;
+		if (node->state == TOPO_PLANNED)
+			continue;
+		index[i] = (uint32_t)lab->n_nodes;
+		node_add(lab, node->name, node->foreign ? LAB_FOREIGN : LAB_SWITCH);
+	}
+	for (size_t i = 0; i < topo->nlinks; i++) {
+		const struct topo_link *l = &topo->links[i];
+
+		if (index[l->lower] != TOPO_NONE && index[l->upper] != TOPO_NONE)
+			wire_add(lab, index[l->lower], l->lower_port, index[l->upper], l->upper_port);
+	}
+	for (size_t i = 0; i < topo->nnodes; i++) {
+		const struct topo_node *node = &topo->nodes[i];
+
+		if (!node->has_rack[FAMILY_IPV4] && !node->has_rack[FAMILY_IPV6])
+			continue;
+		number++; /* the number of a host is that of its rack, whatever is left out */
+		if (hosts && index[i] != TOPO_NONE && !node->foreign)
+			host_add(lab, topo, node, index[i], number);
+	}
+	mem_free(NULL, MEM_OTHER, index);
+}
+
+void
+lab_clear(struct lab *lab)
+{
+	mem_free(NULL, MEM_OTHER, lab->nodes);
+	mem_free(NULL, MEM_OTHER, lab->wires);
+	*lab = (struct lab){ 0 };
+}

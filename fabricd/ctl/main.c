@@ -1,0 +1,310 @@
+/* fabricd/ctl/main.c -- fabctl: options, the right daemon, one question or command, an exit code */
+#include <errno.h>
+#include <getopt.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fabricd/ctl/command.h"
+#include "fabricd/ctl/lab.h"
+#include "fabricd/lib/mono.h"
+#include "fabricd/query/client.h"
+
+#ifndef FABRICD_VERSION
+#define FABRICD_VERSION "0.1"
+#endif
+
+struct options {
+	struct ctl ctl;
+	const char *words[COMMAND_WORDS];
+	size_t n_words;
+	const char *colour;
+	int64_t watch_us; /* 0: once */
+	bool help, version;
+	char run_dir[LAB_PATH];
+};
+
+/* ---- options ---- */
+
+enum { OPT_RUN_DIR = 256, OPT_AT, OPT_LAB, OPT_TIMEOUT, OPT_COLOUR, OPT_WATCH, OPT_HELP, OPT_VERSION };
+
+static const struct {
+	const char *name;
+	int id;
+	bool takes_value, value_is_optional;
+} long_options[] = {
+	{ "run-dir", OPT_RUN_DIR, true, false },
+	{ "at", OPT_AT, true, false },
+	{ "lab", OPT_LAB, true, false },
+	{ "name", OPT_LAB, true, false },
+	{ "timeout", OPT_TIMEOUT, true, false },
+	{ "color", OPT_COLOUR, true, true },
+	{ "colour", OPT_COLOUR, true, true },
+	{ "watch", OPT_WATCH, true, true },
+	{ "json", 'j', false, false },
+	{ "output", 'o', true, false },
+	{ "help", OPT_HELP, false, false },
+	{ "version", OPT_VERSION, false, false },
+};
+
+static int
+set_format(struct ctl *ctl, const char *name)
+{
+	for (size_t i = 0; i < FORMATS; i++) {
+		if (strcmp(name, ctl_format_names[i]) == 0) {
+			ctl->format = (enum ctl_format)i;
+			return QUERY_OK;
+		}
+	}
+	return ctl_fail(QUERY_USAGE, "one of: table wide json jsonl csv", "there is no format \"%s\"", name);
+}
+
+static int
+set_option(struct options *o, int id, const char *value)
+{
+	int64_t us;
+
+	switch (id) {
+	case OPT_RUN_DIR:
+		o->ctl.run_dir = value;
+		return QUERY_OK;
+	case OPT_AT:
+		o->ctl.at = value;
+		return QUERY_OK;
+	case OPT_LAB:
+		o->ctl.lab = value;
+		return QUERY_OK;
+	case OPT_TIMEOUT:
+	case OPT_WATCH:
+		us = value ? ctl_duration(value) : SECONDS(2);
+		if (us <= 0)
+			return ctl_fail(QUERY_USAGE, "such as 500ms, 2s, 5m", "\"%s\" is no duration", value);
+		*(id == OPT_WATCH ? &o->watch_us : &o->ctl.timeout_us) = us;
+		return QUERY_OK;
+	case OPT_COLOUR:
+		o->colour = value ? value : "always";
+		return QUERY_OK;
+	case 'j':
+		o->ctl.format = FORMAT_JSON;
+		return QUERY_OK;
+	case 'o':
+		return set_format(&o->ctl, value);
+	case OPT_VERSION:
+		o->version = true;
+		return QUERY_OK;
+	default:
+		o->help = true;
+		return QUERY_OK;
+	}
+}
+
+/* "--name value", "--name=value"; -1: not one of ours. */
+static int
+long_option(struct options *o, char **argv, int argc, int *i)
+{
+	const char *text = argv[*i] + 2, *eq = strchr(text, '=');
+	size_t len = eq ? (size_t)(eq - text) : strlen(text);
+
+	for (size_t k = 0; k < ARRAY_LEN(long_options); k++) {
+		if (strlen(long_options[k].name) != len || strncmp(long_options[k].name, text, len) != 0)
+			continue;
+		if (eq || !long_options[k].takes_value || long_options[k].value_is_optional)
+			return set_option(o, long_options[k].id, eq ? eq + 1 : NULL);
+		if (*i + 1 >= argc)
+			return ctl_fail(QUERY_USAGE, "fabctl help", "--%s needs a value", long_options[k].name);
+		return set_option(o, long_options[k].id, argv[++*i]);
+	}
+	return -1;
+}
+
+static int
+short_option(struct options *o, char **argv, int argc, int *i)
+{
+	char c = argv[*i][1];
+	const char *value = argv[*i][2] ? argv[*i] + 2 : NULL;
+
+	if (c == 'j' && !value)
+		return set_option(o, 'j', NULL);
+	if (c == 'h' && !value)
+		return set_option(o, OPT_HELP, NULL);
+	if (c != 'o' && c != 'c')
+		return ctl_fail(QUERY_USAGE, "fabctl help", "there is no option %s", argv[*i]);
+	if (!value && *i + 1 >= argc)
+		return ctl_fail(QUERY_USAGE, "fabctl help", "-%c needs a value", c);
+	if (!value)
+		value = argv[++*i];
+	if (c == 'o')
+		return set_option(o, 'o', value);
+	/* vtysh's -c "show bgp summary": its words, as if they had been typed one by one. */
+	for (char *save = NULL, *w = strtok_r((char *)value, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		if (o->n_words < COMMAND_WORDS)
+			o->words[o->n_words++] = w;
+	}
+	return QUERY_OK;
+}
+
+static int
+read_options(struct options *o, int argc, char **argv)
+{
+	bool ours = true;
+	int status;
+
+	for (int i = 1; i < argc; i++) {
+		if (o->n_words == COMMAND_WORDS)
+			return ctl_fail(QUERY_USAGE, NULL, "more than %d words", COMMAND_WORDS);
+		if (ours && strncmp(argv[i], "--", 2) == 0 && argv[i][2]) {
+			if ((status = long_option(o, argv, argc, &i)) < 0)
+				status = ctl_fail(QUERY_USAGE, "fabctl help", "there is no option %s", argv[i]);
+			if (status)
+				return status;
+		} else if (ours && argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-') {
+			if ((status = short_option(o, argv, argc, &i)))
+				return status;
+		} else {
+			o->words[o->n_words++] = argv[i];
+			ours = ours && !command_is_raw(o->words, o->n_words);
+		}
+	}
+	return QUERY_OK;
+}
+
+static bool
+want_colour(const struct options *o)
+{
+	const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	if (o->colour)
+		return strcmp(o->colour, "always") == 0 || (strcmp(o->colour, "auto") == 0 && isatty(STDOUT_FILENO));
+	return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
+
+/* ---- the daemon ---- */
+
+static int
+find_run_dir(struct options *o)
+{
+	const char *env = getenv("FABRICD_RUN_DIR");
+	struct lab lab;
+	int status;
+
+	if (o->ctl.run_dir)
+		return QUERY_OK;
+	o->ctl.run_dir = env && *env ? env : CTL_RUN_DIR;
+	if (!o->ctl.at)
+		return QUERY_OK;
+	if ((status = lab_open(&o->ctl, &lab)))
+		return status;
+	if (!lab_node_find(&lab, o->ctl.at))
+		return ctl_fail(QUERY_USAGE, "fabctl lab status", "the laboratory \"%s\" has no node \"%s\"",
+		    o->ctl.lab, o->ctl.at);
+	o->ctl.run_dir = lab_path(&lab, "run", o->ctl.at, "", o->run_dir);
+	lab_clear(&lab);
+	return QUERY_OK;
+}
+
+static int
+ask(const struct options *o, const struct view *view, const struct command_match *m)
+{
+	struct query_client *client;
+	enum query_status status;
+	struct out *out;
+	int err;
+
+	if ((err = query_client_open(o->ctl.run_dir, o->ctl.timeout_us, &client)))
+		return ctl_fail(QUERY_UNREACHABLE,
+		    err == -EACCES ? "as root, or as a member of the socket's group"
+				   : "systemctl status fabricd; in a laboratory: fabctl --at NODE ...",
+		    "no fabricd answers at %s/%s: %s", o->ctl.run_dir, QUERY_SOCKET, strerror(-err));
+	out = out_new(&o->ctl, view);
+	status = query_client_ask(client, view->verb, m->argv, (size_t)m->argc, &out_sink, out);
+	out_free(out);
+	query_client_close(client);
+	return (int)status;
+}
+
+/* The same question again and again, on a screen of its own. */
+static int
+watch(const struct options *o, const struct view *view, const struct command_match *m)
+{
+	int status;
+
+	do {
+		if (isatty(STDOUT_FILENO))
+			printf("\033[H\033[2J");
+		status = ask(o, view, m);
+		fflush(stdout);
+		poll(NULL, 0, (int)(o->watch_us / 1000));
+	} while (!ferror(stdout) && status != QUERY_USAGE);
+	return status;
+}
+
+static int
+usage(FILE *f, const char *word)
+{
+	if (!word)
+		fprintf(f,
+		    "fabctl [-j | -o table|wide|json|jsonl|csv] [--at NODE] [--run-dir DIR] [--watch[=2s]] [--timeout "
+		    "2s] COMMAND\n"
+		    "words may be cut short (fabctl b s); \"show\" in front and \"json\" behind are understood\n");
+	command_help(f, word);
+	if (!word)
+		fprintf(f, "exit codes: 0 fine, 1 findings, 2 usage, 3 incomplete answer, 4 no daemon, 5 refused by a "
+			   "safety rule\n");
+	return QUERY_OK;
+}
+
+static int
+run(struct options *o)
+{
+	struct command_match m;
+	const struct view *view;
+	int status;
+
+	if (o->version || (o->n_words == 1 && strcmp(o->words[0], "version") == 0)) {
+		fprintf(o->ctl.out, "fabctl %s\n", FABRICD_VERSION);
+		return QUERY_OK;
+	}
+	if (o->help || (o->n_words && strcmp(o->words[0], "help") == 0))
+		return usage(o->ctl.out, o->help ? NULL : o->n_words > 1 ? o->words[o->n_words - 1] : NULL);
+	if (o->n_words == 0) {
+		usage(stderr, NULL);
+		return QUERY_USAGE;
+	}
+	command_find(o->words, o->n_words, &m);
+	if (!m.command)
+		return ctl_fail(QUERY_USAGE, m.next, "%s", m.error);
+	if (m.json)
+		o->ctl.format = FORMAT_JSON;
+	if (m.command->fn) {
+		char *argv[COMMAND_WORDS + 2] = { (char *)m.command->words };
+
+		memcpy(argv + 1, m.argv, (size_t)m.argc * sizeof(*argv));
+		return m.command->fn(&o->ctl, m.argc + 1, argv);
+	}
+	if ((status = find_run_dir(o)))
+		return status;
+	view = m.argc && m.command->view_with_args ? m.command->view_with_args : m.command->view;
+	return o->watch_us ? watch(o, view, &m) : ask(o, view, &m);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { .ctl = { .lab = "lab", .timeout_us = SECONDS(10), .out = stdout } };
+	int status;
+
+	setlocale(LC_CTYPE, "");
+	signal(SIGPIPE, SIG_IGN);
+	if ((status = read_options(&o, argc, argv)))
+		return status;
+	o.ctl.colour = want_colour(&o);
+	o.ctl.pager = isatty(STDOUT_FILENO) && !o.watch_us;
+	status = run(&o);
+	if (fflush(stdout) && status == QUERY_OK)
+		status = QUERY_INCOMPLETE;
+	return status;
+}

@@ -1,0 +1,67 @@
+/*
+ * fabricd/ctl/output.h -- one answer, as table, JSON, JSON lines or CSV
+ *
+ * All forms are made from the same JSON rows that the daemon (or a local command) gives, so they cannot disagree.
+ */
+#ifndef FABRICD_CTL_OUTPUT_H
+#define FABRICD_CTL_OUTPUT_H
+
+#include <jansson.h>
+
+#include "fabricd/ctl/ctl.h"
+#include "fabricd/query/client.h"
+
+enum cell {
+	CELL_TEXT,
+	CELL_NUMBER,   /* right-aligned */
+	CELL_DURATION, /* seconds -> 4m */
+	CELL_MS,       /* milliseconds -> 150ms */
+	CELL_RATE,     /* bits per second -> 10 Gb/s */
+	CELL_LIST,     /* of texts, with blanks between */
+	CELL_YES,      /* true -> yes */
+};
+
+struct column {
+	const char *key, *title;
+	enum cell kind;
+	bool wide; /* only in -o wide and csv */
+};
+
+/* How an answer is shown to people. */
+struct view {
+	const char *verb; /* what the daemon is asked; NULL for local commands */
+	const struct column *columns;
+	size_t n_columns;
+	void (*heading)(FILE *, const json_t *envelope); /* lines above the table; NULL: none */
+	void (*page)(
+	    FILE *, const json_t *row, const json_t *envelope); /* shows a row in a form of its own, no table */
+	bool problems;     /* rows with "next" are problems, repeated below with cause and next command */
+	const char *empty; /* said on stderr when a table has no rows */
+};
+
+struct out;
+
+struct out *out_new(const struct ctl *, const struct view *);
+void out_free(struct out *);
+
+/* A struct out takes an answer as this sink's arg. */
+extern const struct query_sink out_sink;
+
+/* The same, from JSON values, for local commands. The references are taken. */
+void out_header(struct out *, json_t *envelope);
+void out_row(struct out *, json_t *row);
+/* The exit code: `status`, or QUERY_INCOMPLETE or an error that the answer itself told. */
+int out_end(struct out *, enum query_status status);
+
+/* An envelope for answers that no daemon made. */
+json_t *out_envelope(const char *schema, const char *fabric);
+
+#define HUMAN_TEXT 32
+char *human_duration(double seconds, char buf[HUMAN_TEXT]);     /* 350ms, 42s, 4m, 3h, 12d */
+char *human_rate(double bits_per_second, char buf[HUMAN_TEXT]); /* 71 Gb/s */
+
+/* Shorthands over rows; NULL or `missing` when the key is absent or of another type. */
+const char *row_text(const json_t *row, const char *key, const char *missing);
+double row_number(const json_t *row, const char *key, double missing);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ * fabricd/ctl/views.c -- columns, headings and pages of the daemon's answers
+ *
+ * The keys are those of docs/schema; a key that is not in a row is shown as "-".
+ */
+#include "fabricd/ctl/views.h"
+
+#include <langinfo.h>
+#include <string.h>
+
+#define VIEW(columns_) .columns = (columns_), .n_columns = ARRAY_LEN(columns_)
+
+static void
+print_list(FILE *f, const json_t *list, const char *key)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(list, i, one) fprintf(f, "%s%s", i ? " " : "", row_text(one, key, "-"));
+}
+
+/* Marks as people know them; letters where the terminal does not speak UTF-8. */
+static const char *
+mark(const char *state)
+{
+	bool utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+
+	if (strcmp(state, "reached") == 0)
+		return utf8 ? "✓" : "ok";
+	if (strcmp(state, "stopped") == 0)
+		return utf8 ? "✗" : "NO";
+	return utf8 ? "·" : "-";
+}
+
+/* ---- status ---- */
+
+static const struct column status_columns[] = {
+	{ "kind", "PROBLEM", CELL_TEXT, false },
+	{ "what", "WHERE", CELL_TEXT, false },
+	{ "since_s", "SINCE", CELL_DURATION, false },
+	{ "reason", "CAUSE", CELL_TEXT, false },
+	{ "next", "NEXT", CELL_TEXT, false },
+};
+
+static void
+status_heading(FILE *f, const json_t *envelope)
+{
+	const json_t *s = json_object_get(envelope, "summary");
+	double links = row_number(s, "links", 0), up = row_number(s, "links_up", 0);
+	double sessions = row_number(s, "sessions", 0), established = row_number(s, "sessions_up", 0);
+	double pending = row_number(s, "fib_pending", 0);
+	char age[HUMAN_TEXT];
+
+	fprintf(f, "%s %s  %s   %.0f/%.0f links   %.0f/%.0f BGP   %.0f prefixes   ", row_text(envelope, "fabric", "?"),
+	    row_text(envelope, "node", "?"),
+	    json_is_true(json_object_get(s, "isolated")) ? "ISOLATED"
+	    : up == links && established == sessions     ? "OK"
+							 : "DEGRADED",
+	    up, links, established, sessions, row_number(s, "prefixes", 0));
+	if (pending > 0)
+		fprintf(f, "fib pending %.0f", pending);
+	else
+		fprintf(f, "fib in sync");
+	fprintf(f, "   rev %s   up %s\n", row_text(envelope, "revision", "-"),
+	    human_duration(row_number(s, "uptime_s", 0), age));
+}
+
+const struct view view_status = { .verb = "status", VIEW(status_columns), .heading = status_heading };
+
+/* ---- bgp ---- */
+
+static const struct column bgp_columns[] = {
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "peer", "PEER", CELL_TEXT, false },
+	{ "peer_port", "PEER PORT", CELL_TEXT, true },
+	{ "kind", "KIND", CELL_TEXT, true },
+	{ "as", "AS", CELL_TEXT, false },
+	{ "state", "STATE", CELL_TEXT, false },
+	{ "since_s", "SINCE", CELL_DURATION, false },
+	{ "accepted", "ACCEPTED", CELL_NUMBER, false },
+	{ "refused", "REFUSED", CELL_NUMBER, false },
+	{ "advertised", "TX", CELL_NUMBER, false },
+	{ "queued_bytes", "QUEUED", CELL_NUMBER, true },
+	{ "flaps", "FLAPS", CELL_NUMBER, false },
+	{ "reason", "REASON", CELL_TEXT, false },
+};
+
+static void
+bgp_heading(FILE *f, const json_t *envelope)
+{
+	const json_t *s = json_object_get(envelope, "summary");
+	char age[HUMAN_TEXT];
+
+	fprintf(f, "%s  AS %.0f  id %s  up %s  table %.0f  fib %s\n", row_text(envelope, "node", "?"),
+	    row_number(s, "as", 0), row_text(s, "router_id", "-"), human_duration(row_number(s, "uptime_s", 0), age),
+	    row_number(s, "prefixes", 0), json_is_true(json_object_get(s, "fib_in_sync")) ? "in sync" : "pending");
+}
+
+const struct view view_bgp = { .verb = "bgp.summary",
+	VIEW(bgp_columns),
+	.heading = bgp_heading,
+	.problems = true,
+	.empty = "no sessions in the file" };
+
+static void
+neighbor_rungs(FILE *f, const json_t *row)
+{
+	size_t i;
+	json_t *one;
+
+	json_array_foreach(json_object_get(row, "rungs"), i, one)
+	    fprintf(f, "  %.0f %-26s %s %s\n", row_number(one, "rung", 0), row_text(one, "name", "?"),
+		mark(row_text(one, "state", "")), row_text(one, "detail", ""));
+}
+
+static void
+neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
+{
+	int rung = (int)row_number(row, "rung", 0);
+	char age[HUMAN_TEXT];
+	size_t i;
+	json_t *one;
+
+	(void)envelope;
+	fprintf(f, "%s  expected %s%s%s AS %.0f   %s for %s.   ", row_text(row, "port", "?"),
+	    row_text(row, "peer", "?"), json_object_get(row, "peer_port") ? ":" : "", row_text(row, "peer_port", ""),
+	    row_number(row, "as", 0), row_text(row, "state", "?"), human_duration(row_number(row, "since_s", 0), age));
+	if (rung <= 9)
+		fprintf(f, "Stopped at rung %d of 9: %s\n", rung, row_text(row, "reason", "?"));
+	else
+		fprintf(f, "All 9 rungs reached.\n");
+	neighbor_rungs(f, row);
+	if (json_object_get(row, "accepted"))
+		fprintf(f, "prefixes: accepted %.0f (expected %.0f, limit %.0f), told %.0f\n",
+		    row_number(row, "accepted", 0), row_number(row, "expected_prefixes", 0),
+		    row_number(row, "max_prefixes", 0), row_number(row, "advertised", 0));
+	json_array_foreach(json_object_get(row, "refusals"), i, one)
+	    fprintf(f, "refused %.0f announcements: %s; last %s\n", row_number(one, "announcements", 0),
+		row_text(one, "text", row_text(one, "reason", "?")), row_text(one, "last_prefix", "-"));
+	if (json_object_get(row, "last_reset"))
+		fprintf(f, "last reset %s ago: %s\n", human_duration(row_number(row, "last_reset_s", 0), age),
+		    row_text(row, "last_reset", ""));
+	fprintf(f, "NOTIFICATION sent %.0f / received %.0f; %.0f flaps\n", row_number(row, "notifications_sent", 0),
+	    row_number(row, "notifications_received", 0), row_number(row, "flaps", 0));
+	if (json_object_get(row, "last_notification_sent"))
+		fprintf(f, "  sent last: %s\n", row_text(row, "last_notification_sent", ""));
+	if (json_object_get(row, "last_notification_received"))
+		fprintf(f, "  received last: %s\n", row_text(row, "last_notification_received", ""));
+}
+
+static const struct column neighbor_columns[] = {
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "peer", "PEER", CELL_TEXT, false },
+	{ "as", "AS", CELL_TEXT, false },
+	{ "state", "STATE", CELL_TEXT, false },
+	{ "since_s", "SINCE", CELL_DURATION, false },
+	{ "rung", "RUNG", CELL_NUMBER, false },
+	{ "reason", "REASON", CELL_TEXT, false },
+};
+
+const struct view view_neighbor = { .verb = "bgp.neighbor", VIEW(neighbor_columns), .page = neighbor_page };
+
+static const struct column received_columns[] = {
+	{ "prefix", "PREFIX", CELL_TEXT, false },
+	{ "best", "BEST", CELL_YES, false },
+	{ "used", "USED", CELL_YES, false },
+	{ "next_hop", "NEXT HOP", CELL_TEXT, false },
+	{ "as_path", "AS PATH", CELL_TEXT, false },
+	{ "origin", "ORIGIN", CELL_TEXT, true },
+	{ "med", "MED", CELL_NUMBER, true },
+	{ "communities", "COMMUNITIES", CELL_TEXT, false },
+};
+
+const struct view view_received = { .verb = "bgp.received", VIEW(received_columns), .empty = "nothing is offered" };
+
+static const struct column advertised_columns[] = {
+	{ "prefix", "PREFIX", CELL_TEXT, false },
+	{ "next_hop", "NEXT HOP", CELL_TEXT, false },
+	{ "as_path", "AS PATH", CELL_TEXT, false },
+	{ "communities", "COMMUNITIES", CELL_TEXT, false },
+};
+
+const struct view view_advertised = { .verb = "bgp.advertised", VIEW(advertised_columns), .empty = "nothing is told" };
+
+static const struct column why_columns[] = {
+	{ "prefix", "PREFIX", CELL_TEXT, false },
+	{ "choice", "CHOICE", CELL_TEXT, false },
+	{ "why", "WHY", CELL_TEXT, false },
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "peer", "PEER", CELL_TEXT, false },
+	{ "as_path", "AS PATH", CELL_TEXT, false },
+	{ "next_hop", "NEXT HOP", CELL_TEXT, true },
+	{ "local_pref", "LOCAL PREF", CELL_NUMBER, true },
+	{ "med", "MED", CELL_NUMBER, true },
+	{ "learned_from", "FROM", CELL_TEXT, true },
+};
+
+const struct view view_why = { .verb = "bgp.why", VIEW(why_columns) };
+
+/* ---- routes ---- */
+
+static const struct column routes_columns[] = {
+	{ "prefix", "PREFIX", CELL_TEXT, false },
+	{ "state", "STATE", CELL_TEXT, false },
+	{ "width", "WIDTH", CELL_NUMBER, false },
+	{ "ports", "PORTS", CELL_LIST, false },
+	{ "as_path", "AS PATH", CELL_TEXT, false },
+	{ "learned_from", "FROM", CELL_TEXT, true },
+	{ "communities", "COMMUNITIES", CELL_TEXT, true },
+};
+
+const struct view view_routes = { .verb = "routes", VIEW(routes_columns), .empty = "the table is empty" };
+
+static void
+route_page(FILE *f, const json_t *row, const json_t *envelope)
+{
+	const json_t *paths = json_object_get(row, "paths");
+	size_t i;
+	json_t *one;
+
+	(void)envelope;
+	fprintf(f, "%s  best  as-path %s (%.0f)   %s", row_text(row, "prefix", "?"), row_text(row, "as_path", "-"),
+	    row_number(row, "as_path_length", 0), row_text(row, "state", "?"));
+	if (json_object_get(row, "group"))
+		fprintf(f, "   group %.0f: ", row_number(row, "group", 0));
+	print_list(f, json_object_get(row, "installed"), "port");
+	if (json_object_get(row, "fib_error"))
+		fprintf(f, "\n   the forwarding plane says: %s", row_text(row, "fib_error", ""));
+	putc('\n', f);
+	json_array_foreach(paths, i, one)
+	    fprintf(f, "   %-8s %-10s %-40s %-12s %s\n", row_text(one, "choice", "?"), row_text(one, "port", "-"),
+		row_text(one, "next_hop", "local"), row_text(one, "peer", "-"), row_text(one, "why", "-"));
+}
+
+const struct view view_route = { .verb = "route", VIEW(routes_columns), .page = route_page };
+
+/* ---- FIB ---- */
+
+static const struct column fib_columns[] = {
+	{ "platform", "PLATFORM", CELL_TEXT, false },
+	{ "ipv4_wanted", "IPV4 WANTED", CELL_NUMBER, false },
+	{ "ipv4_installed", "INSTALLED", CELL_NUMBER, false },
+	{ "ipv6_wanted", "IPV6 WANTED", CELL_NUMBER, false },
+	{ "ipv6_installed", "INSTALLED", CELL_NUMBER, false },
+	{ "pending", "PENDING", CELL_NUMBER, false },
+	{ "failed", "FAILED", CELL_NUMBER, false },
+	{ "waiting_for_link", "WAIT LINK", CELL_NUMBER, false },
+	{ "groups", "GROUPS", CELL_NUMBER, false },
+	{ "members", "MEMBERS", CELL_NUMBER, false },
+	{ "next_hops", "NEXT HOPS", CELL_NUMBER, true },
+	{ "operations", "OPERATIONS", CELL_NUMBER, true },
+	{ "operations_failed", "REFUSED", CELL_NUMBER, true },
+	{ "group_messages", "GROUP MSGS", CELL_NUMBER, true },
+	{ "route_messages", "ROUTE MSGS", CELL_NUMBER, true },
+	{ "audits", "AUDITS", CELL_NUMBER, true },
+	{ "repairs", "REPAIRS", CELL_NUMBER, false },
+	{ "foreign_conflicts", "FOREIGN", CELL_NUMBER, false },
+	{ "last_audit_s", "LAST AUDIT", CELL_DURATION, true },
+};
+
+const struct view view_fib = { .verb = "fib", VIEW(fib_columns) };
+
+static const struct column fib_check_columns[] = {
+	{ "what", "DIFFERENCE", CELL_TEXT, false },
+	{ "prefix", "PREFIX", CELL_TEXT, false },
+	{ "reason", "CAUSE", CELL_TEXT, false },
+	{ "next", "NEXT", CELL_TEXT, false },
+};
+
+static void
+fib_check_heading(FILE *f, const json_t *envelope)
+{
+	const json_t *s = json_object_get(envelope, "summary");
+
+	fprintf(f, "RIB %.0f   %s %.0f   pending %.0f   groups %.0f   members %.0f   differences %.0f\n",
+	    row_number(s, "wanted", 0), row_text(s, "platform", "?"), row_number(s, "installed", 0),
+	    row_number(s, "pending", 0), row_number(s, "groups", 0), row_number(s, "members", 0),
+	    row_number(s, "differences", 0));
+}
+
+const struct view view_fib_check = { .verb = "fib.check", VIEW(fib_check_columns), .heading = fib_check_heading };
+
+/* ---- ports, log, memory ---- */
+
+static const struct column ports_columns[] = {
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "kind", "KIND", CELL_TEXT, false },
+	{ "state", "STATE", CELL_TEXT, false },
+	{ "since_s", "SINCE", CELL_DURATION, false },
+	{ "peer", "EXPECTED", CELL_TEXT, false },
+	{ "peer_port", "PORT", CELL_TEXT, false },
+	{ "seen_peer", "SEEN", CELL_TEXT, false },
+	{ "seen_port", "PORT", CELL_TEXT, false },
+	{ "cabling", "CABLING", CELL_TEXT, false },
+	{ "speed_bits_per_s", "SPEED", CELL_RATE, false },
+	{ "mtu_bytes", "MTU", CELL_NUMBER, false },
+	{ "mac", "MAC", CELL_TEXT, true },
+	{ "link_local", "LINK LOCAL", CELL_TEXT, true },
+	{ "ifindex", "IFINDEX", CELL_NUMBER, true },
+	{ "transitions", "TRANSITIONS", CELL_NUMBER, true },
+	{ "mtu_mismatch", "MTU MISMATCH", CELL_YES, true },
+	{ "setup_error", "SETUP ERROR", CELL_TEXT, true },
+};
+
+const struct view view_ports = { .verb = "ports", VIEW(ports_columns), .problems = true, .empty = "no ports" };
+
+static const struct column log_columns[] = {
+	{ "time", "TIME", CELL_TEXT, false },
+	{ "event", "EVENT", CELL_TEXT, false },
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "text", "TEXT", CELL_TEXT, false },
+	{ "id", "ID", CELL_NUMBER, false },
+	{ "cause_id", "CAUSE", CELL_NUMBER, false },
+	{ "suppressed", "SUPPRESSED", CELL_NUMBER, true },
+};
+
+const struct view view_log = { .verb = "log", VIEW(log_columns), .empty = "nothing has happened yet" };
+
+static const struct column memory_columns[] = {
+	{ "kind", "KIND", CELL_TEXT, false },
+	{ "bytes", "BYTES", CELL_NUMBER, false },
+	{ "peak_bytes", "PEAK", CELL_NUMBER, false },
+	{ "allocations", "ALLOCATIONS", CELL_NUMBER, false },
+	{ "frees", "FREES", CELL_NUMBER, false },
+};
+
+const struct view view_memory = { .verb = "memory", VIEW(memory_columns) };
