@@ -23,8 +23,8 @@
 #include "platform/model/model.h"
 #include "platform/null/null.h"
 
-#define RUN_DIR	   "/run/fabricd"
-#define KEY_DIR	   "/etc/fabricd/keys"
+#define RUN_DIR    "/run/fabricd"
+#define KEY_DIR    "/etc/fabricd/keys"
 #define MAX_FILE   (4u << 20) /* of a topology file */
 #define LINGER_US  MS(200)    /* for the last messages to leave */
 
@@ -171,7 +171,8 @@ take_lock(const char *dir)
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		fprintf(stderr,
-		    "fabricd: another fabricd runs on this switch (it holds %s); end it first, or give another --run-dir\n",
+		    "fabricd: another fabricd runs on this switch (it holds %s); end it first, or give another "
+		    "--run-dir\n",
 		    path);
 		close(fd);
 		return -1;
@@ -292,8 +293,12 @@ serve(const struct options *o, const struct topo *topo)
 	struct daemon d = { 0 };
 	struct query_server *query = NULL;
 	struct platform *platform;
-	struct node_config cfg = { .topo = topo, .name = o->node, .key_dir = KEY_DIR, .read_key = read_key,
-		.log = log_event, .no_fib = strcmp(o->platform, "null") == 0 };
+	struct node_config cfg = { .topo = topo,
+		.name = o->node,
+		.key_dir = KEY_DIR,
+		.read_key = read_key,
+		.log = log_event,
+		.no_fib = strcmp(o->platform, "null") == 0 };
 	char err[512], path[4096];
 	int e, code = EXIT_OTHER;
 

@@ -68,7 +68,8 @@ start_fib(struct node *n, char *err, size_t errlen)
 		.metric = ROUTE_METRIC,
 		.cover_metric = COVER_METRIC,
 		.audit_us = AUDIT_US };
-	struct plat_system_config sys = { .hash_seed = flow_seed(n->topo, n->self), .kernel_compat = n->topo->kernel_compat };
+	struct plat_system_config sys = { .hash_seed = flow_seed(n->topo, n->self),
+		.kernel_compat = n->topo->kernel_compat };
 	int e;
 
 	for (int f = 0; f < FAMILIES; f++)
@@ -113,7 +114,8 @@ start_own(struct node *n)
 		node_announce_own(n, &n->self->loopback[f], true);
 	}
 	for (size_t i = 0; i < n->topo->nexternals; i++)
-		for (size_t k = 0; n->topo->externals[i].node == n->self->index && k < n->topo->externals[i].noriginate; k++)
+		for (size_t k = 0; n->topo->externals[i].node == n->self->index && k < n->topo->externals[i].noriginate;
+		     k++)
 			node_announce_own(n, &n->topo->externals[i].originate[k], true);
 	policy_covers(n->policy, add_cover, n);
 }
@@ -164,7 +166,8 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 		char near[128];
 
 		near_names(cfg->topo, cfg->name, near, sizeof(near));
-		snprintf(err, errlen, self ? "node %s is of another vendor in the topology file%s" : "no node %s in the topology file%s",
+		snprintf(err, errlen,
+		    self ? "node %s is of another vendor in the topology file%s" : "no node %s in the topology file%s",
 		    cfg->name, self ? "; give the name of a switch that runs fabricd" : near);
 		return -ENOENT;
 	}

@@ -26,10 +26,10 @@ struct node_conn {
 	struct node_peer *peer;
 	struct bgp_conn *conn; /* NULL: only `out` is still to be sent */
 	struct rt_stream *stream;
-	bool open;	       /* connected */
+	bool open; /* connected */
 	bool want_write;
-	int error;	       /* of rt_connect(), still to be told */
-	uint8_t *out;	       /* taken from the engine, and TCP had no room for it */
+	int error;    /* of rt_connect(), still to be told */
+	uint8_t *out; /* taken from the engine, and TCP had no room for it */
 	size_t out_len, out_at;
 	struct node_conn *dead_next;
 };
@@ -38,56 +38,56 @@ struct node_conn {
 struct node_peer {
 	struct node *node;
 	struct node_port *port;
-	const struct topo_node *far;	     /* NULL: external */
+	const struct topo_node *far;          /* NULL: external */
 	const struct topo_external *external; /* NULL: fabric */
-	char label[80];			     /* "swp49 (p3-spine1)" */
+	char label[80];                       /* "swp49 (p3-spine1)" */
 	struct bgp_peer *bgp;
 	struct rib_source source;
-	struct export_peer *export;	     /* while Established */
+	struct export_peer *export; /* while Established */
 	struct policy_peer *policy;
-	struct ip address;		     /* of the neighbour; zero: not known yet */
+	struct ip address; /* of the neighbour; zero: not known yet */
 	struct node_conn *conns[BGP_SIDES];
-	struct node_conn *dead;		     /* closed, not freed yet */
-	char *key;			     /* TCP MD5, or NULL */
+	struct node_conn *dead; /* closed, not freed yet */
+	char *key;              /* TCP MD5, or NULL */
 	struct rt_timer *timer;
 	struct mono timer_at;
 	bool established;
-	bool input_paused;		     /* input waits for the RIB's run */
-	uint64_t refused[POLICY_VERDICTS];   /* announcements that the import policy refused, by reason */
+	bool input_paused;                 /* input waits for the RIB's run */
+	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];
-	uint64_t down_event;		     /* id of the event that took it down last */
-	char identity[BGP_REASON_TEXT];	     /* what is wrong with who answered, or with its key; "": nothing */
+	uint64_t down_event;            /* id of the event that took it down last */
+	char identity[BGP_REASON_TEXT]; /* what is wrong with who answered, or with its key; "": nothing */
 };
 
 struct node_port {
 	struct node *node;
 	const struct topo_port *topo;
 	const char *name;
-	bool present;		     /* the switch has such a port */
-	struct plat_port plat;	     /* last news of the platform */
-	int setup_error;	     /* -errno of port_setup, 0: fine */
-	struct link_port *link;	     /* fabric ports; else NULL */
+	bool present;           /* the switch has such a port */
+	struct plat_port plat;  /* last news of the platform */
+	int setup_error;        /* -errno of port_setup, 0: fine */
+	struct link_port *link; /* fabric ports; else NULL */
 	struct rt_packets *nd, *lldp;
 	struct rt_listener *listener;
 	int listen_error;
 	struct rt_timer *timer;
 	struct mono timer_at;
-	struct node_peer *peer;	     /* fabric and external ports; NULL: no session here */
-	uint64_t carrier_event;	     /* id of the last event of its carrier */
+	struct node_peer *peer; /* fabric and external ports; NULL: no session here */
+	uint64_t carrier_event; /* id of the last event of its carrier */
 };
 
 struct node_config {
 	const struct topo *topo; /* must outlive the node */
-	const char *name;	 /* of this switch, in the file */
+	const char *name;        /* of this switch, in the file */
 	struct runtime *rt;
 	struct platform *platform; /* its client is set by the node; closed by the caller */
-	uint64_t seed;		 /* of all keyed hashes; 0: taken from the runtime */
-	bool no_fib;		 /* platform null: routes are told without waiting for acknowledgements */
-	const char *key_dir;	 /* "/etc/fabricd/keys" */
+	uint64_t seed;             /* of all keyed hashes; 0: taken from the runtime */
+	bool no_fib;               /* platform null: routes are told without waiting for acknowledgements */
+	const char *key_dir;       /* "/etc/fabricd/keys" */
 	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */
 	int (*read_key)(void *arg, const char *name, char **key);
-	journal_fn *log;	 /* each event, for stderr or the system log; NULL: nobody */
-	void *arg;		 /* of read_key and log */
+	journal_fn *log; /* each event, for stderr or the system log; NULL: nobody */
+	void *arg;       /* of read_key and log */
 };
 
 struct node {
@@ -103,7 +103,7 @@ struct node {
 	struct policy *policy;
 	struct journal *journal;
 	struct bgp_scratch *scratch;
-	uint8_t *chunk;		 /* scratch for writing */
+	uint8_t *chunk; /* scratch for writing */
 	struct link_pace pace;
 	struct node_port *ports; /* in the order of the file */
 	size_t nports;
@@ -112,8 +112,8 @@ struct node {
 	struct rt_timer *dwell;
 	struct mono started;
 	struct mono dirty_since;
-	bool rack_active;	 /* the rack prefixes are announced */
-	bool isolated;		 /* no session to the tier above is Established */
+	bool rack_active;        /* the rack prefixes are announced */
+	bool isolated;           /* no session to the tier above is Established */
 	struct mono last_change; /* of the FIB or of a session */
 	uint64_t state_changes;
 	uint64_t updates, updates_seen; /* received; by the last look of the RIB */

@@ -29,9 +29,9 @@ void node_peers_resume(struct node *); /* input that waited for the RIB */
 extern const struct rib_ops node_rib_ops;
 extern const struct sync_client node_sync_client;
 extern const struct export_ops node_export_ops;
-bool node_rib_work(void *node);	   /* rt_work_fn */
-bool node_groups_work(void *node); /* rt_work_fn */
-void node_dwell(void *node);	   /* rt_timer_fn */
+bool node_rib_work(void *node);       /* rt_work_fn */
+bool node_groups_work(void *node);    /* rt_work_fn */
+void node_dwell(void *node);          /* rt_timer_fn */
 void node_rib_changed(struct node *); /* something is dirty */
 bool node_takes_input(const struct node *);
 void node_announce_own(struct node *, const struct prefix *, bool present);

@@ -18,7 +18,7 @@
 
 #include "fabricd/node_impl.h"
 
-#define CHUNK	  (64u * 1024)
+#define CHUNK     (64u * 1024)
 #define DROP_IDLE SECONDS(30) /* after maximum prefixes (RFC 4486) */
 
 /* ---- connections ---- */
@@ -369,8 +369,8 @@ take_reach(struct node_peer *peer, const struct bgp_reach *reach, struct attrs *
 		if (!take_prefix(peer, &p, attrs, nh, session)) {
 			uint64_t max = policy_max_prefixes(peer->policy);
 
-			bgp_peer_max_prefixes(peer->bgp, (enum family)p.family, (uint32_t)MIN_OF(max, (uint64_t)UINT32_MAX),
-			    DROP_IDLE, node_now(n));
+			bgp_peer_max_prefixes(peer->bgp, (enum family)p.family,
+			    (uint32_t)MIN_OF(max, (uint64_t)UINT32_MAX), DROP_IDLE, node_now(n));
 			break;
 		}
 	nexthop_unref(rib_lists(n->rib), nh);
@@ -510,8 +510,8 @@ read_key(struct node_peer *peer, char *why, size_t size)
 		return true;
 	e = n->cfg.read_key ? n->cfg.read_key(n->cfg.arg, name, &peer->key) : -ENOENT;
 	if (e)
-		snprintf(why, size, "its key %s/%s cannot be read: %s; put it there with mode 0600", n->cfg.key_dir, name,
-		    strerror(-e));
+		snprintf(why, size, "its key %s/%s cannot be read: %s; put it there with mode 0600", n->cfg.key_dir,
+		    name, strerror(-e));
 	return e == 0;
 }
 
@@ -520,8 +520,9 @@ node_peer_new(struct node_port *p)
 {
 	struct node *n = p->node;
 	struct node_peer *peer = mem_zalloc(&n->mem, MEM_SESSION, sizeof(*peer));
-	struct bgp_config cfg = { .local_as = n->self->asn, .router_id = ip_to_v4(&n->self->router_id),
-		.hostname = n->self->name };
+	struct bgp_config cfg = {
+		.local_as = n->self->asn, .router_id = ip_to_v4(&n->self->router_id), .hostname = n->self->name
+	};
 
 	p->peer = peer;
 	peer->node = n;
@@ -530,7 +531,8 @@ node_peer_new(struct node_port *p)
 		peer->external = &n->topo->externals[p->topo->external];
 	else
 		peer->far = &n->topo->nodes[p->topo->far_node];
-	snprintf(peer->label, sizeof(peer->label), "%s (%s)", p->name, peer->far ? peer->far->name : peer->external->name);
+	snprintf(
+	    peer->label, sizeof(peer->label), "%s (%s)", p->name, peer->far ? peer->far->name : peer->external->name);
 	cfg.name = peer->label;
 	cfg.peer_as = peer->far ? peer->far->asn : peer->external->asn;
 	cfg.peer_id = peer->far && !peer->far->foreign ? ip_to_v4(&peer->far->router_id) : 0;
@@ -542,7 +544,8 @@ node_peer_new(struct node_port *p)
 		if (peer->external->local_as)
 			cfg.local_as = peer->external->local_as;
 	}
-	peer->policy = peer->far ? policy_peer_fabric(n->policy, p->topo) : policy_peer_external(n->policy, peer->external);
+	peer->policy = peer->far ? policy_peer_fabric(n->policy, p->topo)
+				 : policy_peer_external(n->policy, peer->external);
 	peer->source.side = (uint8_t)policy_side(peer->policy);
 	peer->source.owner = peer;
 	snprintf(peer->source.name, sizeof(peer->source.name), "%s", p->name);

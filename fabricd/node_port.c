@@ -13,7 +13,6 @@
 
 #include "fabricd/node_impl.h"
 
-
 /* ---- link engine: what it asks for ---- */
 
 static void
@@ -153,8 +152,9 @@ link_init(struct node_port *p)
 	struct node *n = p->node;
 	const struct topo_node *far = &n->topo->nodes[p->topo->far_node];
 	struct link_config cfg = { 0 };
-	struct link_identity me = { .fabric = n->topo->fabric, .node = n->self->name, .serial = n->self->serial,
-		.revision = n->topo->digest };
+	struct link_identity me = {
+		.fabric = n->topo->fabric, .node = n->self->name, .serial = n->self->serial, .revision = n->topo->digest
+	};
 	struct link_expect expect = { .fabric = n->topo->fabric, .node = far->name, .port = p->topo->far_port };
 
 	if (far->foreign)
@@ -237,7 +237,8 @@ bridge_init(struct node *n)
 	int e = n->platform->ops->bridge_setup(n->platform, tier->bridge_name, tier->bridge == TOPO_BRIDGE_OWN);
 
 	if (e) {
-		node_event(n, "PLATFORM", tier->bridge_name, 0, "the bridge of the host ports cannot be had: %s", strerror(-e));
+		node_event(n, "PLATFORM", tier->bridge_name, 0, "the bridge of the host ports cannot be had: %s",
+		    strerror(-e));
 		return;
 	}
 	for (int f = 0; f < FAMILIES; f++) {
@@ -247,7 +248,8 @@ bridge_init(struct node *n)
 			continue;
 		e = n->platform->ops->address_set(n->platform, tier->bridge_name, &gateway, n->self->rack[f].len, true);
 		if (e)
-			node_event(n, "PLATFORM", tier->bridge_name, 0, "the gateway address cannot be set: %s", strerror(-e));
+			node_event(
+			    n, "PLATFORM", tier->bridge_name, 0, "the gateway address cannot be set: %s", strerror(-e));
 	}
 }
 
@@ -365,15 +367,22 @@ port_carrier_event(struct node_port *p, bool was, bool is)
 
 	if (was == is)
 		return;
-	p->carrier_event = node_event(p->node, is ? "LINK_UP" : "LINK_DOWN", p->name, 0, "%s%s%s%s", far ? far->name : "",
-	    far ? ":" : "", far ? p->topo->far_port : "", is ? " carrier" : p->plat.gone ? " port gone" : " carrier lost");
+	p->carrier_event = node_event(p->node, is ? "LINK_UP" : "LINK_DOWN", p->name, 0, "%s%s%s%s",
+	    far ? far->name : "", far ? ":" : "", far ? p->topo->far_port : "",
+	    is             ? " carrier"
+	    : p->plat.gone ? " port gone"
+			   : " carrier lost");
 }
 
 static void
 fabric_port_news(struct node_port *p)
 {
-	struct link_status s = { .present = p->present, .admin_up = p->plat.admin_up, .carrier = p->plat.carrier,
-		.ifindex = p->plat.ifindex, .mtu = p->plat.mtu, .link_local = p->plat.link_local };
+	struct link_status s = { .present = p->present,
+		.admin_up = p->plat.admin_up,
+		.carrier = p->plat.carrier,
+		.ifindex = p->plat.ifindex,
+		.mtu = p->plat.mtu,
+		.link_local = p->plat.link_local };
 
 	memcpy(s.mac, p->plat.mac, sizeof(s.mac));
 	link_port_status(p->link, &s, node_now(p->node));

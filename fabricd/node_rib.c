@@ -10,9 +10,9 @@
 
 #include "fabricd/node_impl.h"
 
-#define DWELL_US  MS(20)
-#define POLL_US	  MS(50)
-#define MANY	  65536
+#define DWELL_US MS(20)
+#define POLL_US  MS(50)
+#define MANY     65536
 
 /* ---- rib -> sync ---- */
 
@@ -20,7 +20,9 @@ static size_t
 to_nexthops(const struct rib_member *m, size_t n, struct sync_nexthop *out)
 {
 	for (size_t i = 0; i < n; i++)
-		out[i] = (struct sync_nexthop){ .ifindex = m[i].ifindex, .gateway = m[i].gateway, .weight = m[i].weight };
+		out[i] = (struct sync_nexthop){
+			.ifindex = m[i].ifindex, .gateway = m[i].gateway, .weight = m[i].weight
+		};
 	return n;
 }
 
@@ -107,8 +109,8 @@ const struct rib_ops node_rib_ops = {
 /* ---- sync -> rib ---- */
 
 static void
-sync_route_state_changed(void *arg, uint32_t table, const struct prefix *p, enum sync_route_state state, int error,
-    const char *detail)
+sync_route_state_changed(
+    void *arg, uint32_t table, const struct prefix *p, enum sync_route_state state, int error, const char *detail)
 {
 	struct node *n = arg;
 	char text[PREFIX_TEXT];

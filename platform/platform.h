@@ -29,16 +29,17 @@
 /* ---- capabilities: fixed after open ---- */
 
 struct platform_caps {
-	uint32_t max_routes[FAMILIES];	/* UINT32_MAX: no limit known */
+	uint32_t max_routes[FAMILIES]; /* UINT32_MAX: no limit known */
 	uint32_t max_nexthops, max_groups, max_members;
 	uint32_t max_group_size;
-	uint8_t weight_bits;		/* 8 or 16 */
-	bool shared_group;		/* one group serves routes of both families */
-	bool v4_over_v6;		/* IPv4 routes over IPv6 next hops */
+	uint8_t weight_bits; /* 8 or 16 */
+	bool shared_group;   /* one group serves routes of both families */
+	bool v4_over_v6;     /* IPv4 routes over IPv6 next hops */
 	bool atomic_group_replace;
-	bool acknowledges;		/* INSTALLED is proof, not hope */
-	bool carrier_deletes_nexthops;	/* loss of carrier deletes next hops, shrinks groups, deletes emptied ones and their routes */
-	uint32_t batch;			/* best number of operations per submit */
+	bool acknowledges;             /* INSTALLED is proof, not hope */
+	bool carrier_deletes_nexthops; /* loss of carrier deletes next hops, shrinks groups, deletes emptied ones and
+					  their routes */
+	uint32_t batch;                /* best number of operations per submit */
 };
 
 /* ---- operations ---- */
@@ -47,23 +48,23 @@ enum plat_kind { PLAT_NH_SET, PLAT_NH_DEL, PLAT_GROUP_SET, PLAT_GROUP_DEL, PLAT_
 enum plat_route_type { PLAT_UNICAST, PLAT_UNREACHABLE, PLAT_BLACKHOLE };
 
 struct plat_member {
-	uint32_t nh; /* id of a next hop */
+	uint32_t nh;     /* id of a next hop */
 	uint16_t weight; /* 1.. */
 };
 
 struct plat_route {
-	uint32_t table;		  /* 0: the main table */
+	uint32_t table; /* 0: the main table */
 	struct prefix prefix;
-	uint8_t type;		  /* enum plat_route_type */
-	bool group_is_nh;	  /* `group` is the id of a single next hop */
-	uint32_t group;		  /* PLAT_UNICAST */
-	uint32_t metric;	  /* part of the route's identity, as in the kernel */
-	struct ip source;	  /* preferred source; zero: none */
+	uint8_t type;     /* enum plat_route_type */
+	bool group_is_nh; /* `group` is the id of a single next hop */
+	uint32_t group;   /* PLAT_UNICAST */
+	uint32_t metric;  /* part of the route's identity, as in the kernel */
+	struct ip source; /* preferred source; zero: none */
 };
 
 struct plat_op {
 	enum plat_kind kind;
-	uint32_t id;		  /* of the next hop or group */
+	uint32_t id; /* of the next hop or group */
 	union {
 		struct {
 			uint32_t ifindex;
@@ -80,22 +81,22 @@ struct plat_op {
 	 * (same id; same prefix, table and metric) the operation fails with -EEXIST, and that object stays as it was.
 	 */
 	bool only_new;
-	uint64_t cookie;	  /* given back with the result */
+	uint64_t cookie; /* given back with the result */
 };
 
 enum plat_outcome {
-	PLAT_INSTALLED,	  /* proved by the forwarding plane */
-	PLAT_FAILED,	  /* refused: see error; the state is as before the operation */
-	PLAT_WAITS_LINK,  /* refused since the port has no carrier; to be repeated when it has */
-	PLAT_TABLE_FULL,  /* routes, groups or members are used up */
-	PLAT_TRANSIENT,	  /* repeat later */
+	PLAT_INSTALLED,  /* proved by the forwarding plane */
+	PLAT_FAILED,     /* refused: see error; the state is as before the operation */
+	PLAT_WAITS_LINK, /* refused since the port has no carrier; to be repeated when it has */
+	PLAT_TABLE_FULL, /* routes, groups or members are used up */
+	PLAT_TRANSIENT,  /* repeat later */
 };
 
 struct plat_result {
 	uint64_t cookie;
 	enum plat_outcome outcome;
-	int error;		  /* -errno, 0 when installed */
-	const char *detail;	  /* the forwarding plane's own words (extack), or NULL; valid during the call */
+	int error;          /* -errno, 0 when installed */
+	const char *detail; /* the forwarding plane's own words (extack), or NULL; valid during the call */
 };
 
 /* ---- ports ---- */
@@ -106,28 +107,28 @@ struct plat_port {
 	uint8_t mac[6];
 	bool admin_up, carrier;
 	uint32_t mtu, max_mtu;
-	uint64_t speed_bps;	  /* 0: unknown */
-	struct ip link_local;	  /* usable link-local address, zero: none yet */
-	bool gone;		  /* the port was removed */
+	uint64_t speed_bps;   /* 0: unknown */
+	struct ip link_local; /* usable link-local address, zero: none yet */
+	bool gone;            /* the port was removed */
 };
 
 struct plat_port_config {
-	bool fabric;		  /* accept_dad=0, accept_ra=0, autoconf=0 before link up */
+	bool fabric; /* accept_dad=0, accept_ra=0, autoconf=0 before link up */
 	bool up;
-	uint32_t mtu;		  /* 0: leave; else the lesser of it and the port's largest */
+	uint32_t mtu;                    /* 0: leave; else the lesser of it and the port's largest */
 	char bridge[PLATFORM_PORT_NAME]; /* enslave to this bridge, "" none */
 };
 
 struct plat_system_config {
-	uint64_t hash_seed;	  /* never 0 */
-	bool kernel_compat;	  /* nexthop_compat_mode=1 */
+	uint64_t hash_seed; /* never 0 */
+	bool kernel_compat; /* nexthop_compat_mode=1 */
 	uint32_t table;
 };
 
 /* ---- what the backend tells; all from the loop ---- */
 
 struct platform_client {
-	void (*port)(void *arg, const struct plat_port *);	/* new, changed or gone */
+	void (*port)(void *arg, const struct plat_port *); /* new, changed or gone */
 	void (*results)(void *arg, const struct plat_result *, size_t n);
 	/* Something of ours was changed by another hand, or messages were lost (ENOBUFS): audit. */
 	void (*desync)(void *arg, const char *why);
@@ -140,9 +141,10 @@ struct platform_client {
 	void (*problem)(void *arg, const char *text);
 };
 
-/* What is installed, item by item; only objects of our own. Foreign objects that stand in the way come with foreign set. */
+/* What is installed, item by item; only objects of our own. Foreign objects that stand in the way come with foreign
+ * set. */
 struct plat_dumped {
-	enum plat_kind kind;	  /* PLAT_NH_SET, PLAT_GROUP_SET or PLAT_ROUTE_SET */
+	enum plat_kind kind; /* PLAT_NH_SET, PLAT_GROUP_SET or PLAT_ROUTE_SET */
 	bool foreign;
 	struct plat_op op;
 };
@@ -155,7 +157,8 @@ struct platform_ops {
 	void (*close)(struct platform *);
 
 	int (*system_setup)(struct platform *, const struct plat_system_config *);
-	int (*port_setup)(struct platform *, const char *name, const struct plat_port_config *); /* -ENODEV: no such port */
+	int (*port_setup)(
+	    struct platform *, const char *name, const struct plat_port_config *); /* -ENODEV: no such port */
 	int (*address_set)(struct platform *, const char *port, const struct ip *, uint8_t len, bool present);
 	int (*bridge_setup)(struct platform *, const char *name, bool create); /* creates it and brings it up */
 
@@ -168,8 +171,9 @@ struct platform_ops {
 	 * -ENOTSUP: this forwarding plane cannot be read back at all. */
 	int (*dump)(struct platform *, plat_dump_fn *, void *arg);
 	/*
-	 * The same in pieces of at most some 2 ms: begin, then step until it returns 0 (ended) or -errno (not read whole,
-	 * begin again); 1: more to come. One at a time; begin() drops an unfinished one. NULL: only dump() exists.
+	 * The same in pieces of at most some 2 ms: begin, then step until it returns 0 (ended) or -errno (not read
+	 * whole, begin again); 1: more to come. One at a time; begin() drops an unfinished one. NULL: only dump()
+	 * exists.
 	 */
 	int (*dump_begin)(struct platform *);
 	int (*dump_step)(struct platform *, plat_dump_fn *, void *arg);

@@ -6,8 +6,8 @@
  * routes), batches them, repeats what failed with back-off, adopts what is found at start, audits, and repairs.
  *
  * Next hops are known here by (ifindex, gateway) and are counted by identity. When a port loses carrier every group
- * shrinks at once without the RIB's help (sync_port_down), and grows again when it is back and the group still wants it.
- * The last member of a group is never removed by a group change.
+ * shrinks at once without the RIB's help (sync_port_down), and grows again when it is back and the group still wants
+ * it. The last member of a group is never removed by a group change.
  */
 #ifndef PLATFORM_SYNC_H
 #define PLATFORM_SYNC_H
@@ -23,17 +23,18 @@ struct sync_nexthop {
 };
 
 enum sync_route_state {
-	SYNC_ABSENT,	 /* not wanted, not there */
-	SYNC_PENDING,	 /* wanted, not yet proved */
-	SYNC_INSTALLED,	 /* proved */
-	SYNC_FAILED,	 /* refused; error and detail are kept; repeated with back-off */
+	SYNC_ABSENT,     /* not wanted, not there */
+	SYNC_PENDING,    /* wanted, not yet proved */
+	SYNC_INSTALLED,  /* proved */
+	SYNC_FAILED,     /* refused; error and detail are kept; repeated with back-off */
 	SYNC_WAITS_LINK, /* all its next hops are on ports without carrier */
 	SYNC_DELETING,
 };
 
 struct sync_client {
 	/* A route's state changed to INSTALLED, FAILED or WAITS_LINK. Called from the loop, in batches of one turn. */
-	void (*route_state)(void *arg, uint32_t table, const struct prefix *, enum sync_route_state, int error, const char *detail);
+	void (*route_state)(
+	    void *arg, uint32_t table, const struct prefix *, enum sync_route_state, int error, const char *detail);
 	/* A whole group went from usable to not (all members dark) or back: its routes are not told one by one. */
 	void (*group_state)(void *arg, uint32_t group, bool usable);
 	void (*event)(void *arg, const char *type, const char *text); /* FIB events and problems for the operator */
@@ -43,11 +44,11 @@ struct sync_config {
 	struct mem *mem;
 	struct runtime *rt;
 	uint64_t seed;
-	uint32_t id_base;      /* first id of next hops and groups of our own */
-	uint32_t cover_metric; /* metric of cover routes */
-	uint32_t metric;       /* metric of fabric routes */
+	uint32_t id_base;           /* first id of next hops and groups of our own */
+	uint32_t cover_metric;      /* metric of cover routes */
+	uint32_t metric;            /* metric of fabric routes */
 	struct ip source[FAMILIES]; /* preferred source, zero: none */
-	int64_t audit_us;      /* period of the full audit; 0: only when asked */
+	int64_t audit_us;           /* period of the full audit; 0: only when asked */
 };
 
 /*

@@ -3,7 +3,8 @@
  *
  *   export_changed(): changes of one slice -> per group, chained by (attributes, whom not to send to) -> builder ->
  *                     batch -> queue of each member but that one
- *   walk:             joiners of a group, together -> what was told of each prefix -> batches to the joiners -> End-of-RIB
+ *   walk:             joiners of a group, together -> what was told of each prefix -> batches to the joiners ->
+ * End-of-RIB
  *
  * A joiner hears live changes from the moment it joins, and the walk beside them: both speak of what the RIB has told,
  * in the order of one queue, so the last word on a prefix is the right one.
@@ -22,12 +23,12 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
 
-#define QUEUE_FULL  (4u << 20)	/* bytes: above this a peer is waited for */
-#define PATIENCE_US SECONDS(2)	/* so long, without progress */
+#define QUEUE_FULL  (4u << 20)   /* bytes: above this a peer is waited for */
+#define PATIENCE_US SECONDS(2)   /* so long, without progress */
 #define BATCH_FULL  (256u << 10) /* bytes of a batch before it is handed to the queues */
-#define WALK_SLICE  2048	/* prefixes a slice of a walk */
-#define CHAINS	    4096	/* buckets for chaining the changes of a slice; a power of two */
-#define NONE	    UINT32_MAX
+#define WALK_SLICE  2048         /* prefixes a slice of a walk */
+#define CHAINS      4096         /* buckets for chaining the changes of a slice; a power of two */
+#define NONE        UINT32_MAX
 
 struct group {
 	struct group *next;
@@ -47,7 +48,7 @@ struct walk {
 	struct export_peer **peers;
 	size_t npeers;
 	uint8_t families; /* bits still to do */
-	bool marked;	  /* between BoRR and EoRR */
+	bool marked;      /* between BoRR and EoRR */
 	bool end_of_rib;
 	bool began;
 	enum family family;
@@ -61,15 +62,16 @@ struct export_peer {
 	struct export_peer *next; /* in the group */
 	struct bgp_peer *bgp;
 	const struct rib_source *source;
-	bool joining;	    /* waits for its first walk */
+	bool joining; /* waits for its first walk */
 	bool lagging;
-	uint8_t refresh;    /* families asked for again */
-	size_t queue_seen;  /* for progress */
+	uint8_t refresh;   /* families asked for again */
+	size_t queue_seen; /* for progress */
 	struct mono full_since;
 	bool full;
 };
 
-struct export {
+struct export
+{
 	struct mem *mem;
 	struct rib *rib;
 	uint32_t table;
@@ -79,15 +81,15 @@ struct export {
 	struct walk *walks;
 	size_t peers;
 	bool wants_walk; /* some peer is joining, caught up, or asked for a refresh */
-	bool lagging;	 /* some peer does not read */
+	bool lagging;    /* some peer does not read */
 	struct chain {
 		const struct attrs *attrs;
 		const struct rib_source *skip;
 		uint32_t first, last;
-	} *chains;	 /* of the slice in hand, in order of appearance */
+	} * chains; /* of the slice in hand, in order of appearance */
 	uint32_t nchains;
 	uint32_t *heads; /* CHAINS buckets: chain + 1 */
-	uint32_t *next;	 /* per change: the next one of its chain */
+	uint32_t *next;  /* per change: the next one of its chain */
 	size_t cap;
 	struct export_stats stats;
 };

@@ -6,11 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARRAY_LEN(a)		  (sizeof(a) / sizeof((a)[0]))
-#define CONTAINER_OF(p, type, m)  ((type *)((char *)(p)-offsetof(type, m)))
-#define MIN_OF(a, b)		  ((a) < (b) ? (a) : (b))
-#define MAX_OF(a, b)		  ((a) > (b) ? (a) : (b))
-#define PRINTF_LIKE(fmt, args)	  __attribute__((format(printf, fmt, args)))
-#define UNUSED			  __attribute__((unused))
+#define ARRAY_LEN(a)             (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER_OF(p, type, m) ((type *)((char *)(p)-offsetof(type, m)))
+#define MIN_OF(a, b)             ((a) < (b) ? (a) : (b))
+#define MAX_OF(a, b)             ((a) > (b) ? (a) : (b))
+#define PRINTF_LIKE(fmt, args)   __attribute__((format(printf, fmt, args)))
+#define UNUSED                   __attribute__((unused))
 
 #endif

@@ -26,7 +26,7 @@ struct prefix {
 	uint8_t b[16];
 };
 
-#define IP_TEXT	    46 /* room for any address as text, with the NUL */
+#define IP_TEXT     46 /* room for any address as text, with the NUL */
 #define PREFIX_TEXT 50
 
 static inline unsigned int
@@ -41,19 +41,19 @@ family_bytes(enum family f)
 	return f == FAMILY_IPV4 ? 4 : 16;
 }
 
-const char *family_name(enum family f);		/* "ipv4", "ipv6" */
+const char *family_name(enum family f); /* "ipv4", "ipv6" */
 
 struct ip ip_v4(uint32_t host_order);
 struct ip ip_v6(const uint8_t bytes[16]);
-uint32_t ip_to_v4(const struct ip *a);		/* host order; 0 for IPv6 */
+uint32_t ip_to_v4(const struct ip *a);           /* host order; 0 for IPv6 */
 bool ip_parse(const char *text, struct ip *out); /* exactly one address, nothing after it */
 char *ip_print(const struct ip *a, char buf[IP_TEXT]);
 bool ip_equal(const struct ip *a, const struct ip *b);
 int ip_cmp(const struct ip *a, const struct ip *b);
 bool ip_is_zero(const struct ip *a);
-bool ip_is_link_local(const struct ip *a);	/* fe80::/10 */
+bool ip_is_link_local(const struct ip *a); /* fe80::/10 */
 bool ip_is_multicast(const struct ip *a);
-bool ip_is_loopback(const struct ip *a);	/* 127.0.0.0/8, ::1 */
+bool ip_is_loopback(const struct ip *a); /* 127.0.0.0/8, ::1 */
 
 /* Network of `len` bits that holds the address; host bits are cleared. */
 struct prefix prefix_of(const struct ip *a, unsigned int len);

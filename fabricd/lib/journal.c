@@ -103,8 +103,9 @@ journal_add(struct journal *j, struct mono now, int64_t wall_us, const char *typ
 	if (!passes(j, now, type, port, &suppressed))
 		return 0;
 	e = next_slot(j);
-	*e = (struct journal_event){ .id = j->last, .cause = cause, .at = now, .wall_us = wall_us, .type = type,
-		.suppressed = suppressed };
+	*e = (struct journal_event){
+		.id = j->last, .cause = cause, .at = now, .wall_us = wall_us, .type = type, .suppressed = suppressed
+	};
 	snprintf(e->port, sizeof(e->port), "%s", port);
 	va_start(ap, fmt);
 	vsnprintf(e->text, sizeof(e->text), fmt, ap);

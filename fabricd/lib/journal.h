@@ -21,7 +21,7 @@ struct journal_event {
 	int64_t wall_us;
 	uint32_t suppressed; /* of the same type and port, just before this one */
 	const char *type;    /* "LINK_DOWN": a string constant */
-	char port[32];	     /* "" for the switch as a whole */
+	char port[32];       /* "" for the switch as a whole */
 	char text[216];
 };
 

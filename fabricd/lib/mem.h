@@ -18,12 +18,12 @@ enum mem_kind {
 	MEM_TOPOLOGY,
 	MEM_RUNTIME,
 	MEM_LINK,
-	MEM_SESSION,	/* BGP sessions and their input buffers */
-	MEM_ATTRS,	/* interned path attributes */
-	MEM_PATH_LIST,	/* interned path lists and next hops */
-	MEM_PREFIX,	/* prefix tables */
-	MEM_EXPORT,	/* encoded messages that wait to be sent */
-	MEM_FIB,	/* shadow of the forwarding plane */
+	MEM_SESSION,   /* BGP sessions and their input buffers */
+	MEM_ATTRS,     /* interned path attributes */
+	MEM_PATH_LIST, /* interned path lists and next hops */
+	MEM_PREFIX,    /* prefix tables */
+	MEM_EXPORT,    /* encoded messages that wait to be sent */
+	MEM_FIB,       /* shadow of the forwarding plane */
 	MEM_QUERY,
 	MEM_EVENT,
 	MEM_KINDS,
@@ -38,12 +38,12 @@ struct mem {
 
 const char *mem_kind_name(enum mem_kind kind);
 
-void *mem_alloc(struct mem *m, enum mem_kind kind, size_t n);	/* not zeroed */
-void *mem_zalloc(struct mem *m, enum mem_kind kind, size_t n);	/* zeroed */
+void *mem_alloc(struct mem *m, enum mem_kind kind, size_t n);  /* not zeroed */
+void *mem_zalloc(struct mem *m, enum mem_kind kind, size_t n); /* zeroed */
 void *mem_realloc(struct mem *m, enum mem_kind kind, void *p, size_t n);
-void *mem_try(struct mem *m, enum mem_kind kind, size_t n);	/* zeroed, or NULL */
+void *mem_try(struct mem *m, enum mem_kind kind, size_t n); /* zeroed, or NULL */
 char *mem_strdup(struct mem *m, enum mem_kind kind, const char *s);
-void mem_free(struct mem *m, enum mem_kind kind, void *p);	/* NULL is allowed */
+void mem_free(struct mem *m, enum mem_kind kind, void *p); /* NULL is allowed */
 
 /*
  * Makes room for at least `need` elements of `size` bytes in the array p of *cap elements: returns

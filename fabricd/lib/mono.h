@@ -10,7 +10,7 @@ struct mono {
 };
 
 #define MONO_NEVER ((struct mono){ INT64_MAX })
-#define MS(n)	   ((int64_t)(n)*1000)
+#define MS(n)      ((int64_t)(n)*1000)
 #define SECONDS(n) ((int64_t)(n)*1000000)
 
 /* t + us, and NEVER stays NEVER. */

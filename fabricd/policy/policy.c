@@ -42,8 +42,8 @@ policy_verdict_text(enum policy_verdict v)
 
 /* What external peers bring into the fabric, seen from one side. */
 struct outside {
-	bool any;	   /* some `in: full` */
-	bool def;	   /* some `in: default` */
+	bool any;          /* some `in: full` */
+	bool def;          /* some `in: default` */
 	uint64_t expected; /* prefixes, as far as limits say; UINT64_MAX: no limit */
 };
 
@@ -56,9 +56,9 @@ struct policy {
 	struct mem *mem;
 	const struct topo *topo;
 	const struct topo_node *self;
-	struct rule_set fabric;	    /* every pool of the fabric, by the length that is taken from it */
-	struct outside outside;	    /* of the whole fabric */
-	uint64_t prefixes;	    /* loopbacks and racks of all nodes */
+	struct rule_set fabric; /* every pool of the fabric, by the length that is taken from it */
+	struct outside outside; /* of the whole fabric */
+	uint64_t prefixes;      /* loopbacks and racks of all nodes */
 };
 
 struct policy_peer {
@@ -209,7 +209,8 @@ policy_new(struct mem *mem, const struct topo *topo, const struct topo_node *sel
 		add_pools(p, topo->tiers[i].racks, topo->tiers[i].nracks);
 	}
 	for (size_t i = 0; i < topo->nhost_accept; i++)
-		rule_add(mem, &p->fabric, &topo->host_accept[i].prefix, topo->host_accept[i].ge, topo->host_accept[i].le);
+		rule_add(
+		    mem, &p->fabric, &topo->host_accept[i].prefix, topo->host_accept[i].ge, topo->host_accept[i].le);
 	for (size_t i = 0; i < topo->nexternals; i++) {
 		const struct topo_external *x = &topo->externals[i];
 
@@ -323,7 +324,7 @@ is_own(const struct policy *p, const struct prefix *prefix)
 	const struct topo_node *n = p->self;
 
 	return (n->has_loopback[f] && prefix_equal(prefix, &n->loopback[f])) ||
-	    (n->has_rack[f] && prefix_covers(&n->rack[f], prefix));
+	       (n->has_rack[f] && prefix_covers(&n->rack[f], prefix));
 }
 
 static enum policy_verdict

@@ -17,12 +17,12 @@
 enum policy_verdict {
 	POLICY_ACCEPT,
 	POLICY_NOT_FROM_THERE, /* no node on that side has this prefix */
-	POLICY_LENGTH,	       /* of a pool of the fabric, but longer or shorter than what is taken from it */
-	POLICY_MARTIAN,	       /* loopback, link-local, multicast, unspecified */
-	POLICY_OWN,	       /* our own loopback or rack */
-	POLICY_DENIED,	       /* external, and nothing allows it (RFC 8212) */
+	POLICY_LENGTH,         /* of a pool of the fabric, but longer or shorter than what is taken from it */
+	POLICY_MARTIAN,        /* loopback, link-local, multicast, unspecified */
+	POLICY_OWN,            /* our own loopback or rack */
+	POLICY_DENIED,         /* external, and nothing allows it (RFC 8212) */
 	POLICY_NEXT_HOP,       /* the next hop is not on the session's link */
-	POLICY_LOOP,	       /* own AS in AS_PATH */
+	POLICY_LOOP,           /* own AS in AS_PATH */
 	POLICY_TOO_MANY,       /* above the limit of prefixes */
 	POLICY_VERDICTS,
 };

@@ -17,32 +17,32 @@
 enum attrs_flag {
 	ATTRS_HAS_MED = 1 << 0,
 	ATTRS_HAS_LOCAL_PREF = 1 << 1,
-	ATTRS_LOOP = 1 << 2,		  /* own AS in AS_PATH (RFC 4271 9.1.2) */
+	ATTRS_LOOP = 1 << 2,              /* own AS in AS_PATH (RFC 4271 9.1.2) */
 	ATTRS_GRACEFUL_SHUTDOWN = 1 << 3, /* 65535:0, RFC 8326 */
-	ATTRS_BLACKHOLE = 1 << 4,	  /* 65535:666, RFC 7999 */
-	ATTRS_NO_EXPORT = 1 << 5,	  /* 65535:65281 or 65535:65283 */
-	ATTRS_NO_ADVERTISE = 1 << 6,	  /* 65535:65282 */
-	ATTRS_AGGREGATED = 1 << 7,	  /* ATOMIC_AGGREGATE or AS_SET present */
+	ATTRS_BLACKHOLE = 1 << 4,         /* 65535:666, RFC 7999 */
+	ATTRS_NO_EXPORT = 1 << 5,         /* 65535:65281 or 65535:65283 */
+	ATTRS_NO_ADVERTISE = 1 << 6,      /* 65535:65282 */
+	ATTRS_AGGREGATED = 1 << 7,        /* ATOMIC_AGGREGATE or AS_SET present */
 };
 
 /* What a decoded UPDATE says of its attributes; `wire` is only borrowed. */
 struct attrs_view {
 	const uint8_t *wire;
 	uint16_t wire_len;
-	uint16_t flags;		/* enum attrs_flag */
-	uint8_t origin;		/* 0 IGP, 1 EGP, 2 INCOMPLETE */
-	uint16_t path_len;	/* hops: an AS_SET counts one, confederation segments none (RFC 4271 9.1.2.2, RFC 5065) */
-	uint32_t first_as;	/* leftmost of AS_PATH, 0: empty */
-	uint32_t origin_as;	/* rightmost, 0: empty or a set */
+	uint16_t flags;     /* enum attrs_flag */
+	uint8_t origin;     /* 0 IGP, 1 EGP, 2 INCOMPLETE */
+	uint16_t path_len;  /* hops: an AS_SET counts one, confederation segments none (RFC 4271 9.1.2.2, RFC 5065) */
+	uint32_t first_as;  /* leftmost of AS_PATH, 0: empty */
+	uint32_t origin_as; /* rightmost, 0: empty or a set */
 	uint32_t med, local_pref;
 	uint16_t link_bandwidth_weight; /* relative weight from the link bandwidth community, 0: none */
 };
 
 struct attrs {
-	struct attrs_view v;	/* v.wire points behind this struct */
+	struct attrs_view v; /* v.wire points behind this struct */
 	uint32_t refs;
 	uint32_t hash;
-	struct attrs *next;	/* in its bucket */
+	struct attrs *next; /* in its bucket */
 };
 
 struct attrs_table;

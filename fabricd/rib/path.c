@@ -14,9 +14,9 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/rib/path.h"
 
-#define STEPS	     256 /* remembered steps */
-#define FIRST	     64
-#define NH_BUCKETS   256
+#define STEPS      256 /* remembered steps */
+#define FIRST      64
+#define NH_BUCKETS 256
 
 struct step {
 	uint32_t from, to;
@@ -32,7 +32,7 @@ struct path_lists {
 	struct attrs_table *attrs;
 	struct path_list **by_id;
 	size_t cap_ids;
-	uint32_t limit;	 /* ids given out so far, plus one */
+	uint32_t limit; /* ids given out so far, plus one */
 	uint32_t serial;
 	uint32_t *free_ids;
 	size_t nfree, cap_free;

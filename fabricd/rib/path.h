@@ -28,12 +28,12 @@ const char *rib_side_name(enum rib_side);
 /* One neighbour, or the switch itself. Owned by whoever registered it (rib_source_add). */
 struct rib_source {
 	uint16_t index; /* order within lists; given by the RIB */
-	uint8_t side;	/* enum rib_side */
+	uint8_t side;   /* enum rib_side */
 	bool up;
 	uint32_t asn;
-	uint32_t router_id; /* host order, as in the peer's OPEN */
-	struct ip address;  /* the peer's address on the session */
-	char name[32];	    /* the port, for people */
+	uint32_t router_id;       /* host order, as in the peer's OPEN */
+	struct ip address;        /* the peer's address on the session */
+	char name[32];            /* the port, for people */
 	uint64_t paths[FAMILIES]; /* prefixes it offers now (all tables) */
 	void *owner;
 };
@@ -57,22 +57,23 @@ struct path_list {
 	uint32_t serial; /* never used again, unlike the id; changes when the content does */
 	uint32_t hash;
 	struct path_list *next; /* in its bucket */
-	uint32_t refs;		/* prefixes whose current list this is, and holders; 0 and it is freed */
-	uint32_t now;		/* prefixes whose current list this is */
-	uint32_t fib;		/* prefixes whose route in the FIB is on this list's group */
-	uint32_t told;		/* prefixes whose exporter was told this list last */
-	uint32_t group;		/* handle of its group, 0: none */
-	uint32_t move_to;	/* during a run: where its prefixes went, and how many */
+	uint32_t refs;          /* prefixes whose current list this is, and holders; 0 and it is freed */
+	uint32_t now;           /* prefixes whose current list this is */
+	uint32_t fib;           /* prefixes whose route in the FIB is on this list's group */
+	uint32_t told;          /* prefixes whose exporter was told this list last */
+	uint32_t group;         /* handle of its group, 0: none */
+	uint32_t move_to;       /* during a run: where its prefixes went, and how many */
 	uint32_t moved;
-	uint32_t was;		/* id of a list that holds what this one was before a source went down; 0: unchanged */
+	uint32_t was; /* id of a list that holds what this one was before a source went down; 0: unchanged */
 	uint16_t n;
-	uint16_t best;		/* index of the best path */
-	uint16_t width;		/* equal-cost paths, the best among them; 0: no usable path */
-	uint8_t reason;		/* enum tiebreak that made the best path best */
+	uint16_t best;  /* index of the best path */
+	uint16_t width; /* equal-cost paths, the best among them; 0: no usable path */
+	uint8_t reason; /* enum tiebreak that made the best path best */
 	bool decided;
 	bool group_dirty; /* its group does not have its members yet */
-	bool mixed;	  /* during a run: its prefixes went to several lists */
-	bool in_place;	  /* during a run: its group went on to move_to */
+	bool mixed;       /* during a run: its prefixes went to several lists */
+	bool in_place;    /* during a run: its group went on to move_to */
+	bool receives;    /* during a run: it was given a group, whose prefixes follow */
 	struct path paths[];
 };
 

@@ -23,7 +23,7 @@
 #include "fabricd/rib/table.h"
 
 #define SLICE_US     2000
-#define SLICE_CHECK  64	  /* prefixes between two looks at the clock */
+#define SLICE_CHECK  64   /* prefixes between two looks at the clock */
 #define EXPORT_BATCH 1024 /* changes handed over at once */
 
 enum stage { STAGE_IDLE, STAGE_SWEEP, STAGE_COUNT, STAGE_GROUPS, STAGE_FIB, STAGE_EXPORT, STAGES };
@@ -49,9 +49,9 @@ struct rib {
 
 	enum stage stage;
 	size_t at_table;
-	uint32_t at;	      /* cursor within the stage's table */
-	bool sweep_wanted;    /* some list has `was`, or lost its last path */
-	uint32_t *touched;    /* lists that prefixes left in this run */
+	uint32_t at;       /* cursor within the stage's table */
+	bool sweep_wanted; /* some list has `was`, or lost its last path */
+	uint32_t *touched; /* lists that prefixes left in this run */
 	size_t ntouched, cap_touched;
 	uint32_t *group_dirty; /* lists whose group waits for its new members */
 	size_t ngroup_dirty, cap_group_dirty;
@@ -135,7 +135,8 @@ table_get(struct rib *r, uint32_t id, enum family family)
 		return t;
 	t = mem_alloc(r->cfg.mem, MEM_PREFIX, sizeof(*t));
 	rib_table_init(t, r->cfg.mem, r->cfg.seed, id, family);
-	r->tables = mem_grow(r->cfg.mem, MEM_PREFIX, r->tables, &r->cap_tables, r->ntables + 1, sizeof(struct rib_table *));
+	r->tables = mem_grow(
+	    r->cfg.mem, MEM_PREFIX, r->tables, &r->cap_tables, r->ntables + 1, sizeof(struct rib_table *));
 	r->tables[r->ntables++] = t;
 	return t;
 }
@@ -182,7 +183,7 @@ set_fib(struct rib *r, struct rib_entry *e, uint32_t id)
 	e->fib = id;
 	if (!old)
 		return;
-	if (--old->fib == 0 && old->group) {
+	if (--old->fib == 0 && old->group && !old->receives) {
 		r->ops->group_free(r->arg, old->group);
 		old->group = 0;
 		r->counts.groups--;
@@ -232,8 +233,8 @@ want_group_change(struct rib *r, struct path_list *l)
 		return;
 	l->group_dirty = true;
 	path_list_ref(r->lists, l->id);
-	r->group_dirty =
-	    mem_grow(r->cfg.mem, MEM_PREFIX, r->group_dirty, &r->cap_group_dirty, r->ngroup_dirty + 1, sizeof(uint32_t));
+	r->group_dirty = mem_grow(
+	    r->cfg.mem, MEM_PREFIX, r->group_dirty, &r->cap_group_dirty, r->ngroup_dirty + 1, sizeof(uint32_t));
 	r->group_dirty[r->ngroup_dirty++] = l->id;
 }
 
@@ -380,7 +381,8 @@ rib_refresh_end(struct rib *r, struct rib_source *s, enum family family)
 		if (f->source != s || f->table->family != family)
 			continue;
 		for (uint32_t entry = 0; entry < f->limit; entry++)
-			if (f->stale[entry / 8] & 1u << entry % 8 && rib_table_entry(f->table, entry)->flags & ENTRY_USED)
+			if (f->stale[entry / 8] & 1u << entry % 8 &&
+			    rib_table_entry(f->table, entry)->flags & ENTRY_USED)
 				withdraw_entry(r, f->table, s, entry);
 	}
 	for (size_t i = 0; i < r->ntables; i++)
@@ -540,8 +542,8 @@ count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 		return;
 	if (fib->moved++ == 0) {
 		fib->move_to = target;
-		r->touched =
-		    mem_grow(r->cfg.mem, MEM_PREFIX, r->touched, &r->cap_touched, r->ntouched + 1, sizeof(uint32_t));
+		r->touched = mem_grow(
+		    r->cfg.mem, MEM_PREFIX, r->touched, &r->cap_touched, r->ntouched + 1, sizeof(uint32_t));
 		path_list_ref(r->lists, fib->id);
 		r->touched[r->ntouched++] = fib->id;
 	} else if (fib->move_to != target) {
@@ -561,6 +563,7 @@ hand_group_on(struct rib *r, struct path_list *from)
 	to->group = from->group;
 	from->group = 0;
 	from->in_place = true;
+	to->receives = true;
 	path_list_ref(r->lists, to->id);
 	n = fill_members(r, to);
 	r->ops->group_change(r->arg, to->group, r->members, n);
@@ -616,8 +619,10 @@ groups_done(struct rib *r)
 			to->group = 0;
 			r->counts.groups--;
 		}
-		if (to)
+		if (to) {
+			to->receives = false;
 			path_list_unref(r->lists, to->id);
+		}
 		l->move_to = l->moved = 0;
 		l->mixed = l->in_place = false;
 		path_list_unref(r->lists, l->id);
@@ -629,7 +634,7 @@ static bool
 same_best(const struct path_list *a, const struct path_list *b)
 {
 	return a && b && a->width && b->width && a->paths[a->best].source == b->paths[b->best].source &&
-	    a->paths[a->best].attrs == b->paths[b->best].attrs;
+	       a->paths[a->best].attrs == b->paths[b->best].attrs;
 }
 
 /* What the exporter may be told of this prefix now: its list, or 0. */
@@ -665,7 +670,8 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 
 	for (uint32_t i = at; i < end; i++) {
 		struct rib_entry *e = rib_table_entry(t, t->run[i]);
-		struct path_list *was = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, tellable(r, e));
+		struct path_list *was = path_list_get(r->lists, e->told),
+				 *now = path_list_get(r->lists, tellable(r, e));
 
 		if (was && was->was) /* a source went down during this run: tell against what it was */
 			was = path_list_get(r->lists, was->was);

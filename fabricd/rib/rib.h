@@ -20,9 +20,9 @@
 #include "fabricd/lib/mono.h"
 #include "fabricd/rib/path.h"
 
-#define RIB_MAIN_TABLE	 0
+#define RIB_MAIN_TABLE  0
 #define RIB_MAX_SOURCES 4096
-#define RIB_MAX_WIDTH	 512
+#define RIB_MAX_WIDTH   512
 
 struct rib;
 
@@ -57,9 +57,9 @@ struct rib_config {
 	struct mem *mem;
 	uint64_t seed;
 	unsigned int max_width; /* 0: RIB_MAX_WIDTH */
-	bool wait_fib;		/* new reachability is told only after rib_fib_result() */
-	bool weights;		/* link bandwidth weights the members of a group */
-	int64_t slice_us;	/* 0: 2 ms */
+	bool wait_fib;          /* new reachability is told only after rib_fib_result() */
+	bool weights;           /* link bandwidth weights the members of a group */
+	int64_t slice_us;       /* 0: 2 ms */
 };
 
 struct rib *rib_new(const struct rib_config *, const struct rib_ops *, void *arg);
@@ -68,9 +68,11 @@ void rib_free(struct rib *); /* leaves the FIB as it is */
 struct attrs_table *rib_attrs(struct rib *);
 struct path_lists *rib_lists(struct rib *);
 
-/* Registers a source and gives it its index; -ENOSPC beyond RIB_MAX_SOURCES. The caller owns *s until rib_source_remove(). */
+/* Registers a source and gives it its index; -ENOSPC beyond RIB_MAX_SOURCES. The caller owns *s until
+ * rib_source_remove(). */
 int rib_source_add(struct rib *, struct rib_source *s);
-void rib_source_remove(struct rib *, struct rib_source *s); /* only while nothing is pending: lists that peers were told may name it */
+void rib_source_remove(
+    struct rib *, struct rib_source *s); /* only while nothing is pending: lists that peers were told may name it */
 void rib_source_up(struct rib *, struct rib_source *s);
 /* All of its paths are gone, now: lists shrink in place. */
 void rib_source_down(struct rib *, struct rib_source *s);
@@ -99,9 +101,9 @@ void rib_run_groups(struct rib *);
 struct rib_view {
 	struct prefix prefix;
 	uint32_t table, entry;
-	const struct path_list *list;	/* all paths; NULL: none */
-	const struct path_list *told;	/* what the exporter was told last */
-	uint32_t group;			/* in the FIB, 0: no route */
+	const struct path_list *list; /* all paths; NULL: none */
+	const struct path_list *told; /* what the exporter was told last */
+	uint32_t group;               /* in the FIB, 0: no route */
 	bool fib_installed, fib_failed;
 };
 

@@ -99,8 +99,8 @@ entry_alloc(struct rib_table *t)
 	} else {
 		entry = t->limit++;
 		if (entry / RIB_CHUNK == t->nchunks) {
-			t->chunks = mem_grow(t->mem, MEM_PREFIX, t->chunks, &t->cap_chunks, t->nchunks + 1,
-			    sizeof(*t->chunks));
+			t->chunks = mem_grow(
+			    t->mem, MEM_PREFIX, t->chunks, &t->cap_chunks, t->nchunks + 1, sizeof(*t->chunks));
 			t->chunks[t->nchunks++] = mem_alloc(t->mem, MEM_PREFIX, RIB_CHUNK * rib_table_stride(t));
 		}
 	}

@@ -34,11 +34,11 @@ struct rib_table {
 	enum family family;
 	uint8_t **chunks;
 	size_t nchunks, cap_chunks;
-	uint32_t limit;	    /* entries given out so far */
+	uint32_t limit;     /* entries given out so far */
 	uint32_t free_head; /* index + 1 of a free entry, chained by its `list` */
 	struct rib_slot {
 		uint32_t hash, entry; /* entry + 1, 0: empty */
-	} *slots;
+	} * slots;
 	uint32_t nslots, count; /* nslots: power of two */
 	uint32_t by_len[129];
 	uint32_t *dirty, *run;
@@ -50,8 +50,8 @@ struct rib_table {
 
 void rib_table_init(struct rib_table *, struct mem *, uint64_t seed, uint32_t id, enum family);
 void rib_table_done(struct rib_table *);
-uint32_t rib_table_find(const struct rib_table *, const struct prefix *);   /* or RIB_NO_ENTRY */
-uint32_t rib_table_insert(struct rib_table *, const struct prefix *);	    /* finds it, too */
+uint32_t rib_table_find(const struct rib_table *, const struct prefix *); /* or RIB_NO_ENTRY */
+uint32_t rib_table_insert(struct rib_table *, const struct prefix *);     /* finds it, too */
 void rib_table_remove(struct rib_table *, uint32_t entry);
 void rib_table_prefix(const struct rib_table *, uint32_t entry, struct prefix *);
 void rib_table_mark_dirty(struct rib_table *, uint32_t entry);

@@ -1,0 +1,461 @@
+/*
+ * fabricd/sim/world.c -- see world.h
+ *
+ *   topology -> sim_node and model for each switch, sim_link for each cable -> struct node on both
+ *   sim carrier -> model port -> node; node's port_setup -> model admin -> sim port
+ *
+ * Always true: port i of a node (in the file's order) has ifindex i + 1; MACs are made of node and port, so that
+ * link-local addresses are unique and the same in every run.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
+#include "fabricd/sim/world.h"
+
+#define LATENCY_US 10
+#define TURN_US    MS(1)
+
+struct world {
+	struct world_config cfg;
+	struct mem mem;
+	struct sim_net *net;
+	struct world_node *nodes;
+};
+
+static const char *const fates[WORLD_FATES] = {
+	[WORLD_ARRIVED] = "arrived",
+	[WORLD_NO_ROUTE] = "no route",
+	[WORLD_UNREACHABLE] = "unreachable",
+	[WORLD_DARK] = "sent into a dark port",
+	[WORLD_LOOP] = "loop",
+	[WORLD_LEFT] = "left the fabric",
+};
+
+const char *
+world_fate_name(enum world_fate f)
+{
+	return (size_t)f < WORLD_FATES ? fates[f] : "?";
+}
+
+struct sim_net *
+world_net(struct world *w)
+{
+	return w->net;
+}
+
+struct world_node *
+world_node_at(struct world *w, uint32_t index)
+{
+	return &w->nodes[index];
+}
+
+struct world_node *
+world_node_find(struct world *w, const char *name)
+{
+	const struct topo_node *t = topo_node_find(w->cfg.topo, name);
+
+	return t ? &w->nodes[t->index] : NULL;
+}
+
+uint32_t
+world_ifindex(const struct world_node *wn, const char *port)
+{
+	for (uint32_t i = 0; i < wn->topo->nports; i++)
+		if (strcmp(wn->topo->ports[i].name, port) == 0)
+			return i + 1;
+	return 0;
+}
+
+static void
+port_mac(const struct world_node *wn, uint32_t ifindex, uint8_t mac[6])
+{
+	uint32_t n = wn->topo->index;
+
+	mac[0] = 2;
+	mac[1] = (uint8_t)(n >> 16);
+	mac[2] = (uint8_t)(n >> 8);
+	mac[3] = (uint8_t)n;
+	mac[4] = (uint8_t)(ifindex >> 8);
+	mac[5] = (uint8_t)ifindex;
+}
+
+static bool
+is_wired(const struct topo_port *p)
+{
+	return (p->kind == TOPO_UP || p->kind == TOPO_DOWN) && p->far_node != TOPO_NONE;
+}
+
+/* What the model knows of a port follows from what the simulator knows. */
+static void
+tell_model(struct world_node *wn, uint32_t ifindex, bool carrier)
+{
+	struct sim_port_view v;
+
+	if (wn->platform && sim_port_get(wn->rt, ifindex, &v) == 0)
+		model_port_set(wn->platform, v.name, ifindex, v.mac, carrier, &v.link_local);
+}
+
+static void
+on_carrier(void *arg, struct runtime *rt, uint32_t ifindex, bool up)
+{
+	struct world *w = arg;
+
+	for (size_t i = 0; i < w->cfg.topo->nnodes; i++)
+		if (w->nodes[i].rt == rt)
+			tell_model(&w->nodes[i], ifindex, up);
+}
+
+static void
+on_admin(void *arg, uint32_t ifindex, bool up)
+{
+	struct world_node *wn = arg;
+
+	sim_port_set(wn->rt, ifindex, up);
+}
+
+static int
+add_ports(struct world_node *wn)
+{
+	for (uint32_t i = 0; i < wn->topo->nports; i++) {
+		const struct topo_port *p = &wn->topo->ports[i];
+		uint8_t mac[6];
+		int e;
+
+		if (!is_wired(p) && p->kind != TOPO_HOST)
+			continue;
+		port_mac(wn, i + 1, mac);
+		e = sim_port_add(wn->rt, i + 1, p->name, mac, NULL);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+static int
+add_links(struct world *w)
+{
+	int64_t latency = w->cfg.latency_us ? w->cfg.latency_us : LATENCY_US;
+
+	for (size_t i = 0; i < w->cfg.topo->nlinks; i++) {
+		const struct topo_link *l = &w->cfg.topo->links[i];
+		struct world_node *lower = &w->nodes[l->lower], *upper = &w->nodes[l->upper];
+		int e;
+
+		if (!lower->rt || !upper->rt)
+			continue;
+		e = sim_link_connect(lower->rt, world_ifindex(lower, l->lower_port), upper->rt,
+		    world_ifindex(upper, l->upper_port), latency);
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+int
+world_boot(struct world_node *wn, char *err, size_t errlen)
+{
+	struct world *w = wn->world;
+	struct node_config cfg = {
+		.topo = w->cfg.topo, .name = wn->topo->name, .rt = wn->rt, .log = w->cfg.log, .arg = wn
+	};
+	bool first_host = true;
+
+	if (!sim_node_running(wn->rt))
+		sim_node_boot(wn->rt);
+	if (!wn->platform) {
+		wn->platform = model_open(wn->rt, &wn->mem, &w->cfg.model, NULL, NULL);
+		model_admin_watch(wn->platform, on_admin, wn);
+	}
+	cfg.platform = wn->platform;
+	cfg.seed = hash_u64(w->cfg.seed, wn->topo->index) | 1;
+	for (uint32_t i = 0; i < wn->topo->nports; i++) {
+		const struct topo_port *p = &wn->topo->ports[i];
+		struct sim_port_view v;
+
+		if (sim_port_get(wn->rt, i + 1, &v) < 0)
+			continue;
+		tell_model(wn, i + 1, p->kind == TOPO_HOST ? first_host : v.carrier);
+		if (p->kind == TOPO_HOST)
+			first_host = false;
+	}
+	return node_new(&cfg, &wn->node, err, errlen);
+}
+
+void
+world_crash(struct world_node *wn, enum sim_crash how)
+{
+	sim_node_crash(wn->rt, how);
+	node_free(wn->node);
+	wn->node = NULL;
+	if (how == SIM_DARK) {
+		wn->platform->ops->close(wn->platform);
+		wn->platform = NULL;
+	}
+}
+
+struct world *
+world_new(const struct world_config *cfg, char *err, size_t errlen)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	int e = 0;
+
+	if (!w || !(w->nodes = calloc(cfg->topo->nnodes, sizeof(*w->nodes)))) {
+		free(w);
+		snprintf(err, errlen, "out of memory");
+		return NULL;
+	}
+	w->cfg = *cfg;
+	w->net = sim_net_new(&w->mem, cfg->seed);
+	sim_carrier_watch(w->net, on_carrier, w, 0);
+	for (size_t i = 0; i < cfg->topo->nnodes && !e; i++) {
+		struct world_node *wn = &w->nodes[i];
+
+		wn->world = w;
+		wn->topo = &cfg->topo->nodes[i];
+		if (wn->topo->foreign)
+			continue;
+		wn->rt = sim_node_new(w->net, wn->topo->name);
+		e = add_ports(wn);
+	}
+	if (!e)
+		e = add_links(w);
+	if (e)
+		snprintf(err, errlen, "the fabric cannot be cabled: %s", strerror(-e));
+	for (size_t i = 0; i < cfg->topo->nnodes && !e; i++)
+		if (w->nodes[i].rt)
+			e = world_boot(&w->nodes[i], err, errlen);
+	if (e) {
+		world_free(w);
+		return NULL;
+	}
+	return w;
+}
+
+void
+world_free(struct world *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->cfg.topo->nnodes; i++) {
+		node_free(w->nodes[i].node);
+		if (w->nodes[i].platform)
+			w->nodes[i].platform->ops->close(w->nodes[i].platform);
+	}
+	sim_net_free(w->net);
+	free(w->nodes);
+	free(w);
+}
+
+int
+world_link_set(struct world *w, const char *node, const char *port, bool up)
+{
+	struct world_node *wn = world_node_find(w, node);
+	uint32_t ifindex = wn ? world_ifindex(wn, port) : 0;
+
+	return ifindex ? sim_link_set(wn->rt, ifindex, up) : -ENOENT;
+}
+
+int
+world_swap(struct world *w, const char *node_a, const char *port_a, const char *node_b, const char *port_b)
+{
+	struct world_node *a = world_node_find(w, node_a), *b = world_node_find(w, node_b);
+	uint32_t ia = a ? world_ifindex(a, port_a) : 0, ib = b ? world_ifindex(b, port_b) : 0;
+	int64_t latency = w->cfg.latency_us ? w->cfg.latency_us : LATENCY_US;
+	struct sim_port_view va, vb;
+	int e;
+
+	if (!ia || !ib || sim_port_get(a->rt, ia, &va) < 0 || sim_port_get(b->rt, ib, &vb) < 0 || !va.far_node ||
+	    !vb.far_node)
+		return -ENOENT;
+	sim_link_disconnect(a->rt, ia);
+	sim_link_disconnect(b->rt, ib);
+	e = sim_link_connect(a->rt, ia, vb.far_node, vb.far_ifindex, latency);
+	return e ? e : sim_link_connect(b->rt, ib, va.far_node, va.far_ifindex, latency);
+}
+
+/* ---- time ---- */
+
+void
+world_run(struct world *w, int64_t us)
+{
+	sim_run_until(w->net, mono_add(sim_now(w->net), us));
+}
+
+static bool
+is_quiet(const struct world *w, struct mono *last_change)
+{
+	for (size_t i = 0; i < w->cfg.topo->nnodes; i++) {
+		const struct node *n = w->nodes[i].node;
+
+		if (!n)
+			continue;
+		if (!node_quiet(n))
+			return false;
+		if (n->last_change.us > last_change->us)
+			*last_change = n->last_change;
+	}
+	return true;
+}
+
+bool
+world_settle(struct world *w, int64_t calm_us, struct mono limit)
+{
+	struct mono since = sim_now(w->net);
+
+	while (!mono_due(limit, sim_now(w->net))) {
+		struct mono last = since;
+
+		world_run(w, TURN_US);
+		if (!is_quiet(w, &last))
+			last = sim_now(w->net);
+		since = last;
+		if (mono_sub(sim_now(w->net), since) >= calm_us)
+			return true;
+	}
+	return false;
+}
+
+/* ---- packets ---- */
+
+static bool
+owns(const struct topo_node *t, const struct ip *dst)
+{
+	return (t->has_loopback[dst->family] && prefix_has(&t->loopback[dst->family], dst)) ||
+	       (t->has_rack[dst->family] && prefix_has(&t->rack[dst->family], dst));
+}
+
+/* The switch at the other end of a port, or TOPO_NONE. */
+static uint32_t
+far_end(struct world *w, const struct world_node *wn, uint32_t ifindex)
+{
+	struct sim_port_view v;
+
+	if (sim_port_get(wn->rt, ifindex, &v) < 0 || !v.carrier || !v.far_node)
+		return TOPO_NONE;
+	for (size_t i = 0; i < w->cfg.topo->nnodes; i++)
+		if (w->nodes[i].rt == v.far_node)
+			return (uint32_t)i;
+	return TOPO_NONE;
+}
+
+/* Puts the switch into the walk; false: it was there before, or the walk is too long. */
+static bool
+enter(struct world *w, struct world_walk *out, uint32_t at)
+{
+	const struct topo_node *nodes = w->cfg.topo->nodes;
+
+	for (size_t i = 0; i < out->nhops; i++)
+		if (out->hops[i] == at)
+			return false;
+	if (out->nhops == WORLD_HOPS)
+		return false;
+	out->hops[out->nhops++] = at;
+	if (out->nhops >= 3) {
+		uint32_t a = nodes[out->hops[out->nhops - 3]].level, b = nodes[out->hops[out->nhops - 2]].level;
+
+		out->valley |= b < a && nodes[at].level > b;
+	}
+	return true;
+}
+
+/* What the switch does with the packet; with WORLD_ARRIVED and r->nhops it goes on to one of the hops. */
+static enum world_fate
+look(struct world_node *wn, const struct ip *dst, struct model_result *r)
+{
+	r->nhops = 0;
+	if (!wn->platform)
+		return WORLD_DARK;
+	switch (model_lookup(wn->platform, 0, dst, r)) {
+	case MODEL_LOCAL:
+	case MODEL_CONNECTED:
+		r->nhops = 0;
+		return owns(wn->topo, dst) ? WORLD_ARRIVED : WORLD_LEFT;
+	case MODEL_FORWARD:
+		return WORLD_ARRIVED;
+	case MODEL_UNREACHABLE:
+	case MODEL_BLACKHOLE:
+		r->nhops = 0;
+		return WORLD_UNREACHABLE;
+	default:
+		r->nhops = 0;
+		return WORLD_NO_ROUTE;
+	}
+}
+
+enum world_fate
+world_walk(struct world *w, uint32_t from, const struct ip *dst, uint64_t flow, struct world_walk *out)
+{
+	uint32_t at = from;
+
+	*out = (struct world_walk){ 0 };
+	for (;;) {
+		struct model_result r;
+		uint32_t pick;
+
+		if (!enter(w, out, at))
+			return out->fate = WORLD_LOOP;
+		out->fate = look(&w->nodes[at], dst, &r);
+		if (r.nhops == 0)
+			return out->fate;
+		pick = model_pick(w->nodes[at].platform, &r, flow);
+		if (pick == UINT32_MAX || r.hops[pick].dark)
+			return out->fate = WORLD_DARK;
+		at = far_end(w, &w->nodes[at], r.hops[pick].ifindex);
+		if (at == TOPO_NONE)
+			return out->fate = WORLD_DARK;
+	}
+}
+
+struct walks {
+	struct world *w;
+	const struct ip *dst;
+	world_walk_fn *fn;
+	void *arg;
+	size_t n;
+};
+
+static void
+walk_on(struct walks *s, struct world_walk walk, uint32_t at)
+{
+	struct model_hop hops[RIB_MAX_WIDTH];
+	struct model_result r;
+	size_t n;
+
+	if (!enter(s->w, &walk, at)) {
+		walk.fate = WORLD_LOOP;
+		r.nhops = 0;
+	} else {
+		walk.fate = look(&s->w->nodes[at], s->dst, &r);
+	}
+	if (r.nhops == 0) {
+		s->n++;
+		s->fn(s->arg, &walk);
+		return;
+	}
+	n = MIN_OF(r.nhops, ARRAY_LEN(hops));
+	memcpy(hops, r.hops, n * sizeof(*hops)); /* the next look-up takes its place */
+	for (size_t i = 0; i < n; i++) {
+		uint32_t next = hops[i].dark ? TOPO_NONE : far_end(s->w, &s->w->nodes[at], hops[i].ifindex);
+
+		if (next != TOPO_NONE) {
+			walk_on(s, walk, next);
+			continue;
+		}
+		walk.fate = WORLD_DARK;
+		s->n++;
+		s->fn(s->arg, &walk);
+	}
+}
+
+size_t
+world_walk_all(struct world *w, uint32_t from, const struct ip *dst, world_walk_fn *fn, void *arg)
+{
+	struct walks s = { w, dst, fn, arg, 0 };
+
+	walk_on(&s, (struct world_walk){ 0 }, from);
+	return s.n;
+}

@@ -1,0 +1,77 @@
+/*
+ * fabricd/sim/world.h -- a whole fabric of real nodes in one process: the file's switches, cabled as it says
+ *
+ * Each switch is the code that runs on a switch (struct node), on runtime/sim and platform/model. Its first host port
+ * has carrier, as if a host were attached. Flows are walked through the modelled forwarding planes, so that what
+ * counts is where packets go, not what the RIBs believe.
+ */
+#ifndef FABRICD_SIM_WORLD_H
+#define FABRICD_SIM_WORLD_H
+
+#include "fabricd/node.h"
+#include "fabricd/runtime/sim/sim.h"
+#include "platform/model/model.h"
+
+struct world;
+
+struct world_node {
+	struct world *world;
+	const struct topo_node *topo;
+	struct runtime *rt;
+	struct platform *platform;
+	struct node *node; /* NULL: not running, or of another vendor */
+	struct mem mem;
+};
+
+struct world_config {
+	const struct topo *topo; /* must outlive the world */
+	uint64_t seed;
+	int64_t latency_us;        /* of each link; 0: 10 us */
+	struct model_config model; /* of each forwarding plane */
+	journal_fn *log;           /* every event of every node; arg is the struct world_node */
+};
+
+/* All nodes boot at time 0. NULL with a sentence in err when a node cannot be made. */
+struct world *world_new(const struct world_config *, char *err, size_t errlen);
+void world_free(struct world *);
+
+struct sim_net *world_net(struct world *);
+struct world_node *world_node_find(struct world *, const char *name);
+struct world_node *world_node_at(struct world *, uint32_t index); /* as in topo.nodes */
+
+/* The ifindex that the port of a node has in this world; 0: no such port. */
+uint32_t world_ifindex(const struct world_node *, const char *port);
+
+/* -ENOENT: no such node, port or link. */
+int world_link_set(struct world *, const char *node, const char *port, bool up);
+/* Exchanges the far ends of two ports, as a hand with two cables does. */
+int world_swap(struct world *, const char *node_a, const char *port_a, const char *node_b, const char *port_b);
+void world_crash(struct world_node *, enum sim_crash);
+int world_boot(struct world_node *, char *err, size_t errlen);
+
+/* Runs until no node has anything to do but its timers, for `calm_us`; false: not by `limit`. */
+bool world_settle(struct world *, int64_t calm_us, struct mono limit);
+void world_run(struct world *, int64_t us);
+
+/* ---- packets ---- */
+
+enum world_fate { WORLD_ARRIVED, WORLD_NO_ROUTE, WORLD_UNREACHABLE, WORLD_DARK, WORLD_LOOP, WORLD_LEFT, WORLD_FATES };
+const char *world_fate_name(enum world_fate);
+
+#define WORLD_HOPS 32
+
+struct world_walk {
+	enum world_fate fate;
+	size_t nhops;              /* switches passed, the first among them */
+	uint32_t hops[WORLD_HOPS]; /* index of nodes */
+	bool valley;               /* it went up again after having gone down */
+};
+
+/* One packet of a flow (any hash of its five-tuple) from a switch to an address. */
+enum world_fate world_walk(struct world *, uint32_t from, const struct ip *dst, uint64_t flow, struct world_walk *);
+
+/* Calls fn for every equal path that flows from a switch to an address may take. Returns how many. */
+typedef void world_walk_fn(void *arg, const struct world_walk *);
+size_t world_walk_all(struct world *, uint32_t from, const struct ip *dst, world_walk_fn *, void *arg);
+
+#endif

@@ -1,0 +1,582 @@
+/*
+ * tests/unit/rib/rib_test.c -- the RIB against a FIB and an exporter that remember, and against a plain model
+ *
+ * The FIB here checks at every call what the RIB promises: a group is never empty, a route's group never holds a next
+ * hop whose source does not offer the prefix (once a batch is over), nothing that is used is freed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/rib/rib.h"
+
+#define SOURCES  6
+#define PREFIXES 40
+#define GROUPS   4096
+#define ATTRS    5
+
+struct fib_route {
+	uint32_t group;
+	uint32_t sets, dels;
+};
+
+struct fixture {
+	struct mem mem;
+	struct rib *rib;
+	struct rib_source sources[SOURCES];
+	struct rib_nexthop *nh[SOURCES];
+	struct attrs *attrs[ATTRS];
+	struct group {
+		bool used;
+		size_t n;
+		uint32_t members[SOURCES]; /* ifindex = source + 1 */
+	} groups[GROUPS];
+	uint32_t next_group, group_changes, group_news;
+	struct fib_route routes[FAMILIES][PREFIXES];
+	int told[FAMILIES][PREFIXES]; /* source + 1 of the best path, 0: none */
+	const struct attrs *told_attrs[FAMILIES][PREFIXES];
+	bool ack;
+	struct mono now;
+};
+
+static struct prefix
+prefix_no(enum family f, unsigned int i)
+{
+	struct prefix p = { .family = (uint8_t)f, .len = f == FAMILY_IPV4 ? 24 : 64 };
+
+	p.b[0] = f == FAMILY_IPV4 ? 10 : 0xfd;
+	p.b[2] = (uint8_t)i;
+	return p;
+}
+
+static unsigned int
+number_of(const struct prefix *p)
+{
+	return p->b[2];
+}
+
+static void
+store_members(struct fixture *t, uint32_t group, const struct rib_member *m, size_t n)
+{
+	assert_in_range(n, 1, SOURCES);
+	t->groups[group].n = n;
+	for (size_t i = 0; i < n; i++)
+		t->groups[group].members[i] = m[i].ifindex;
+}
+
+static uint32_t
+fib_group_new(void *arg, const struct rib_member *m, size_t n)
+{
+	struct fixture *t = arg;
+	uint32_t id = ++t->next_group;
+
+	assert_true(id < GROUPS);
+	t->groups[id].used = true;
+	t->group_news++;
+	store_members(t, id, m, n);
+	return id;
+}
+
+static void
+fib_group_change(void *arg, uint32_t group, const struct rib_member *m, size_t n)
+{
+	struct fixture *t = arg;
+
+	assert_true(t->groups[group].used);
+	t->group_changes++;
+	store_members(t, group, m, n);
+}
+
+static void
+fib_group_free(void *arg, uint32_t group)
+{
+	struct fixture *t = arg;
+
+	assert_true(t->groups[group].used);
+	for (int f = 0; f < FAMILIES; f++)
+		for (unsigned int i = 0; i < PREFIXES; i++)
+			if (t->routes[f][i].group == group)
+				fail_msg("group %u is freed while %u uses it", group, i);
+	t->groups[group].used = false;
+}
+
+static void
+fib_route_set(void *arg, uint32_t table, const struct prefix *p, uint32_t group)
+{
+	struct fixture *t = arg;
+	struct fib_route *r = &t->routes[p->family][number_of(p)];
+
+	assert_int_equal(table, RIB_MAIN_TABLE);
+	assert_true(t->groups[group].used);
+	r->group = group;
+	r->sets++;
+}
+
+static void
+fib_route_del(void *arg, uint32_t table, const struct prefix *p)
+{
+	struct fixture *t = arg;
+	struct fib_route *r = &t->routes[p->family][number_of(p)];
+
+	assert_int_equal(table, RIB_MAIN_TABLE);
+	assert_int_not_equal(r->group, 0);
+	r->group = 0;
+	r->dels++;
+}
+
+static void
+changed(void *arg, uint32_t table, enum family f, const struct rib_change *c, size_t n)
+{
+	struct fixture *t = arg;
+
+	assert_int_equal(table, RIB_MAIN_TABLE);
+	for (size_t i = 0; i < n; i++) {
+		unsigned int k = number_of(&c[i].prefix);
+		const struct path *was = c[i].was && c[i].was->width ? &c[i].was->paths[c[i].was->best] : NULL;
+		const struct path *now = c[i].now && c[i].now->width ? &c[i].now->paths[c[i].now->best] : NULL;
+
+		/* What it is said to have been is what was told last. */
+		assert_int_equal(t->told[f][k], was ? (int)(was->source - t->sources) + 1 : 0);
+		assert_ptr_equal(t->told_attrs[f][k], was ? was->attrs : NULL);
+		t->told[f][k] = now ? (int)(now->source - t->sources) + 1 : 0;
+		t->told_attrs[f][k] = now ? now->attrs : NULL;
+	}
+}
+
+static struct mono
+now(void *arg)
+{
+	struct fixture *t = arg;
+
+	t->now.us += 1; /* so that slices end */
+	return t->now;
+}
+
+static const struct rib_ops ops = {
+	.group_new = fib_group_new,
+	.group_change = fib_group_change,
+	.group_free = fib_group_free,
+	.route_set = fib_route_set,
+	.route_del = fib_route_del,
+	.changed = changed,
+	.now = now,
+};
+
+static struct attrs *
+make_attrs(struct fixture *t, uint8_t id, uint16_t path_len)
+{
+	uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0, id };
+	struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire), .path_len = path_len, .first_as = 65000u + id };
+
+	return attrs_intern(rib_attrs(t->rib), &v);
+}
+
+static void
+setup(struct fixture *t, bool wait_fib, int64_t slice_us)
+{
+	struct rib_config cfg = { .mem = &t->mem, .seed = 7, .wait_fib = wait_fib, .slice_us = slice_us };
+
+	memset(t, 0, sizeof(*t));
+	cfg.mem = &t->mem;
+	t->rib = rib_new(&cfg, &ops, t);
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		struct ip gateway = ip_v4(0x0a000000u + i);
+
+		t->sources[i] = (struct rib_source){ .side = RIB_ABOVE, .router_id = 100 + i, .address = gateway };
+		assert_int_equal(rib_source_add(t->rib, &t->sources[i]), 0);
+		rib_source_up(t->rib, &t->sources[i]);
+		t->nh[i] = nexthop_intern(rib_lists(t->rib), i + 1, &gateway);
+	}
+	for (uint8_t i = 0; i < ATTRS; i++)
+		t->attrs[i] = make_attrs(t, i, i < 3 ? 2 : 3); /* 0, 1, 2 are equally good; 3 and 4 worse */
+}
+
+static void
+run(struct fixture *t)
+{
+	for (int i = 0; rib_run(t->rib); i++)
+		assert_true(i < 100000);
+}
+
+static void
+teardown(struct fixture *t)
+{
+	for (unsigned int i = 0; i < SOURCES; i++)
+		rib_source_down(t->rib, &t->sources[i]);
+	run(t);
+	for (int f = 0; f < FAMILIES; f++)
+		for (unsigned int i = 0; i < PREFIXES; i++) {
+			assert_int_equal(t->routes[f][i].group, 0);
+			assert_int_equal(t->told[f][i], 0);
+		}
+	for (uint32_t g = 0; g < GROUPS; g++)
+		assert_false(t->groups[g].used);
+	assert_int_equal(path_lists_count(rib_lists(t->rib)), 0);
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		nexthop_unref(rib_lists(t->rib), t->nh[i]);
+		rib_source_remove(t->rib, &t->sources[i]);
+	}
+	for (unsigned int i = 0; i < ATTRS; i++)
+		attrs_unref(rib_attrs(t->rib), t->attrs[i]);
+	assert_int_equal(attrs_table_count(rib_attrs(t->rib)), 0);
+	rib_free(t->rib);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(t->mem.by[k].bytes, 0);
+	free(t);
+}
+
+static struct fixture *
+fixture(bool wait_fib)
+{
+	struct fixture *t = malloc(sizeof(*t));
+
+	setup(t, wait_fib, 0);
+	return t;
+}
+
+static void
+announce(struct fixture *t, unsigned int s, enum family f, unsigned int i, unsigned int a)
+{
+	struct prefix p = prefix_no(f, i);
+
+	rib_announce(t->rib, RIB_MAIN_TABLE, &t->sources[s], &p, t->attrs[a], t->nh[s]);
+}
+
+static void
+withdraw(struct fixture *t, unsigned int s, enum family f, unsigned int i)
+{
+	struct prefix p = prefix_no(f, i);
+
+	rib_withdraw(t->rib, RIB_MAIN_TABLE, &t->sources[s], &p);
+}
+
+static bool
+group_has(const struct fixture *t, uint32_t group, unsigned int s)
+{
+	for (size_t i = 0; i < t->groups[group].n; i++)
+		if (t->groups[group].members[i] == s + 1)
+			return true;
+	return false;
+}
+
+static void
+announce_all(struct fixture *t, unsigned int sources)
+{
+	for (unsigned int s = 0; s < sources; s++)
+		for (unsigned int i = 0; i < 10; i++) {
+			announce(t, s, FAMILY_IPV4, i, 0);
+			announce(t, s, FAMILY_IPV6, i, 0);
+		}
+	run(t);
+}
+
+/* ---- cases ---- */
+
+static void
+test_one_group_serves_an_origin(void **state)
+{
+	struct fixture *t = fixture(false);
+	struct rib_counts c;
+
+	(void)state;
+	announce_all(t, 3);
+	rib_counts(t->rib, &c);
+	assert_int_equal(c.lists, 1);
+	assert_int_equal(c.groups, 1);
+	assert_int_equal(c.prefixes[FAMILY_IPV4], 10);
+	assert_int_equal(c.paths[FAMILY_IPV6], 30);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, t->routes[FAMILY_IPV6][9].group);
+	assert_int_equal(t->groups[t->routes[FAMILY_IPV4][0].group].n, 3);
+	teardown(t);
+}
+
+static void
+test_withdrawal_of_an_origin_is_one_change(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group;
+
+	(void)state;
+	announce_all(t, 3);
+	group = t->routes[FAMILY_IPV4][0].group;
+	t->group_changes = t->group_news = 0;
+	for (unsigned int i = 0; i < 10; i++) {
+		withdraw(t, 1, FAMILY_IPV4, i);
+		withdraw(t, 1, FAMILY_IPV6, i);
+	}
+	run(t);
+	assert_int_equal(t->group_changes, 1);
+	assert_int_equal(t->group_news, 0);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, group);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].sets, 1); /* never rewritten */
+	assert_false(group_has(t, group, 1));
+	teardown(t);
+}
+
+static void
+test_a_part_of_an_origin_is_rewritten(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group;
+
+	(void)state;
+	announce_all(t, 3);
+	group = t->routes[FAMILY_IPV4][0].group;
+	withdraw(t, 1, FAMILY_IPV4, 0);
+	run(t);
+	assert_int_not_equal(t->routes[FAMILY_IPV4][0].group, group);
+	assert_false(group_has(t, t->routes[FAMILY_IPV4][0].group, 1));
+	assert_int_equal(t->routes[FAMILY_IPV4][1].group, group);
+	assert_true(group_has(t, group, 1)); /* who did not move keeps its next hops */
+	teardown(t);
+}
+
+static void
+test_a_source_down_shrinks_every_group_at_once(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_all(t, 3);
+	t->group_changes = 0;
+	rib_source_down(t->rib, &t->sources[0]);
+	rib_run_groups(t->rib); /* before any prefix is looked at */
+	assert_int_equal(t->group_changes, 1);
+	assert_false(group_has(t, t->routes[FAMILY_IPV6][3].group, 0));
+	assert_int_equal(t->told[FAMILY_IPV4][0], 1); /* export follows in the run */
+	run(t);
+	assert_int_equal(t->told[FAMILY_IPV4][0], 2);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].sets, 1);
+	teardown(t);
+}
+
+static void
+test_the_last_path_takes_the_route_along(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_all(t, 1);
+	rib_source_down(t->rib, &t->sources[0]);
+	run(t);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, 0);
+	assert_int_equal(t->told[FAMILY_IPV4][0], 0);
+	teardown(t);
+}
+
+static void
+test_new_reachability_waits_for_the_fib(void **state)
+{
+	struct fixture *t = fixture(true);
+	struct prefix p = prefix_no(FAMILY_IPV4, 4);
+
+	(void)state;
+	announce(t, 0, FAMILY_IPV4, 4, 0);
+	run(t);
+	assert_int_not_equal(t->routes[FAMILY_IPV4][4].group, 0);
+	assert_int_equal(t->told[FAMILY_IPV4][4], 0);
+	rib_fib_result(t->rib, RIB_MAIN_TABLE, &p, true);
+	run(t);
+	assert_int_equal(t->told[FAMILY_IPV4][4], 1);
+	/* A route that the platform loses is withdrawn. */
+	rib_fib_result(t->rib, RIB_MAIN_TABLE, &p, false);
+	run(t);
+	assert_int_equal(t->told[FAMILY_IPV4][4], 0);
+	/* A withdrawal never waits. */
+	rib_fib_result(t->rib, RIB_MAIN_TABLE, &p, true);
+	run(t);
+	withdraw(t, 0, FAMILY_IPV4, 4);
+	run(t);
+	assert_int_equal(t->told[FAMILY_IPV4][4], 0);
+	teardown(t);
+}
+
+static void
+test_refresh_withdraws_what_was_not_repeated(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_all(t, 2);
+	rib_refresh_begin(t->rib, &t->sources[1], FAMILY_IPV4);
+	for (unsigned int i = 0; i < 9; i++)
+		announce(t, 1, FAMILY_IPV4, i, 0);
+	rib_refresh_end(t->rib, &t->sources[1], FAMILY_IPV4);
+	run(t);
+	assert_int_equal(t->sources[1].paths[FAMILY_IPV4], 9);
+	assert_int_equal(t->sources[1].paths[FAMILY_IPV6], 10);
+	assert_true(group_has(t, t->routes[FAMILY_IPV4][8].group, 1));
+	assert_false(group_has(t, t->routes[FAMILY_IPV4][9].group, 1));
+	teardown(t);
+}
+
+static void
+test_match_is_the_longest(void **state)
+{
+	struct fixture *t = fixture(false);
+	struct prefix wide = { .family = FAMILY_IPV4, .len = 8, .b = { 10 } };
+	struct ip inside = ip_v4(0x0a000301), outside = ip_v4(0x0a050001), other = ip_v4(0x0b000001);
+	struct rib_view v;
+
+	(void)state;
+	announce(t, 0, FAMILY_IPV4, 3, 0);
+	rib_announce(t->rib, RIB_MAIN_TABLE, &t->sources[1], &wide, t->attrs[0], NULL);
+	run(t);
+	assert_true(rib_match(t->rib, RIB_MAIN_TABLE, &inside, &v));
+	assert_int_equal(v.prefix.len, 24);
+	assert_true(rib_match(t->rib, RIB_MAIN_TABLE, &outside, &v));
+	assert_int_equal(v.prefix.len, 8);
+	assert_int_equal(v.group, 0); /* a local path is not for the FIB */
+	assert_false(rib_match(t->rib, RIB_MAIN_TABLE, &other, &v));
+	rib_withdraw(t->rib, RIB_MAIN_TABLE, &t->sources[1], &wide);
+	run(t);
+	t->told[FAMILY_IPV4][0] = 0; /* the wide prefix has number 0, too */
+	teardown(t);
+}
+
+/* ---- against a plain model ---- */
+
+struct model {
+	int attr[FAMILIES][PREFIXES][SOURCES]; /* -1: not offered */
+};
+
+static unsigned int
+length_of(int a)
+{
+	return a < 3 ? 2 : 3;
+}
+
+/* The equal-cost set of a prefix as bits, and the best source. */
+static unsigned int
+want(const struct model *m, const struct fixture *t, int f, unsigned int i, int *best)
+{
+	unsigned int set = 0, shortest = 99;
+
+	*best = -1;
+	for (unsigned int s = 0; s < SOURCES; s++)
+		if (t->sources[s].up && m->attr[f][i][s] >= 0)
+			shortest = MIN_OF(shortest, length_of(m->attr[f][i][s]));
+	for (unsigned int s = 0; s < SOURCES; s++)
+		if (t->sources[s].up && m->attr[f][i][s] >= 0 && length_of(m->attr[f][i][s]) == shortest) {
+			set |= 1u << s;
+			if (*best < 0)
+				*best = (int)s; /* lowest router id */
+		}
+	return set;
+}
+
+static void
+compare(const struct model *m, const struct fixture *t, unsigned int step)
+{
+	for (int f = 0; f < FAMILIES; f++)
+		for (unsigned int i = 0; i < PREFIXES; i++) {
+			int best;
+			unsigned int set = want(m, t, f, i, &best), have = 0;
+			uint32_t group = t->routes[f][i].group;
+
+			for (unsigned int s = 0; group && s < SOURCES; s++)
+				have |= group_has(t, group, s) ? 1u << s : 0;
+			if (have != set || t->told[f][i] != best + 1)
+				fail_msg("step %u, family %d, prefix %u: next hops %x, wanted %x; told %d, wanted %d",
+				    step, f, i, have, set, t->told[f][i], best + 1);
+			if (best >= 0)
+				assert_ptr_equal(t->told_attrs[f][i], t->attrs[m->attr[f][i][best]]);
+		}
+}
+
+static uint32_t
+draw(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+/* One random step of the kinds that a fabric takes: single prefixes, whole origins, sources that go and come. */
+static void
+random_step(struct fixture *t, struct model *m, uint32_t *rnd)
+{
+	unsigned int s = draw(rnd, SOURCES), kind = draw(rnd, 10), a = draw(rnd, ATTRS);
+	enum family f = draw(rnd, FAMILIES);
+	unsigned int from = draw(rnd, PREFIXES), n = kind < 5 ? 1 : draw(rnd, PREFIXES - from) + 1;
+
+	if (kind == 9) {
+		if (t->sources[s].up) {
+			rib_source_down(t->rib, &t->sources[s]);
+			for (int k = 0; k < FAMILIES; k++)
+				for (unsigned int i = 0; i < PREFIXES; i++)
+					m->attr[k][i][s] = -1;
+		} else {
+			rib_source_up(t->rib, &t->sources[s]);
+		}
+		return;
+	}
+	if (!t->sources[s].up)
+		return;
+	for (unsigned int i = from; i < from + n; i++) {
+		if (kind % 2) {
+			announce(t, s, f, i, a);
+			m->attr[f][i][s] = (int)a;
+		} else {
+			withdraw(t, s, f, i);
+			m->attr[f][i][s] = -1;
+		}
+	}
+}
+
+static void
+test_random_changes_agree_with_a_plain_model(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= 40; seed++) {
+		struct fixture *t = malloc(sizeof(*t));
+		struct model m;
+		uint32_t rnd = seed;
+
+		setup(t, false, seed % 2 ? 3 : 0); /* with slices of three clock ticks, and in one go */
+		memset(&m, -1, sizeof(m));
+		for (unsigned int step = 0; step < 300; step++) {
+			for (unsigned int k = draw(&rnd, 6); !rib_running(t->rib) && k > 0; k--)
+				random_step(t, &m, &rnd);
+			if (rib_running(t->rib) && draw(&rnd, 8) == 0) { /* a session may end between two slices */
+				unsigned int s = draw(&rnd, SOURCES);
+
+				rib_source_down(t->rib, &t->sources[s]);
+				for (int f = 0; f < FAMILIES; f++)
+					for (unsigned int i = 0; i < PREFIXES; i++)
+						m.attr[f][i][s] = -1;
+			}
+			if (draw(&rnd, 3)) {
+				rib_run(t->rib);
+				continue;
+			}
+			run(t);
+			if (t->next_group > GROUPS - 400)
+				break;
+			compare(&m, t, step);
+		}
+		run(t);
+		compare(&m, t, 9999);
+		teardown(t);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_group_serves_an_origin),
+		cmocka_unit_test(test_withdrawal_of_an_origin_is_one_change),
+		cmocka_unit_test(test_a_part_of_an_origin_is_rewritten),
+		cmocka_unit_test(test_a_source_down_shrinks_every_group_at_once),
+		cmocka_unit_test(test_the_last_path_takes_the_route_along),
+		cmocka_unit_test(test_new_reachability_waits_for_the_fib),
+		cmocka_unit_test(test_refresh_withdraws_what_was_not_repeated),
+		cmocka_unit_test(test_match_is_the_longest),
+		cmocka_unit_test(test_random_changes_agree_with_a_plain_model),
+	};
+
+	return cmocka_run_group_tests_name("rib", tests, NULL, NULL);
+}
