@@ -53,8 +53,7 @@ struct out {
 	const struct bgp_encode_opts *opt;
 	struct wr w;
 	struct rd as_path, aggregator; /* of the set */
-	bool has_path;
-	unsigned int next; /* extras before this one are done */
+	unsigned int next;             /* extras before this one are done */
 };
 
 /* Begins an attribute of unknown length. */
@@ -215,19 +214,19 @@ write_aggregator(struct out *o, uint8_t flags)
 }
 
 static void
-write_extra(struct out *o, enum extra which, bool has_local_pref)
+write_extra(struct out *o, enum extra which)
 {
 	const struct bgp_encode_opts *opt = o->opt;
 	struct rd r = o->aggregator;
 	size_t start;
 
-	if (which == EX_AS_PATH && !o->has_path) {
+	if (which == EX_AS_PATH) {
 		start = attr_begin(o, BGP_FLAG_TRANSITIVE, BGP_ATTR_AS_PATH);
 		write_path(o, opt->as4);
 		attr_end(o, start);
 	} else if (which == EX_MED && opt->has_med) {
 		attr_u32(o, BGP_FLAG_OPTIONAL, BGP_ATTR_MED, opt->med);
-	} else if (which == EX_LOCAL_PREF && opt->internal && !has_local_pref) {
+	} else if (which == EX_LOCAL_PREF && opt->internal) {
 		attr_u32(o, BGP_FLAG_TRANSITIVE, BGP_ATTR_LOCAL_PREF, 100); /* RFC 4271 5.1.5: always there */
 	} else if (which == EX_COMMUNITIES && opt->add_graceful_shutdown) {
 		write_communities(o, BGP_FLAG_OPTIONAL | BGP_FLAG_TRANSITIVE, (struct rd){ 0 });
@@ -245,13 +244,13 @@ write_extra(struct out *o, enum extra which, bool has_local_pref)
 
 /* Extras whose type is below `type`; the one of that very type is taken as done, since the set has it. */
 static void
-write_extras_below(struct out *o, unsigned int type, bool has_local_pref)
+write_extras_below(struct out *o, unsigned int type)
 {
 	static const uint8_t types[EXTRAS] = { BGP_ATTR_AS_PATH, BGP_ATTR_MED, BGP_ATTR_LOCAL_PREF,
 		BGP_ATTR_COMMUNITIES, BGP_ATTR_AS4_PATH, BGP_ATTR_AS4_AGGREGATOR };
 
 	while (o->next < EXTRAS && types[o->next] < type)
-		write_extra(o, (enum extra)o->next++, has_local_pref);
+		write_extra(o, (enum extra)o->next++);
 	if (o->next < EXTRAS && types[o->next] == type && type != BGP_ATTR_MED)
 		o->next++;
 }
@@ -297,17 +296,16 @@ bgp_attrs_out(const struct bgp_encode_opts *opt, const struct attrs_view *v, uin
 {
 	struct out o = { .opt = opt, .w = wr_make(buf, size) };
 	struct rd r = rd_make(v->wire, v->wire_len), value;
-	bool has_local_pref = v->flags & ATTRS_HAS_LOCAL_PREF;
 	const uint8_t *start = r.at;
 	uint8_t flags, type;
 
-	o.has_path = bgp_attr_find(v->wire, v->wire_len, BGP_ATTR_AS_PATH, &o.as_path);
+	bgp_attr_find(v->wire, v->wire_len, BGP_ATTR_AS_PATH, &o.as_path);
 	bgp_attr_find(v->wire, v->wire_len, BGP_ATTR_AGGREGATOR, &o.aggregator);
 	for (; bgp_attr_next(&r, &flags, &type, &value); start = r.at) {
-		write_extras_below(&o, type, has_local_pref);
+		write_extras_below(&o, type);
 		write_attr(&o, flags, type, start, value);
 	}
-	write_extras_below(&o, 256, has_local_pref);
+	write_extras_below(&o, 256);
 	return o.w.full ? -EMSGSIZE : (int)wr_len(&o.w);
 }
 

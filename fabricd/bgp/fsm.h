@@ -26,7 +26,6 @@ enum bgp_event {                  /* the RFC's numbers in the comments */
 	BGP_EV_RETRY_EXPIRES,     /* 9 */
 	BGP_EV_HOLD_EXPIRES,      /* 10 */
 	BGP_EV_KEEPALIVE_EXPIRES, /* 11 */
-	BGP_EV_IDLE_HOLD_EXPIRES, /* 13 */
 	BGP_EV_SEND_HOLD_EXPIRES, /* 29, RFC 9687 */
 	BGP_EV_TCP_UP,            /* 16, 17 */
 	BGP_EV_TCP_FAILS,         /* 18 */

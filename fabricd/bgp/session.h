@@ -38,6 +38,7 @@ enum bgp_cause {
 	BGP_CAUSE_IDENTITY,    /* we refused the OPEN: another AS or BGP Identifier than expected */
 	BGP_CAUSE_NOTICE,      /* the peer sent a NOTIFICATION */
 	BGP_CAUSE_RESET,       /* bgp_peer_reset() */
+	BGP_CAUSE_BFD,         /* bgp_peer_bfd_down() */
 	BGP_CAUSES,
 };
 
@@ -71,7 +72,7 @@ struct bgp_ops {
 	 * bgp_accept().
 	 */
 	void (*close)(struct bgp_conn *, const uint8_t *last, size_t n, void *arg);
-	/* bgp_output() has something to give (again). */
+	/* bgp_output() has something to give. Told once, and again only after bgp_output() has given everything. */
 	void (*output_ready)(struct bgp_conn *, void *arg);
 	void (*established)(struct bgp_peer *, void *arg);
 	/* Was Established and is not any more: the peer's routes go. The queue has been dropped. */
