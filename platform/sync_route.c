@@ -202,6 +202,8 @@ route_send(struct sync *s, enum family f, uint32_t index)
 	struct plat_op op = { .kind = PLAT_ROUTE_SET };
 
 	if (route_is_right(s, r)) {
+		if (r->want)
+			tell(s, f, r, SYNC_INSTALLED);
 		route_touch(s, f, index);
 		return;
 	}
@@ -390,11 +392,17 @@ static void
 want(struct sync *s, enum family f, uint32_t index, uint32_t value)
 {
 	struct sroute *r = route_at(s, f, index);
+	bool changed = r->want != value;
 
 	r->flags &= (uint8_t)~R_ADOPTED;
-	if (r->want != value)
+	if (changed)
 		refused(s, f, r, false); /* something new is wanted: no reason to wait */
 	set_want(s, f, index, value);
+	if (changed && value && !(r->flags & (R_FLIGHT | R_DIRTY)) && route_is_right(s, r)) {
+		queue_push(s, f, index); /* nothing to send, but it is to be told, from the loop */
+		sync_wake(s, false);
+		return;
+	}
 	route_touch(s, f, index);
 }
 
