@@ -146,6 +146,9 @@ int node_peer_rung(const struct node_peer *);
 /* Why the session is not Established, in a few words for a table: "port dark", "wrong node: expected ..., saw ...". */
 void node_peer_why(const struct node_peer *, char *buf, size_t size);
 
+/* The gateway of a rack prefix: its first address. */
+struct ip node_rack_gateway(const struct prefix *rack);
+
 /* Whether nothing waits: no dirty prefix, no walk, no pending FIB operation. */
 bool node_quiet(const struct node *);
 

@@ -10,7 +10,6 @@ int node_ports_init(struct node *);
 void node_ports_free(struct node *);
 void node_ports_setup(struct node *);
 void node_port_news(struct node *, const struct plat_port *);
-struct ip node_rack_gateway(const struct prefix *rack);
 
 /* node_peer.c */
 void node_peer_new(struct node_port *);
