@@ -94,8 +94,10 @@ error_hint(struct topo_error *e, const char *fmt, ...)
 void
 error_other(struct topo_error *e, const struct tree *other)
 {
-	if (e && other)
-		e->other_line = other->line;
+	if (!e || !other || (other->line == e->line && other->col == e->col))
+		return;
+	e->other_line = other->line;
+	e->other_col = other->col;
 }
 
 /* By place; what is about the whole file comes last. */
@@ -216,15 +218,15 @@ topo_errors_print(const struct topo_errors *errs, const char *file, const char *
 		if (e->line)
 			buf_add(&out, ":%u:%u", e->line, e->col);
 		buf_add(&out, ": %s: %s", e->severity == TOPO_ERROR ? "error" : "warning", e->text);
-		if (e->other_line && e->other_line != e->line)
-			buf_add(&out, " (see also line %u)", e->other_line);
 		buf_text(&out, "\n");
 		if (e->line)
 			print_place(&out, text, len, e->line, e->col);
-		if (e->other_line && e->other_line != e->line)
-			print_place(&out, text, len, e->other_line, 1);
 		if (e->hint)
 			buf_add(&out, "         %s\n", e->hint);
+		if (e->other_line) {
+			buf_add(&out, "%s:%u:%u: note: the other place\n", file, e->other_line, e->other_col);
+			print_place(&out, text, len, e->other_line, e->other_col);
+		}
 	}
 	return buf_take(&out);
 }

@@ -39,7 +39,7 @@ topo_export_containerlab(const struct topo *t)
 	buf_add(&out, "name: \"%s\"\ntopology:\n  nodes:\n", t->fabric);
 	for (size_t i = 0; i < t->nnodes; i++)
 		buf_add(&out, "    %s: {kind: linux, group: %s}\n", t->nodes[i].name, t->tiers[t->nodes[i].tier].name);
-	buf_text(&out, "  links:\n");
+	buf_text(&out, t->nlinks ? "  links:\n" : "  links: []\n");
 	for (size_t i = 0; i < t->nlinks; i++) {
 		const struct topo_link *l = &t->links[i];
 

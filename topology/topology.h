@@ -24,10 +24,10 @@ enum topo_severity { TOPO_ERROR, TOPO_WARNING };
 
 struct topo_error {
 	enum topo_severity severity;
-	unsigned int line, col;  /* from 1; 0 = about the file as a whole */
-	unsigned int other_line; /* a second place that the text speaks of, or 0 */
-	char *text;              /* a sentence: what is wrong */
-	char *hint;              /* the next step ("did you mean loopback?"), or NULL */
+	unsigned int line, col;             /* from 1; 0 = about the file as a whole */
+	unsigned int other_line, other_col; /* a second place that the text speaks of, or 0 */
+	char *text;                         /* a sentence: what is wrong */
+	char *hint;                         /* the next step ("did you mean loopback?"), or NULL */
 };
 
 struct topo_errors {

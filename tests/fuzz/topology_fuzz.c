@@ -1,0 +1,92 @@
+/*
+ * tests/fuzz/topology_fuzz.c -- any bytes as a topology file, and as what `topo import` reads
+ *
+ * Beside memory errors it looks for broken promises: a refusal without a reason, a canonical form that is refused, or
+ * is another file, or is not its own canonical form; exports that do not read back.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topology/topology.h"
+
+static void
+must(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "broken promise: %s\n", what);
+	abort();
+}
+
+static void
+try_imports(const char *text, size_t len)
+{
+	struct topo_cable *cables;
+	size_t n;
+
+	topo_import_dot(text, len, &cables, &n);
+	free(cables);
+	topo_import_containerlab(text, len, &cables, &n);
+	free(cables);
+}
+
+static void
+check_exports(const struct topo *t)
+{
+	char *dot = topo_export_dot(t), *lab = topo_export_containerlab(t), *all = topo_expand(t, NULL);
+	struct topo_cable *cables;
+	size_t n;
+
+	must(topo_import_dot(dot, strlen(dot), &cables, &n) == 0 && n == t->nlinks, "DOT reads back");
+	free(cables);
+	must(topo_import_containerlab(lab, strlen(lab), &cables, &n) == 0 && n == t->nlinks, "containerlab reads back");
+	free(cables);
+	free(dot);
+	free(lab);
+	free(all);
+}
+
+static void
+check_print(const struct topo *t)
+{
+	char *once = topo_print(t), *twice, *a, *b;
+	struct topo_errors errs = { 0 };
+	struct topo *again = topo_load(once, strlen(once), &errs);
+
+	must(again != NULL, "the canonical form is accepted");
+	twice = topo_print(again);
+	must(strcmp(once, twice) == 0, "the canonical form is its own");
+	a = topo_expand(t, NULL);
+	b = topo_expand(again, NULL);
+	must(strcmp(a, b) == 0, "the canonical form is the same fabric");
+	must(topo_moved(t, again, &errs) == 0, "printing moves nobody");
+	topo_errors_free(&errs);
+	topo_free(again);
+	free(a);
+	free(b);
+	free(once);
+	free(twice);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data;
+	struct topo_errors errs = { 0 };
+	struct topo *t = topo_load(text, size, &errs);
+	char *shown = topo_errors_print(&errs, "f", text, size);
+
+	must((t == NULL) == (topo_errors_count(&errs, TOPO_ERROR) > 0), "refused means with a reason");
+	free(shown);
+	topo_errors_free(&errs);
+	if (t && t->nnodes <= 1000 && t->nlinks <= 4000) {
+		check_exports(t);
+		check_print(t);
+	}
+	topo_free(t);
+	try_imports(text, size);
+	return 0;
+}
