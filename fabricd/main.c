@@ -51,7 +51,7 @@ usage(FILE *out, int code)
 	      "  --topology FILE   the fabric's topology file\n"
 	      "  --node NAME       which switch of it this is\n"
 	      "  --run-dir DIR     where the socket and the lock are (default " RUN_DIR ")\n"
-	      "  --platform NAME   what forwards: linux (default), model (in memory), null (nothing)\n",
+	      "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n",
 	    out);
 	return code;
 }
@@ -194,7 +194,9 @@ open_platform(struct runtime *rt, struct mem *mem, const char *name)
 	else if (strcmp(name, "model") == 0)
 		p = model_open(rt, mem, NULL, NULL, NULL);
 	else if (strcmp(name, "null") == 0)
-		p = null_platform_open(rt, mem, NULL, err, sizeof(err));
+		p = (p = linux_platform_open(rt, mem, &o, err, sizeof(err)))
+			? null_platform_open(rt, mem, p, err, sizeof(err))
+			: NULL;
 	else
 		snprintf(err, sizeof(err), "there is no such platform; say linux, model or null");
 	if (!p)

@@ -3,7 +3,8 @@
  *
  * Operations are acknowledged from the loop, in their order, as by any other backend: so what sync and the RIB do is
  * the same, and only the forwarding plane is left out. It says of itself that it proves nothing, and has nothing to
- * dump; an audit would find everything missing, so dump says -ENOTSUP.
+ * dump; an audit would find everything missing, so dump says -ENOTSUP. Ports are those of another platform, whose
+ * news are handed on.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 struct null_platform {
 	struct platform base;
+	struct platform *ports; /* NULL: none */
 	struct mem *mem;
 	struct rt_work *tell;
 	struct plat_result results[QUEUE];
@@ -67,37 +69,54 @@ null_system_setup(struct platform *p, const struct plat_system_config *cfg)
 static int
 null_port_setup(struct platform *p, const char *name, const struct plat_port_config *cfg)
 {
-	(void)p;
-	(void)name;
-	(void)cfg;
-	return -ENODEV;
+	struct platform *ports = ((struct null_platform *)p)->ports;
+
+	return ports ? ports->ops->port_setup(ports, name, cfg) : -ENODEV;
 }
 
 static int
 null_address_set(struct platform *p, const char *port, const struct ip *a, uint8_t len, bool present)
 {
-	(void)p;
-	(void)port;
-	(void)a;
-	(void)len;
-	(void)present;
-	return 0;
+	struct platform *ports = ((struct null_platform *)p)->ports;
+
+	return ports ? ports->ops->address_set(ports, port, a, len, present) : 0;
 }
 
 static int
 null_bridge_setup(struct platform *p, const char *name, bool create)
 {
-	(void)p;
-	(void)name;
-	(void)create;
-	return 0;
+	struct platform *ports = ((struct null_platform *)p)->ports;
+
+	return ports ? ports->ops->bridge_setup(ports, name, create) : 0;
 }
+
+static void
+hand_port_on(void *arg, const struct plat_port *port)
+{
+	struct null_platform *np = arg;
+
+	if (np->base.client && np->base.client->port)
+		np->base.client->port(np->base.client_arg, port);
+}
+
+static void
+hand_problem_on(void *arg, const char *text)
+{
+	struct null_platform *np = arg;
+
+	if (np->base.client && np->base.client->problem)
+		np->base.client->problem(np->base.client_arg, text);
+}
+
+static const struct platform_client ports_client = { .port = hand_port_on, .problem = hand_problem_on };
 
 static void
 null_close(struct platform *p)
 {
 	struct null_platform *np = (struct null_platform *)p;
 
+	if (np->ports)
+		np->ports->ops->close(np->ports);
 	rt_work_free(np->tell);
 	mem_free(np->mem, MEM_FIB, np);
 }
@@ -114,7 +133,7 @@ static const struct platform_ops null_ops = {
 };
 
 struct platform *
-null_platform_open(struct runtime *rt, struct mem *mem, char *err, size_t errlen)
+null_platform_open(struct runtime *rt, struct mem *mem, struct platform *ports, char *err, size_t errlen)
 {
 	struct null_platform *np = mem_zalloc(mem, MEM_FIB, sizeof(*np));
 
@@ -134,6 +153,11 @@ null_platform_open(struct runtime *rt, struct mem *mem, char *err, size_t errlen
 		.batch = 128,
 	};
 	np->mem = mem;
+	np->ports = ports;
+	if (ports) {
+		ports->client = &ports_client;
+		ports->client_arg = np;
+	}
 	np->tell = rt_work_new(rt, RT_URGENT, tell, np);
 	return &np->base;
 }

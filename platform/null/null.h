@@ -5,7 +5,10 @@
 
 #include "platform/platform.h"
 
-/* It has no ports, and cannot be read back. Never NULL; err is there for the shape that all platforms share. */
-struct platform *null_platform_open(struct runtime *, struct mem *, char *err, size_t errlen);
+/*
+ * `ports` is a platform whose ports, addresses and bridges are used, and whose forwarding plane is left alone; it is
+ * closed with this one. NULL: there are no ports. Never NULL; err is there for the shape that all platforms share.
+ */
+struct platform *null_platform_open(struct runtime *, struct mem *, struct platform *ports, char *err, size_t errlen);
 
 #endif
