@@ -301,7 +301,7 @@ serve(const struct options *o, const struct topo *topo)
 		.read_key = read_key,
 		.log = log_event,
 		.no_fib = strcmp(o->platform, "null") == 0 };
-	char err[512], path[4096];
+	char err[512];
 	int e, code = EXIT_OTHER;
 
 	d.rt = rt_event_new(&d.mem);
@@ -320,10 +320,9 @@ serve(const struct options *o, const struct topo *topo)
 		code = e == -ENOENT ? EXIT_USAGE : EXIT_OTHER;
 		goto close_platform;
 	}
-	snprintf(path, sizeof(path), "%s/" QUERY_SOCKET, o->run_dir);
-	e = query_node_serve(d.node, &d.mem, path, &query);
+	e = node_query_open(d.node, o->run_dir, (uint32_t)geteuid(), &query);
 	if (e)
-		fprintf(stderr, "fabricd: no queries are answered: %s: %s\n", path, strerror(-e));
+		fprintf(stderr, "fabricd: no queries are answered in %s: %s\n", o->run_dir, strerror(-e));
 	code = run(&d);
 	query_server_free(query);
 	node_free(d.node);

@@ -108,7 +108,19 @@ hand_problem_on(void *arg, const char *text)
 		np->base.client->problem(np->base.client_arg, text);
 }
 
-static const struct platform_client ports_client = { .port = hand_port_on, .problem = hand_problem_on };
+/* None of our objects is in that forwarding plane: what others change there is nothing to us. */
+static void
+ignore_desync(void *arg, const char *why)
+{
+	(void)arg;
+	(void)why;
+}
+
+static const struct platform_client ports_client = {
+	.port = hand_port_on,
+	.problem = hand_problem_on,
+	.desync = ignore_desync,
+};
 
 static void
 null_close(struct platform *p)
