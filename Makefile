@@ -70,7 +70,7 @@ arch = $(patsubst %,$(O)/lib%.a,$1)
 libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
 
 .PHONY: all help clean unit
-all: $(O)/fabricd $(O)/fabctl
+all: $(O)/bin/fabricd $(O)/bin/fabctl
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -102,9 +102,12 @@ $(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/mai
 fabricd_libs = query node bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
 fabctl_libs  = ctl query topology lib
 
-$(O)/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
+# in a folder of their own: build/gcc/fabricd is where the objects of fabricd/ are
+$(O)/bin/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
+	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabricd_libs))
-$(O)/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
+$(O)/bin/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
+	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabctl_libs))
 
 # ---- unit tests: tests/unit/<library>/<file>_test.c, linked with that library and what it needs ----
@@ -112,15 +115,18 @@ $(O)/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
 UNIT_TESTS = $(wildcard tests/unit/*/*_test.c)
 unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
 
+# third-party libraries that only tests need
+third_test_bgp = -ljansson
+
 extra_node = runtime_sim platform_model
-extra_query = runtime_sim platform_model
+extra_query = runtime_sim runtime_event platform_model
 extra_link = runtime runtime_sim
 extra_platform_model = runtime_sim
 extra_platform_linux = runtime_event
 extra_platform = platform_model platform_null runtime_sim runtime_event platform_linux
 define unit
 $$(call unit_bins,$1): $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $$(call arch,$(sort $1 $(needs_$1) $(extra_$1)))
-	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call libs,$(sort $1 $(needs_$1) $(extra_$1))) -lcmocka
+	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call libs,$(sort $1 $(needs_$1) $(extra_$1))) $(third_test_$1) -lcmocka
 .PHONY: unit-$1
 unit-$1: $$(call unit_bins,$1)
 	@set -e; for t in $$^; do echo "== $$$$t"; $$$$t; done
@@ -145,8 +151,8 @@ $(bench_tools): $(BENCH_OUT)/%: tests/bench/%.c tests/bench/tool.h
 	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) -o $@ $< -pthread
 bench-tools: $(bench_tools)
 bench: all bench-tools
-	/usr/bin/python3 tests/bench/bench.py --fabricd $(O) --tools $(BENCH_OUT) $(BENCH)
+	/usr/bin/python3 tests/bench/bench.py --fabricd $(O)/bin --tools $(BENCH_OUT) $(BENCH)
 bench-quick: all bench-tools
-	/usr/bin/python3 tests/bench/bench.py --fabricd $(O) --tools $(BENCH_OUT) --quick $(BENCH)
+	/usr/bin/python3 tests/bench/bench.py --fabricd $(O)/bin --tools $(BENCH_OUT) --quick $(BENCH)
 interop: all
-	FABRIC_BUILD=$(abspath $(O)) /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/interop
+	FABRIC_BUILD=$(abspath $(O)/bin) /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/interop
