@@ -16,7 +16,7 @@ static void *
 budget_alloc(void *data, size_t n)
 {
 	struct budget *b = data;
-	size_t cost = n + 32; /* what malloc itself takes counts too */
+	size_t cost = n + (n < 65536 ? 32 : 8192); /* what malloc itself takes counts too: its head, and whole pages */
 	void *p;
 
 	if (cost < n || cost > b->left) {

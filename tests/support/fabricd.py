@@ -6,7 +6,7 @@ import os
 from .stacks import Job, Stack, write
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BUILD = os.environ.get("FABRIC_BUILD", os.path.join(ROOT, "build", "gcc"))
+BUILD = os.environ.get("FABRIC_BUILD", os.path.join(ROOT, "build", "gcc", "bin"))
 
 
 def built():
