@@ -754,7 +754,8 @@ drain(struct sync *s, struct vec32 *q, void (*push)(struct sync *, uint32_t))
 
 	while (i < q->n && sync_room(s))
 		push(s, q->v[i++]);
-	memmove(q->v, q->v + i, (q->n - i) * sizeof(*q->v));
+	if (i < q->n)
+		memmove(q->v, q->v + i, (q->n - i) * sizeof(*q->v));
 	q->n -= i;
 	return q->n == 0;
 }
