@@ -156,3 +156,10 @@ bench-quick: all bench-tools
 	/usr/bin/python3 tests/bench/bench.py --fabricd $(O)/bin --tools $(BENCH_OUT) --quick $(BENCH)
 interop: all
 	FABRIC_BUILD=$(abspath $(O)/bin) /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/interop
+#: make bench-fib       sync and the Linux backend beside bare netlink: 1,000,000 routes (FIB="300000 5": routes, rounds)
+.PHONY: bench-fib
+fib_libs = platform platform_linux runtime lib
+$(O)/fib_bench: $(O)/tests/bench/fib_bench.o $(call arch,$(fib_libs))
+	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fib_libs))
+bench-fib: $(O)/fib_bench
+	$< $(FIB)

@@ -492,7 +492,7 @@ audit_step(struct sync *s)
 		}
 		return err >= 0;
 	}
-	if (routes_unseen(s, (size_t)SYNC_SLICE * 4))
+	if (routes_unseen(s, (size_t)SYNC_SLICE * 8))
 		return true;
 	walk_end(s);
 	return false;

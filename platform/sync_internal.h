@@ -26,7 +26,7 @@
 
 #define SYNC_BATCH   128        /* operations handed over at once */
 #define SYNC_RING    2048       /* operations in flight, a power of two */
-#define SYNC_SLICE   1024       /* routes looked at in one slice of work, some 2 ms */
+#define SYNC_SLICE   512        /* routes sent in one slice of work, 1 to 2 ms */
 #define SYNC_IDS     (1u << 20) /* size of our range of ids */
 #define SYNC_ERRORS  255        /* different (error, detail) pairs that are kept */
 

@@ -301,7 +301,7 @@ retry_begin(struct sync *s)
 void
 retry_step(struct sync *s)
 {
-	size_t looks = (size_t)SYNC_SLICE * 4;
+	size_t looks = (size_t)SYNC_SLICE * 8;
 
 	for (int f = 0; f < FAMILIES && s->retrying; f++) {
 		struct route_table *t = &s->routes[f];
@@ -354,7 +354,7 @@ replay_end(struct sync *s)
 void
 replay_step(struct sync *s)
 {
-	size_t budget = (size_t)SYNC_SLICE * 4;
+	size_t budget = (size_t)SYNC_SLICE * 8;
 
 	for (int f = 0; f < FAMILIES && s->replaying; f++) {
 		struct route_table *t = &s->routes[f];
