@@ -361,7 +361,7 @@ test_C02_duplicates(void **state)
 		    "tier `spine` in line 5 has 65003-65003" },
 		{ "C02", "router id", "4x2", "10.0.1.0/24, \"", "10.0.0.0/24, \"",
 		    "overlapping pools: 10.0.0.0/24 (loopback of tier `leaf`) and 10.0.0.0/24 (loopback of tier "
-		    "`spine`) in line 5 "
+		    "`spine`) in line 5"
 		    "" },
 		{ "C02", "link end", "border", "", "", "spine2:swp30 is taken already, in line 16" },
 		{ "C02", "link to itself", "4x2", "", "except: [{add: \"leaf1:eth7 -- leaf1:eth8\", why: x}]\n",
@@ -441,7 +441,7 @@ test_C06_many_nodes(void **state)
 	} sizes[] = {
 		{ "1000", "1000", "1000", "the fabric would have 1001002 nodes" },
 		{ "4096", "4096", "4096", "at most 100000 and 2000000 are allowed" },
-		{ "100", "999", "1024", NULL },
+		{ "99", "999", "1024", NULL },
 		{ "1000000", "1", "1", "a whole number from 1 to 65535" },
 	};
 
@@ -458,7 +458,7 @@ test_C06_many_nodes(void **state)
 		    " up: {to: super, local: \"u[1-2]\", remote: \"d[1-4096]\"}}\n"
 		    "  - {name: leaf, per_pod: %s, asn: {base: 4210000000, pod_step: 5000}, loopback: {pool: "
 		    "\"fd00::/48\", pod_len: 64},"
-		    " router_id: {pool: 11.0.0.0/8, pod_len: 20},"
+		    " router_id: {pool: 11.0.0.0/8, pod_len: 21},"
 		    " up: {to: spine, local: \"u[1]\", remote: \"d[1-%s]\"}}\n",
 		    sizes[i].pods, sizes[i].per_pod, sizes[i].slots);
 		got = all_errors(text, strlen(text));
