@@ -181,6 +181,7 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 	n->platform = cfg->platform;
 	n->started = rt_now(cfg->rt);
 	n->isolated = self->uplinks > 0;
+	n->hosts_shut = n->isolated && n->topo->tiers[self->tier].shut_hosts_when_isolated;
 	while (n->cfg.seed == 0)
 		n->cfg.seed = rt_random(cfg->rt);
 	n->journal = journal_new(&n->mem, cfg->log, cfg->arg);
@@ -220,6 +221,7 @@ node_free(struct node *n)
 	if (!n)
 		return;
 	node_ports_free(n);
+	node_rack_free(n);
 	rt_work_free(n->work);
 	rt_work_free(n->groups);
 	rt_timer_free(n->dwell);

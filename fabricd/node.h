@@ -10,6 +10,7 @@
 #include "fabricd/bgp/export.h"
 #include "fabricd/bgp/session.h"
 #include "fabricd/lib/journal.h"
+#include "fabricd/link/advertiser.h"
 #include "fabricd/link/port.h"
 #include "fabricd/policy/policy.h"
 #include "fabricd/rib/rib.h"
@@ -90,6 +91,14 @@ struct node_config {
 	void *arg;       /* of read_key and log */
 };
 
+/* The bridge of the host ports. */
+struct node_rack {
+	uint32_t ifindex;
+	struct advertiser *advertiser; /* NULL: no IPv6 rack here */
+	struct rt_packets *nd;
+	struct rt_timer *timer;
+};
+
 struct node {
 	struct node_config cfg;
 	struct mem mem;
@@ -112,8 +121,10 @@ struct node {
 	struct rt_timer *dwell;
 	struct mono started;
 	struct mono dirty_since;
-	bool rack_active;        /* the rack prefixes are announced */
-	bool isolated;           /* no session to the tier above is Established */
+	bool rack_active; /* the rack prefixes are announced */
+	bool isolated;    /* no session to the tier above is Established */
+	bool hosts_shut;  /* on_isolated: shut_hosts, and we are */
+	struct node_rack rack;
 	struct mono last_change; /* of the FIB or of a session */
 	uint64_t state_changes;
 	uint64_t updates, updates_seen; /* received; by the last look of the RIB */

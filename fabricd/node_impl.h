@@ -10,6 +10,16 @@ int node_ports_init(struct node *);
 void node_ports_free(struct node *);
 void node_ports_setup(struct node *);
 void node_port_news(struct node *, const struct plat_port *);
+void node_port_setup(struct node_port *);
+
+/* node_rack.c */
+void node_rack_init(struct node *);
+void node_rack_free(struct node *);
+void node_rack_news(struct node *, const struct plat_port *);
+void node_rack_update(struct node *);
+void node_rack_isolated(struct node *, bool isolated);
+const struct topo_tier *node_tier(const struct node *);
+bool node_has_bridge(const struct node *);
 
 /* node_peer.c */
 void node_peer_new(struct node_port *);

@@ -247,6 +247,7 @@ isolation_update(struct node *n)
 	if (isolated == n->isolated)
 		return;
 	n->isolated = isolated;
+	node_rack_isolated(n, isolated);
 	node_event(n, isolated ? "ISOLATED" : "CONNECTED", "", 0, "%s",
 	    isolated ? "no session to the tier above is Established; hosts here reach only this switch"
 		     : "a session to the tier above is Established");

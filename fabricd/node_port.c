@@ -1,8 +1,8 @@
 /*
- * fabricd/node_port.c -- the ports of the file: fabric ports with their link engine, host ports with their bridge
+ * fabricd/node_port.c -- the ports of the file: fabric ports with their link engine, external and host ports
  *
  *   port news -> setup when it is new -> packets, listener -> link_port_status() -> neighbour -> node_peer.c
- *   host ports -> bridge -> carrier of any -> the rack prefixes are announced, or withdrawn
+ *   host ports -> node_rack.c
  *
  * A port that vanishes and comes back under another ifindex is set up anew. Ports outside the file are not touched.
  */
@@ -213,70 +213,6 @@ node_ports_free(struct node *n)
 	n->nports = 0;
 }
 
-/* ---- hosts ---- */
-
-struct ip
-node_rack_gateway(const struct prefix *rack)
-{
-	struct prefix first;
-
-	/* A rack of one address has no room for a gateway beside the host. */
-	return prefix_sub(rack, family_bits(rack->family), 1, &first) ? prefix_addr(&first) : prefix_addr(rack);
-}
-
-static const struct topo_tier *
-own_tier(const struct node *n)
-{
-	return &n->topo->tiers[n->self->tier];
-}
-
-static void
-bridge_init(struct node *n)
-{
-	const struct topo_tier *tier = own_tier(n);
-	int e = n->platform->ops->bridge_setup(n->platform, tier->bridge_name, tier->bridge == TOPO_BRIDGE_OWN);
-
-	if (e) {
-		node_event(n, "PLATFORM", tier->bridge_name, 0, "the bridge of the host ports cannot be had: %s",
-		    strerror(-e));
-		return;
-	}
-	for (int f = 0; f < FAMILIES; f++) {
-		struct ip gateway = node_rack_gateway(&n->self->rack[f]);
-
-		if (!n->self->has_rack[f])
-			continue;
-		e = n->platform->ops->address_set(n->platform, tier->bridge_name, &gateway, n->self->rack[f].len, true);
-		if (e)
-			node_event(
-			    n, "PLATFORM", tier->bridge_name, 0, "the gateway address cannot be set: %s", strerror(-e));
-	}
-}
-
-static bool
-has_rack(const struct node *n)
-{
-	return n->self->has_rack[FAMILY_IPV4] || n->self->has_rack[FAMILY_IPV6];
-}
-
-/* The rack is announced while a host port has carrier, or always if the file says so. */
-static void
-rack_update(struct node *n)
-{
-	bool active = own_tier(n)->rack_always;
-
-	for (size_t i = 0; i < n->nports && !active; i++)
-		active = n->ports[i].topo->kind == TOPO_HOST && n->ports[i].present && n->ports[i].plat.carrier;
-	if (active == n->rack_active)
-		return;
-	n->rack_active = active;
-	for (int f = 0; f < FAMILIES; f++)
-		if (n->self->has_rack[f])
-			node_announce_own(n, &n->self->rack[f], active);
-	node_event(n, active ? "RACK_UP" : "RACK_DOWN", "", 0, "the rack prefixes are %s",
-	    active ? "announced" : "withdrawn: no host port has carrier");
-}
-
 /* ---- setup ---- */
 
 static void
@@ -284,17 +220,17 @@ port_config(const struct node_port *p, struct plat_port_config *cfg)
 {
 	const struct node *n = p->node;
 
-	*cfg = (struct plat_port_config){ .up = true };
+	*cfg = (struct plat_port_config){ .up = p->topo->kind != TOPO_HOST || !n->hosts_shut };
 	if (p->topo->kind == TOPO_UP || p->topo->kind == TOPO_DOWN) {
 		cfg->fabric = true;
 		cfg->mtu = n->topo->mtu;
-	} else if (p->topo->kind == TOPO_HOST && has_rack(n) && own_tier(n)->bridge != TOPO_BRIDGE_NONE) {
-		snprintf(cfg->bridge, sizeof(cfg->bridge), "%s", own_tier(n)->bridge_name);
+	} else if (p->topo->kind == TOPO_HOST && node_has_bridge(n)) {
+		snprintf(cfg->bridge, sizeof(cfg->bridge), "%s", node_tier(n)->bridge_name);
 	}
 }
 
-static void
-port_setup(struct node_port *p)
+void
+node_port_setup(struct node_port *p)
 {
 	struct node *n = p->node;
 	struct plat_port_config cfg;
@@ -311,14 +247,13 @@ port_setup(struct node_port *p)
 void
 node_ports_setup(struct node *n)
 {
-	if (has_rack(n) && own_tier(n)->bridge != TOPO_BRIDGE_NONE)
-		bridge_init(n);
+	node_rack_init(n);
 	for (size_t i = 0; i < n->nports; i++) {
-		port_setup(&n->ports[i]);
+		node_port_setup(&n->ports[i]);
 		if (n->ports[i].peer)
 			node_peer_start(n->ports[i].peer);
 	}
-	rack_update(n);
+	node_rack_update(n);
 }
 
 /* ---- news of the platform ---- */
@@ -331,9 +266,12 @@ port_listen(struct node_port *p)
 	if (!p->peer)
 		return;
 	o.gtsm = p->peer->far && !p->peer->far->foreign;
-	if (p->peer->external)
+	if (p->peer->external) {
 		o.local = p->peer->external->local;
-	else
+		o.md5_key = p->peer->key;
+		o.md5_peer = prefix_of(&p->peer->external->peer, family_bits(p->peer->external->peer.family));
+	}
+	if (!p->peer->external)
 		o.local = (struct ip){ .family = FAMILY_IPV6 };
 	p->listen_error = rt_listen(p->node->rt, &o, node_peer_accept, p, &p->listener);
 	if (p->listen_error)
@@ -405,8 +343,10 @@ node_port_news(struct node *n, const struct plat_port *news)
 	struct node_port *p = node_port_find(n, news->name);
 	bool carrier_was;
 
-	if (!p)
+	if (!p) {
+		node_rack_news(n, news);
 		return;
+	}
 	carrier_was = p->present && p->plat.carrier;
 	if (p->present && (news->gone || news->ifindex != p->plat.ifindex)) {
 		if (news->gone && news->ifindex != p->plat.ifindex)
@@ -417,7 +357,7 @@ node_port_news(struct node *n, const struct plat_port *news)
 	if (!news->gone && !p->present) {
 		p->present = true;
 		p->plat = *news;
-		port_setup(p);
+		node_port_setup(p);
 		port_open(p);
 	}
 	p->plat = *news;
@@ -427,5 +367,5 @@ node_port_news(struct node *n, const struct plat_port *news)
 	else if (p->peer)
 		external_port_news(p);
 	else
-		rack_update(n);
+		node_rack_update(n);
 }
