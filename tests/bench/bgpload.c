@@ -1,7 +1,7 @@
 /*
  * tests/bench/bgpload.c -- BGP peers that feed prefixes into a daemon, and peers that count what comes out of it
  *
- *   bgpload OPTION ... --feed PEER ... --sink PEER ...         PEER is LOCAL,REMOTE,LOCAL_AS,REMOTE_AS
+ *   bgpload OPTION ... --feed PEER ... --sink PEER ...   PEER is LOCAL,REMOTE,LOCAL_AS,REMOTE_AS[,NH6[,NH6_LINK_LOCAL]]
  *
  *     made before the start:  prefixes -> UPDATE bytes (feed, withdrawal) of every feeder
  *     go        the bytes ---- as fast as the socket takes them ---> daemon ---> sinks: a bit per prefix, time stamps
@@ -9,10 +9,10 @@
  * It is the measuring tool, so it has to cost next to nothing: all UPDATEs are encoded before the first is sent, a sink
  * keeps bitmaps and looks at nothing but the first AS, the next hop's presence and the prefixes. One thread, epoll.
  *
- * Prefixes are functions of their number, v4: 16.0.0.0 + n * 256, half of them /24, the rest /23 to /18; v6: /64 in
- * 2a10::/32. Attributes are pseudo-random from a seed and the number of the group alone, and some five prefixes share
- * them, so feeders that announce the same numbers differ in nothing but the first AS. With --table FILE the prefixes
- * and attributes are those of a real table (`prefix|as_path|origin|next_hop|med|communities|...`).
+ * Prefixes are functions of their number: v4 those of load_prefix4() in tool.h, v6 /64 in 2a10::/32. Attributes are
+ * pseudo-random from a seed and the number of the group alone, and some five prefixes share them, so feeders that
+ * announce the same numbers differ in nothing but the first AS. With --table FILE the prefixes and attributes are those
+ * of a real table (`prefix|as_path|origin|next_hop|med|communities|...`).
  *
  * Sinks count only what lies outside of private space (10/8, 172.16/12, 192.168/16, fd00::/8): a switch's own
  * loopbacks and racks are none of the load.
@@ -62,6 +62,8 @@ struct session {
 	bool feeder;
 	struct sockaddr_storage local, remote;
 	uint32_t local_as, remote_as;
+	uint8_t nh6[32]; /* next hop of IPv6 prefixes: global, and the link-local one when nh6_len is 32 */
+	unsigned int nh6_len;
 	enum state state;
 	int fd;
 	int64_t retry_at, sent_at;
@@ -86,8 +88,6 @@ static uint32_t count4, count6, first4, first6, expect;
 static uint64_t seed = 1;
 static bool shared, listening, v6_wanted, done_full, done_empty, done_sent;
 static unsigned int port = 179;
-static uint8_t nh6[32];
-static unsigned int nh6_len;
 static const char *table;
 static int listeners[SESSIONS];
 static size_t nlisteners;
@@ -170,15 +170,18 @@ static struct pfx
 pfx_number(unsigned int family, uint32_t n)
 {
 	struct pfx p = { .family = family };
-	uint32_t a = 0x10000000u + (n << 8);
+	uint32_t a;
 
+	if (n > 0xfffff)
+		die("prefix number %u: at most 2^20 prefixes of a family", n);
 	if (family == V6) {
+		n = load_spread(n);
 		memcpy(p.addr, (uint8_t[]){ 0x2a, 0x10, 0, 0, n >> 24, n >> 16, n >> 8, n }, 8);
 		p.len = 64;
 		return p;
 	}
+	a = load_prefix4(n, &p.len);
 	memcpy(p.addr, (uint8_t[]){ a >> 24, a >> 16, a >> 8, a }, 4);
-	p.len = n % 2 ? 24 : n % 4 ? 23 : n % 16 ? 22 : n % 64 ? 20 : 18;
 	return p;
 }
 
@@ -281,8 +284,8 @@ put_attrs(
 		put(b, (uint8_t[]){ 0x90, 14 }, 2);
 		at = b->n;
 		put16(b, 0);
-		put(b, (uint8_t[]){ 0, 2, 1, nh6_len }, 4);
-		put(b, nh6, nh6_len);
+		put(b, (uint8_t[]){ 0, 2, 1, s->nh6_len }, 4);
+		put(b, s->nh6, s->nh6_len);
 		put8(b, 0);
 		for (size_t i = 0; i < n; i++)
 			put_pfx(b, &p[i]);
@@ -1082,31 +1085,23 @@ static void
 peer_parse(const char *text, bool feeder)
 {
 	struct session *s = &sessions[nsessions++];
-	char *copy = take(strdup(text)), *rest = copy, *word[4];
+	char *copy = take(strdup(text)), *rest = copy, *word[4], *hop;
 
 	if (nsessions == SESSIONS)
 		die("too many sessions");
 	for (int i = 0; i < 4; i++)
 		if (!(word[i] = strsep(&rest, ",")))
-			die("%s: want LOCAL,REMOTE,LOCAL_AS,REMOTE_AS", text);
+			die("%s: want LOCAL,REMOTE,LOCAL_AS,REMOTE_AS[,NH6[,NH6_LINK_LOCAL]]", text);
 	s->feeder = feeder;
 	s->fd = -1;
 	address(&s->local, word[0], 0);
 	address(&s->remote, word[1], port);
 	s->local_as = strtoul(word[2], NULL, 10);
 	s->remote_as = strtoul(word[3], NULL, 10);
+	for (; (hop = strsep(&rest, ",")); s->nh6_len += 16)
+		if (s->nh6_len == 32 || inet_pton(AF_INET6, hop, s->nh6 + s->nh6_len) != 1)
+			die("%s: not an IPv6 next hop: %s", text, hop);
 	s->rbuf = take(malloc(RBUF));
-	free(copy);
-}
-
-static void
-nh6_parse(const char *text)
-{
-	char *copy = take(strdup(text)), *rest = copy;
-
-	for (char *w; (w = strsep(&rest, ",")); nh6_len += 16)
-		if (nh6_len == 32 || inet_pton(AF_INET6, w, nh6 + nh6_len) != 1)
-			die("--nh6 %s: want GLOBAL or GLOBAL,LINK_LOCAL", text);
 	free(copy);
 }
 
@@ -1149,8 +1144,6 @@ options(int argc, char **argv)
 			seed = strtoull(value, NULL, 10);
 		else if (!strcmp(name, "--table"))
 			table = value;
-		else if (!strcmp(name, "--nh6"))
-			nh6_parse(value);
 		else if (!strcmp(name, "--feed") || !strcmp(name, "--sink"))
 			peer_parse(value, name[2] == 'f');
 		else
@@ -1159,8 +1152,9 @@ options(int argc, char **argv)
 	if (!nsessions)
 		die("no --feed and no --sink");
 	v6_wanted |= count6;
-	if (count6 && !nh6_len)
-		die("--count6 needs --nh6");
+	for (size_t i = 0; count6 && i < nsessions; i++)
+		if (sessions[i].feeder && !sessions[i].nh6_len)
+			die("--count6: every feeder needs a next hop for IPv6");
 }
 
 static void

@@ -110,7 +110,8 @@ routes(struct batch *b, uint32_t count, bool add)
 	uint32_t group = GROUP;
 
 	for (uint32_t n = 0; n < count; n++) {
-		uint32_t a = 0x10000000u + (n << 8);
+		uint8_t len;
+		uint32_t a = load_prefix4(n, &len);
 		uint8_t dst[4] = { a >> 24, a >> 16, a >> 8, a };
 		struct rtmsg r = { .rtm_family = AF_INET,
 			.rtm_protocol = PROTOCOL,
@@ -119,7 +120,7 @@ routes(struct batch *b, uint32_t count, bool add)
 			.rtm_type = add ? RTN_UNICAST : RTN_UNSPEC };
 		struct nlmsghdr *h;
 
-		r.rtm_dst_len = n % 2 ? 24 : n % 4 ? 23 : n % 16 ? 22 : n % 64 ? 20 : 18;
+		r.rtm_dst_len = len;
 		h = begin(b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &r, sizeof(r));
 		attr(h, RTA_DST, dst, 4);
 		if (add)

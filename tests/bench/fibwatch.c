@@ -26,7 +26,7 @@
 #include "tool.h"
 
 #define WIDTHS 520
-#define PORTS  4096
+#define PORTS  16384
 #define BUFFER (1 << 20)
 
 struct space {

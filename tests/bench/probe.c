@@ -1,7 +1,7 @@
 /*
  * tests/bench/probe.c -- UDP flows from one namespace to another at a fixed spacing; which of them were lost
  *
- *   probe --from NS --to NS --spacing-us N --count N --flow ADDRESS/SOURCE_PORT ...
+ *   probe --from NS --to NS --spacing-us N --count N [--via NS/PORT] [--flows N] --flow ADDRESS ...
  *
  *   sender thread: each tick one datagram on every flow (flow, sequence) ----> receiver thread: marks it as seen
  *
@@ -9,10 +9,18 @@
  * own the flows' addresses (a `local` route is enough: the sockets are bound to the wildcard address). A flow is a
  * fixed 5-tuple, so ECMP keeps it on one path as long as the paths do not change. The sender never catches up by a
  * burst: a late tick is sent at once and the following ones keep their own times, so a count of lost probes times the
- * spacing is the gap. Prints one JSON object: per flow sent, lost, longest run of lost ones, times of the first and
+ * spacing is the gap.
+ *
+ * Each address gets `flows` flows, of different source ports. With --via only flows that pass out of that port are
+ * kept: each candidate sends a few datagrams and the port's counter tells. So a cut behind that port hits every flow.
+ *
+ * Prints one JSON object: per flow sent, lost, longest run of lost ones, times of the first and
  * the last lost one (ns of CLOCK_MONOTONIC, of its sending).
  */
 #include <arpa/inet.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -21,10 +29,12 @@
 #include <sys/socket.h>
 #include "tool.h"
 
-#define PORT      9007
-#define FLOWS     256
-#define LINGER_NS 300000000LL /* how long the receiver waits after the last probe was sent */
-#define BATCH     64
+#define PORT       9007
+#define FLOWS      256
+#define LINGER_NS  300000000LL /* how long the receiver waits after the last probe was sent */
+#define TRIES      6           /* datagrams that tell whether a flow passes a port */
+#define CANDIDATES 64
+#define BATCH      64
 
 struct flow {
 	int fd;
@@ -41,23 +51,55 @@ struct datagram {
 
 static struct flow flows[FLOWS];
 static size_t nflows;
-static uint32_t count = 1000, spacing_us = 500, magic;
+static uint32_t count = 1000, spacing_us = 500, per_address = 2, magic;
+static int via = -1; /* netlink socket in the namespace of the port that every flow has to pass */
+static unsigned int via_port;
 static int rx[2];
 static volatile bool sending = true;
 
+/* "NAME/PORT" */
 static void
-flow_parse(const char *text)
+via_open(const char *text)
 {
-	struct flow *f = &flows[nflows];
+	char name[128];
 	const char *slash = strchr(text, '/');
 
-	if (nflows == FLOWS)
-		die("at most %d flows", FLOWS);
-	if (!slash || (size_t)(slash - text) >= sizeof(f->address))
-		die("--flow %s: want ADDRESS/SOURCE_PORT", text);
-	memcpy(f->address, text, slash - text);
-	f->source_port = strtoul(slash + 1, NULL, 10);
-	nflows++;
+	if (!slash || (size_t)(slash - text) >= sizeof(name))
+		die("--via %s: want NS/PORT", text);
+	memcpy(name, text, slash - text);
+	name[slash - text] = '\0';
+	enter_ns(name);
+	via_port = if_nametoindex(slash + 1);
+	via = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (!via_port || via < 0)
+		die("--via %s: %s", text, strerror(errno));
+}
+
+static uint64_t
+via_sent(void)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg ifi;
+	} q = { .h = { .nlmsg_type = RTM_GETLINK, .nlmsg_len = sizeof(q), .nlmsg_flags = NLM_F_REQUEST },
+		.ifi = { .ifi_index = via_port } };
+	static uint8_t buf[32768];
+	const struct nlmsghdr *h = (void *)buf;
+	ssize_t n;
+	int len;
+
+	if (send(via, &q, sizeof(q), 0) < 0 || (n = recv(via, buf, sizeof(buf), 0)) < 0)
+		die("counters: %s", strerror(errno));
+	len = (int)n - NLMSG_LENGTH(sizeof(q.ifi));
+	for (const struct rtattr *a = IFLA_RTA(NLMSG_DATA(h)); h->nlmsg_type == RTM_NEWLINK && RTA_OK(a, len);
+	     a = RTA_NEXT(a, len))
+		if (a->rta_type == IFLA_STATS64) {
+			struct rtnl_link_stats64 st;
+
+			memcpy(&st, RTA_DATA(a), sizeof(st));
+			return st.tx_packets;
+		}
+	die("no counters");
 }
 
 static void
@@ -92,6 +134,48 @@ flow_send(struct flow *f, uint32_t index, uint32_t seq)
 	if (sendto(f->fd, &d, sizeof(d), MSG_DONTWAIT, v6 ? (void *)&a6 : (void *)&a4, v6 ? sizeof(a6) : sizeof(a4)) <
 	    0)
 		f->refused++;
+}
+
+static bool
+flow_passes(struct flow *f, uint32_t index)
+{
+	uint64_t before = via_sent();
+	int64_t deadline = now_ns() + 20000000;
+
+	for (int i = 0; i < TRIES; i++)
+		flow_send(f, index, 0);
+	while (now_ns() < deadline)
+		if (via_sent() - before >= TRIES)
+			return true;
+	return false;
+}
+
+static void
+flows_open(const char *address)
+{
+	static unsigned int source_port = 20000;
+
+	for (unsigned int kept = 0, tried = 0; kept < per_address; tried++) {
+		struct flow *f = &flows[nflows];
+
+		if (nflows == FLOWS)
+			die("at most %d flows", FLOWS);
+		if (tried == CANDIDATES)
+			die("none of %d flows to %s passes the port", CANDIDATES, address);
+		snprintf(f->address, sizeof(f->address), "%s", address);
+		f->source_port = source_port++;
+		flow_open(f);
+		if (via >= 0 && !flow_passes(f, nflows)) {
+			close(f->fd);
+			free(f->seen);
+			free(f->sent_at);
+			memset(f, 0, sizeof(*f));
+			continue;
+		}
+		f->refused = 0;
+		nflows++;
+		kept++;
+	}
 }
 
 static void
@@ -204,7 +288,8 @@ report(void)
 int
 main(int argc, char **argv)
 {
-	const char *from = "", *to = "";
+	const char *from = "", *to = "", *through = NULL, *addresses[FLOWS];
+	size_t naddresses = 0;
 	struct sched_param sp = { .sched_priority = 5 };
 	pthread_t thread;
 
@@ -220,20 +305,27 @@ main(int argc, char **argv)
 			spacing_us = strtoul(value, NULL, 10);
 		else if (!strcmp(argv[i], "--count"))
 			count = strtoul(value, NULL, 10);
-		else if (!strcmp(argv[i], "--flow"))
-			flow_parse(value);
+		else if (!strcmp(argv[i], "--flows"))
+			per_address = strtoul(value, NULL, 10);
+		else if (!strcmp(argv[i], "--via"))
+			through = value;
+		else if (!strcmp(argv[i], "--flow") && naddresses < FLOWS)
+			addresses[naddresses++] = value;
 		else
 			die("unknown option %s", argv[i]);
 		i++;
 	}
-	if (!nflows || !count || !spacing_us)
-		die("usage: probe --from NS --to NS --spacing-us N --count N --flow ADDRESS/SOURCE_PORT ...");
+	if (!naddresses || !count || !spacing_us)
+		die("usage: probe --from NS --to NS --spacing-us N --count N [--via NS/PORT] [--flows N] --flow "
+		    "ADDRESS ...");
 	magic = (uint32_t)now_ns() ^ (uint32_t)getpid() << 16;
 	enter_ns(to);
 	receiver_open();
+	if (through)
+		via_open(through);
 	enter_ns(from);
-	for (size_t i = 0; i < nflows; i++)
-		flow_open(&flows[i]);
+	for (size_t i = 0; i < naddresses; i++)
+		flows_open(addresses[i]);
 	sched_setscheduler(0, SCHED_FIFO, &sp); /* refused in a user namespace: probes are then later under load */
 	if (pthread_create(&thread, NULL, receiver, NULL))
 		die("no thread");

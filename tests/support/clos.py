@@ -205,7 +205,8 @@ def _have_link_local(lab, node):
 
 
 def patch_cut(lab, index=0):
-    lab.ip("cable", f"link set a{index} down", f"link set b{index} down")
+    """The upper end first: taking a port down lasts milliseconds, and what comes from above must not be lost meanwhile."""
+    lab.ip("cable", f"link set b{index} down", f"link set a{index} down")
 
 
 def patch_heal(lab, index=0):

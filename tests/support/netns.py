@@ -80,6 +80,7 @@ class Lab:
         self.keep = keep
         self.nodes = []
         self.processes = []
+        self._index = 100
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def __enter__(self):
@@ -137,12 +138,20 @@ class Lab:
     # ---- cables ----
 
     def cables(self, *ends):
-        """Each end pair is ((node, port, mac), (node, port, mac)); MAC may be None. The links are left down."""
+        """Each end pair is ((node, port, mac), (node, port, mac)); MAC may be None. The links are left down.
+
+        Every port of a Lab gets an interface index of its own. When both ends of a veth pair happen to have the same
+        index in their namespaces, the kernel takes the port for one without a lower device, and reports a change of
+        its carrier not at once but with the next batch, up to a second later (linkwatch_urgent_event)."""
         batch = []
         for (na, pa, ma), (nb, pb, mb) in ends:
             a = f" address {ma}" if ma else ""
             b = f" address {mb}" if mb else ""
-            batch.append(f"link add name {pa}{a} netns {self.ns(na)} type veth peer name {pb}{b} netns {self.ns(nb)}")
+            i, self._index = self._index, self._index + 2
+            batch.append(
+                f"link add name {pa} index {i}{a} netns {self.ns(na)} type veth "
+                f"peer name {pb} index {i + 1}{b} netns {self.ns(nb)}"
+            )
         if batch:
             run(["ip", "-batch", "-"], stdin="\n".join(batch) + "\n")
 
