@@ -44,7 +44,13 @@ journal_free(struct journal *j)
 	mem_free(j->mem, MEM_EVENT, j);
 }
 
-/* The pair's place, or the one that was quiet for the longest time. */
+static bool
+is_limit_of(const struct limit *l, const char *type, const char *port)
+{
+	return l->type && strcmp(l->type, type) == 0 && strncmp(l->port, port, sizeof(l->port) - 1) == 0;
+}
+
+/* The pair's place, or a free one, or that of the pair whose window began first. */
 static struct limit *
 limit_of(struct journal *j, const char *type, const char *port)
 {
@@ -53,9 +59,7 @@ limit_of(struct journal *j, const char *type, const char *port)
 	for (size_t i = 0; i < LIMITS; i++) {
 		struct limit *l = &j->limits[i];
 
-		if (l->type && strcmp(l->type, type) == 0 && strcmp(l->port, port) == 0)
-			return l;
-		if (!l->type)
+		if (!l->type || is_limit_of(l, type, port))
 			return l;
 		if (l->since.us < oldest->since.us)
 			oldest = l;
@@ -67,12 +71,11 @@ static bool
 passes(struct journal *j, struct mono now, const char *type, const char *port, uint32_t *suppressed)
 {
 	struct limit *l = limit_of(j, type, port);
+	bool known = is_limit_of(l, type, port);
 
 	*suppressed = 0;
-	if (!l->type || strcmp(l->type, type) != 0 || strcmp(l->port, port) != 0 ||
-	    mono_sub(now, l->since) >= JOURNAL_WINDOW) {
-		if (l->type && strcmp(l->type, type) == 0 && strcmp(l->port, port) == 0)
-			*suppressed = l->suppressed;
+	if (!known || mono_sub(now, l->since) >= JOURNAL_WINDOW) {
+		*suppressed = known ? l->suppressed : 0;
 		*l = (struct limit){ .type = type, .since = now };
 		snprintf(l->port, sizeof(l->port), "%s", port);
 	}
