@@ -11,7 +11,9 @@ PKGS     = libevent libnl-3.0 libprotobuf-c libyaml-0.1 libsodium jansson smartc
 CPPFLAGS = -D_GNU_SOURCE -I. -I$(O)/gen $(shell pkg-config --cflags libnl-3.0 libprotobuf-c smartcols)
 WARN     = -Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes \
            -Wwrite-strings -Wvla -Wundef -Wformat=2
-ifdef SAN
+ifdef FUZZ
+sanitize = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else ifdef SAN
 sanitize = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 CFLAGS  ?= -O2 -g
@@ -118,7 +120,7 @@ unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
 # third-party libraries that only tests need
 third_test_bgp = -ljansson
 
-extra_node = runtime_sim platform_model
+extra_node = sim runtime_sim platform_model
 extra_query = runtime_sim runtime_event platform_model
 extra_link = runtime runtime_sim
 extra_platform_model = runtime_sim
@@ -133,6 +135,28 @@ unit-$1: $$(call unit_bins,$1)
 endef
 $(foreach l,$(LIBS),$(eval $(call unit,$l)))
 unit: $(foreach l,$(LIBS),unit-$l)
+
+# ---- fuzzing: tests/fuzz/<name>_fuzz.c by libFuzzer, with clang and sanitizers, seeds in tests/fuzz/seeds/<name> ----
+#: make fuzz            each target for FUZZ_SECONDS (60);  make fuzz-seeds: each target over its seeds, once
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS  = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+.PHONY: fuzz fuzz-seeds fuzz-bins
+ifdef FUZZ
+fuzz-bins: $(patsubst %,$(O)/fuzz/%,$(FUZZ_TARGETS))
+$(O)/fuzz/%: $(O)/tests/fuzz/%_fuzz.o $(call arch,$(LIBS))
+	@mkdir -p $(@D)
+	$(CC) -fsanitize=fuzzer,address,undefined -o $@ $< $(call libs,$(LIBS))
+else
+fuzz-bins:
+	@$(MAKE) --no-print-directory FUZZ=1 CC=clang CFLAGS="-O1 -g" O=build/fuzz fuzz-bins
+endif
+fuzz: fuzz-bins
+	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p build/fuzz/corpus/$$t tests/fuzz/seeds/$$t; echo "== $$t"; \
+	build/fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=build/fuzz/$$t- build/fuzz/corpus/$$t tests/fuzz/seeds/$$t; done
+fuzz-seeds: fuzz-bins
+	@set -e; for t in $(FUZZ_TARGETS); do mkdir -p tests/fuzz/seeds/$$t; echo "== $$t"; \
+	build/fuzz/fuzz/$$t -runs=0 -verbosity=0 -artifact_prefix=build/fuzz/$$t- tests/fuzz/seeds/$$t; done
 
 clean:
 	rm -rf build

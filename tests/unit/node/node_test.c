@@ -1,0 +1,251 @@
+/*
+ * tests/unit/node/node_test.c -- a spine among honest leaves, and one neighbour that misbehaves
+ *
+ * leaf4 of the 4x2 fabric is played by a puppet on its link to spine1. Whatever it says, the others lose nothing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "tests/unit/node/puppet.h"
+
+#define LEAF4_AS 65004
+#define LEAF4_ID 0x0a000104 /* 10.0.1.4 */
+
+struct stage {
+	struct topo *topo;
+	struct world *w;
+	struct world_node *spine1, *leaf1;
+	struct node_peer *session; /* spine1's, to the puppet */
+	struct puppet *puppet;
+};
+
+static struct topo *
+load(const char *path)
+{
+	struct topo_errors errs = { 0 };
+	char *text = malloc(1 << 16);
+	FILE *f = fopen(path, "r");
+	struct topo *t;
+	size_t n;
+
+	if (!f)
+		fail_msg("%s: run the test at the top of the tree", path);
+	n = fread(text, 1, 1 << 16, f);
+	fclose(f);
+	t = topo_load(text, n, &errs);
+	assert_non_null(t);
+	topo_errors_free(&errs);
+	free(text);
+	return t;
+}
+
+static void
+begin(struct stage *s, uint32_t asn, uint32_t id)
+{
+	struct world_config cfg = { .seed = 11 };
+	struct world_node *leaf4;
+	char err[256];
+
+	memset(s, 0, sizeof(*s));
+	cfg.topo = s->topo = load("tests/data/topology/4x2.yaml");
+	s->w = world_new(&cfg, err, sizeof(err));
+	assert_non_null(s->w);
+	s->spine1 = world_node_find(s->w, "spine1");
+	s->leaf1 = world_node_find(s->w, "leaf1");
+	leaf4 = world_node_find(s->w, "leaf4");
+	world_crash(leaf4, SIM_KILLED);
+	sim_node_boot(leaf4->rt);
+	s->session = node_port_find(s->spine1->node, "eth4")->peer;
+	s->puppet = puppet_new(leaf4, world_ifindex(leaf4, "eth1"), asn, id);
+	/* The puppet sends no RA: an inbound connection from a link-local address is enough. */
+	world_run(s->w, SECONDS(30));
+}
+
+static void
+end(struct stage *s)
+{
+	puppet_free(s->puppet);
+	world_free(s->w);
+	topo_free(s->topo);
+}
+
+static void
+say(struct stage *s, bool reach, const char *text)
+{
+	struct prefix p;
+
+	assert_true(prefix_parse(text, &p));
+	puppet_say(s->puppet, reach, &p, 1);
+	world_run(s->w, SECONDS(1));
+}
+
+static const struct path_list *
+at_spine(struct stage *s, const char *text)
+{
+	struct rib_view v;
+	struct prefix p;
+
+	assert_true(prefix_parse(text, &p));
+	return rib_get(s->spine1->node->rib, RIB_MAIN_TABLE, &p, &v) ? v.list : NULL;
+}
+
+static void
+test_what_is_its_own_is_taken(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	assert_true(s.session->established);
+	assert_true(s.puppet->established);
+	say(&s, true, "10.1.4.0/24");
+	assert_non_null(at_spine(&s, "10.1.4.0/24"));
+	say(&s, false, "10.1.4.0/24");
+	assert_null(at_spine(&s, "10.1.4.0/24"));
+	end(&s);
+}
+
+static void
+test_what_is_not_its_own_is_refused_and_counted(void **state)
+{
+	static const struct {
+		const char *prefix;
+		enum policy_verdict want;
+	} cases[] = {
+		{ "10.1.1.0/24", POLICY_NOT_FROM_THERE }, /* leaf1's rack */
+		{ "10.0.1.1/32", POLICY_NOT_FROM_THERE }, /* leaf1's loopback */
+		{ "fd00:1:0:1::/64", POLICY_NOT_FROM_THERE },
+		{ "0.0.0.0/0", POLICY_NOT_FROM_THERE },
+		{ "::/0", POLICY_NOT_FROM_THERE },
+		{ "192.0.2.0/24", POLICY_NOT_FROM_THERE },
+		{ "10.1.4.128/25", POLICY_LENGTH },
+		{ "10.1.0.0/16", POLICY_LENGTH },
+		{ "10.0.0.1/32", POLICY_OWN }, /* the spine's own loopback */
+		{ "127.0.0.0/8", POLICY_MARTIAN },
+		{ "ff00::/8", POLICY_MARTIAN },
+	};
+	struct stage s;
+	struct ip leaf1_host = ip_v4(0x0a010101);
+	struct world_walk walk;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t before = s.session->refused[cases[i].want];
+		const struct path_list *l;
+
+		say(&s, true, cases[i].prefix);
+		l = at_spine(&s, cases[i].prefix);
+		if (l && path_list_find(l, &s.session->source))
+			fail_msg("%s was taken", cases[i].prefix);
+		if (s.session->refused[cases[i].want] != before + 1)
+			fail_msg("%s: not counted as %s", cases[i].prefix, policy_verdict_name(cases[i].want));
+	}
+	assert_true(s.session->established);
+	assert_int_equal(
+	    world_walk(s.w, world_node_find(s.w, "leaf2")->topo->index, &leaf1_host, 5, &walk), WORLD_ARRIVED);
+	assert_int_equal(walk.hops[walk.nhops - 1], s.leaf1->topo->index);
+	end(&s);
+}
+
+static void
+test_a_flood_of_foreign_prefixes_harms_nobody(void **state)
+{
+	struct stage s;
+	struct prefix *flood = calloc(100000, sizeof(*flood));
+	struct rib_counts before, after;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	rib_counts(s.spine1->node->rib, &before);
+	for (uint32_t i = 0; i < 100000; i++) {
+		struct ip a = ip_v4(0x14000000u + i);
+
+		flood[i] = prefix_of(&a, 32);
+	}
+	puppet_say(s.puppet, true, flood, 1000); /* what the window takes at once; the rest follows */
+	for (size_t i = 1000; i < 100000; i += 1000) {
+		world_run(s.w, MS(10));
+		puppet_say(s.puppet, true, flood + i, 1000);
+	}
+	world_run(s.w, SECONDS(5));
+	assert_true(s.session->established);
+	assert_int_equal(s.session->refused[POLICY_NOT_FROM_THERE], 100000);
+	rib_counts(s.spine1->node->rib, &after);
+	assert_int_equal(after.prefixes[FAMILY_IPV4], before.prefixes[FAMILY_IPV4]);
+	for (int port = 1; port <= 3; port++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "eth%d", port);
+		assert_true(node_port_find(s.spine1->node, name)->peer->established);
+		assert_int_equal(bgp_peer_counters(node_port_find(s.spine1->node, name)->peer->bgp)->flaps, 0);
+	}
+	free(flood);
+	end(&s);
+}
+
+/* C07: the session is refused, and says who was wanted and who was seen. */
+static void
+test_C07_wrong_as_and_wrong_identifier(void **state)
+{
+	static const struct {
+		uint32_t asn, id;
+		const char *notice;
+	} cases[] = { { 65003, LEAF4_ID, "(2/2)" }, { LEAF4_AS, 0x0a000103, "(2/3)" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct stage s;
+		char why[BGP_REASON_TEXT];
+
+		begin(&s, cases[i].asn, cases[i].id);
+		assert_false(s.session->established);
+		if (!strstr(bgp_peer_notice_out(s.session->bgp), cases[i].notice))
+			fail_msg("sent: %s", bgp_peer_notice_out(s.session->bgp));
+		node_peer_why(s.session, why, sizeof(why));
+		assert_non_null(strstr(why, i ? "10.0.1.4" : "65004"));
+		assert_non_null(strstr(why, i ? "10.0.1.3" : "65003"));
+		end(&s);
+	}
+}
+
+/* F06 in small: a route that the forwarding plane refuses is not announced, and is when it is there at last. */
+static void
+test_a_route_that_the_fib_refuses_is_not_announced(void **state)
+{
+	struct model_fault full = { .kind = MODEL_FULL, .kinds = 1u << PLAT_ROUTE_SET };
+	struct stage s;
+	struct rib_view v;
+	struct prefix p;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	assert_true(prefix_parse("10.1.4.0/24", &p));
+	model_fault_set(s.spine1->platform, &full);
+	say(&s, true, "10.1.4.0/24");
+	assert_true(rib_get(s.spine1->node->rib, RIB_MAIN_TABLE, &p, &v));
+	assert_null(v.told);
+	assert_false(rib_get(s.leaf1->node->rib, RIB_MAIN_TABLE, &p, &v) && v.list &&
+		     path_list_find(v.list, &node_port_find(s.leaf1->node, "eth1")->peer->source));
+	model_fault_set(s.spine1->platform, NULL);
+	world_run(s.w, SECONDS(120));
+	assert_true(rib_get(s.leaf1->node->rib, RIB_MAIN_TABLE, &p, &v));
+	assert_non_null(path_list_find(v.list, &node_port_find(s.leaf1->node, "eth1")->peer->source));
+	end(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_is_its_own_is_taken),
+		cmocka_unit_test(test_what_is_not_its_own_is_refused_and_counted),
+		cmocka_unit_test(test_a_flood_of_foreign_prefixes_harms_nobody),
+		cmocka_unit_test(test_C07_wrong_as_and_wrong_identifier),
+		cmocka_unit_test(test_a_route_that_the_fib_refuses_is_not_announced),
+	};
+
+	return cmocka_run_group_tests_name("node", tests, NULL, NULL);
+}

@@ -1,0 +1,280 @@
+/*
+ * tests/unit/node/puppet.h -- a neighbour that says what a test wants: a BGP engine on a simulated port, nothing else
+ *
+ * It takes the place of one switch of the file (which must not be running), dials the switch at the other end of one of
+ * its ports, and sends any UPDATEs once the session is Established.
+ */
+#ifndef TESTS_UNIT_NODE_PUPPET_H
+#define TESTS_UNIT_NODE_PUPPET_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/sim/world.h"
+
+struct puppet {
+	struct runtime *rt;
+	struct bgp_peer *bgp;
+	struct bgp_scratch scratch;
+	struct bgp_conn *conn;
+	struct rt_stream *stream;
+	struct rt_timer *timer;
+	uint32_t ifindex;
+	struct ip link_local, far;
+	bool established;
+	unsigned int downs;
+	uint64_t reached[FAMILIES], withdrawn[FAMILIES]; /* prefixes that it was told */
+	struct prefix last;
+};
+
+static inline void
+puppet_settle(struct puppet *p)
+{
+	uint8_t buf[65536];
+	size_t n;
+
+	while (p->conn && p->stream && (n = bgp_output(p->conn, buf, sizeof(buf), rt_now(p->rt)))) {
+		rt_write(p->stream, buf, n);
+		bgp_wrote(p->conn, n, rt_now(p->rt));
+	}
+	rt_timer_set(p->timer, bgp_deadline(p->bgp));
+}
+
+static inline void
+puppet_timer(void *arg)
+{
+	struct puppet *p = arg;
+
+	bgp_timer(p->bgp, rt_now(p->rt));
+	puppet_settle(p);
+}
+
+static inline size_t
+puppet_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct puppet *p = arg;
+	size_t used;
+
+	if (!p->conn)
+		return n;
+	used = bgp_input(p->conn, bytes, n, rt_now(p->rt));
+	if (p->conn && bgp_input_pending(p->conn))
+		rt_stream_again(p->stream);
+	puppet_settle(p);
+	return used;
+}
+
+static inline void
+puppet_closed(void *arg, int error)
+{
+	struct puppet *p = arg;
+
+	(void)error;
+	p->stream = NULL;
+	if (p->conn)
+		bgp_closed(p->conn, "closed", rt_now(p->rt));
+	puppet_settle(p);
+}
+
+static inline void
+puppet_opened(void *arg)
+{
+	struct puppet *p = arg;
+
+	if (p->conn)
+		bgp_connected(p->conn, rt_now(p->rt));
+	puppet_settle(p);
+}
+
+static const struct rt_stream_handler puppet_handler = {
+	.opened = puppet_opened,
+	.input = puppet_input,
+	.closed = puppet_closed,
+};
+
+static inline void
+puppet_connect(struct bgp_peer *bgp, struct bgp_conn *c, void *arg)
+{
+	struct puppet *p = arg;
+	struct rt_stream_options o = { .ifindex = p->ifindex, .gtsm = true, .local = p->link_local };
+
+	(void)bgp;
+	p->conn = c;
+	bgp_conn_set_io(c, p);
+	rt_connect(p->rt, &o, &p->far, BGP_PORT, &puppet_handler, p, &p->stream);
+}
+
+static inline void
+puppet_close(struct bgp_conn *c, const uint8_t *last, size_t n, void *arg)
+{
+	struct puppet *p = arg;
+
+	if (c != p->conn)
+		return;
+	p->conn = NULL;
+	if (p->stream && n)
+		rt_write(p->stream, last, n);
+	rt_stream_close(p->stream, false);
+	p->stream = NULL;
+}
+
+static inline void
+puppet_ready(struct bgp_conn *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+}
+
+static inline void
+puppet_established(struct bgp_peer *bgp, void *arg)
+{
+	struct puppet *p = arg;
+
+	(void)bgp;
+	p->established = true;
+}
+
+static inline void
+puppet_down(struct bgp_peer *bgp, const struct bgp_reason *why, void *arg)
+{
+	struct puppet *p = arg;
+
+	(void)bgp;
+	(void)why;
+	p->established = false;
+	p->downs++;
+}
+
+static inline void
+puppet_update(struct bgp_peer *bgp, const struct bgp_update *u, void *arg)
+{
+	struct puppet *p = arg;
+
+	(void)bgp;
+	for (size_t i = 0; i < u->nreach; i++) {
+		struct bgp_nlri it = u->reach[i].nlri;
+
+		while (bgp_nlri_next(&it, &p->last))
+			p->reached[p->last.family]++;
+	}
+	for (size_t i = 0; i < u->nwithdrawn; i++)
+		p->withdrawn[u->withdrawn[i].family] += u->withdrawn[i].count;
+}
+
+static inline void
+puppet_refresh(struct bgp_peer *bgp, enum family f, enum bgp_refresh r, void *arg)
+{
+	(void)bgp;
+	(void)f;
+	(void)r;
+	(void)arg;
+}
+
+static inline void
+puppet_state(struct bgp_peer *bgp, enum bgp_state was, enum bgp_state is, const char *why, void *arg)
+{
+	(void)bgp;
+	(void)was;
+	(void)is;
+	(void)why;
+	(void)arg;
+}
+
+static inline void
+puppet_identity(struct bgp_peer *bgp, const struct bgp_open *seen, const char *text, void *arg)
+{
+	(void)bgp;
+	(void)seen;
+	(void)text;
+	(void)arg;
+}
+
+static inline void
+puppet_event(struct bgp_peer *bgp, enum bgp_event_kind kind, const char *text, uint64_t suppressed, void *arg)
+{
+	(void)bgp;
+	(void)kind;
+	(void)text;
+	(void)suppressed;
+	(void)arg;
+}
+
+static inline uint32_t
+puppet_random(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+static const struct bgp_ops puppet_ops = {
+	.connect = puppet_connect,
+	.close = puppet_close,
+	.output_ready = puppet_ready,
+	.established = puppet_established,
+	.down = puppet_down,
+	.update = puppet_update,
+	.refresh = puppet_refresh,
+	.state_changed = puppet_state,
+	.identity = puppet_identity,
+	.event = puppet_event,
+	.random = puppet_random,
+};
+
+/* Plays `who` on the port `ifindex`, whose link must be there, with this AS and BGP Identifier. */
+static inline struct puppet *
+puppet_new(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id)
+{
+	struct puppet *p = calloc(1, sizeof(*p));
+	struct bgp_config cfg = { .name = "puppet", .local_as = asn, .router_id = id, .link_local_ok = true };
+	struct sim_port_view v, far;
+	struct bgp_next_hop nh = { .has_link_local = true };
+
+	p->rt = who->rt;
+	sim_port_get(who->rt, ifindex, &v);
+	sim_port_get(v.far_node, v.far_ifindex, &far);
+	p->ifindex = ifindex;
+	p->link_local = nh.link_local = v.link_local;
+	p->far = far.link_local;
+	p->timer = rt_timer_new(p->rt, puppet_timer, p);
+	p->bgp = bgp_peer_new(NULL, &p->scratch, &cfg, &puppet_ops, p);
+	bgp_peer_start(p->bgp, rt_now(p->rt));
+	bgp_peer_link_up(p->bgp, rt_now(p->rt));
+	bgp_peer_set_next_hop(p->bgp, FAMILY_IPV4, &nh);
+	bgp_peer_set_next_hop(p->bgp, FAMILY_IPV6, &nh);
+	puppet_settle(p);
+	return p;
+}
+
+static inline void
+puppet_free(struct puppet *p)
+{
+	bgp_peer_free(p->bgp);
+	rt_timer_free(p->timer);
+	free(p);
+}
+
+/* Announces (or withdraws) prefixes of one family, with the AS path "own". */
+static inline void
+puppet_say(struct puppet *p, bool reach, const struct prefix *list, size_t n)
+{
+	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0 };
+	struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+	struct bgp_encode_opts opts = bgp_peer_encode_opts(p->bgp);
+	struct bgp_build *build = bgp_build_new(NULL, &opts);
+	struct bgp_batch *batch;
+
+	if (reach)
+		bgp_build_reach(build, (enum family)list[0].family, &v);
+	else
+		bgp_build_unreach(build, (enum family)list[0].family);
+	for (size_t i = 0; i < n; i++)
+		bgp_build_prefix(build, &list[i]);
+	batch = bgp_build_take(build);
+	bgp_send(p->bgp, batch);
+	bgp_batch_unref(batch);
+	bgp_build_free(build);
+	puppet_settle(p);
+}
+
+#endif
