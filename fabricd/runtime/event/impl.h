@@ -1,0 +1,87 @@
+/* fabricd/runtime/event/impl.h -- what the files of this runtime share: event.c (loop), stream.c, packet.c */
+#ifndef FABRICD_RUNTIME_EVENT_IMPL_H
+#define FABRICD_RUNTIME_EVENT_IMPL_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/wire.h"
+#include "fabricd/runtime/event/event.h"
+
+#define READ_BUFFER (256 * 1024)
+#define FD_RESERVE  16
+
+struct ev_runtime;
+
+/* First member of every handle. */
+struct ev_handle {
+	struct runtime head;
+	struct ev_runtime *rt;
+	struct ev_handle *prev, *next; /* of the runtime: what is left over is closed with it */
+	void (*destroy)(struct ev_handle *);
+};
+
+struct ev_runtime {
+	struct runtime rt; /* first: a struct runtime * is a struct ev_runtime * */
+	struct mem *mem;
+	struct event_base *base;
+	struct event wake;        /* ends the wait for I/O */
+	struct ev_handle handles; /* ring */
+	bool stop, now_fresh;
+	struct mono now;
+
+	struct rt_timer **heap; /* heap[0] is not used */
+	size_t ntimers, cap;
+	uint64_t seq;
+
+	struct rt_work *head[RT_PRIORITIES], *tail[RT_PRIORITIES], *running;
+
+	struct rt_stream *ready; /* streams that are owed a callback, in order */
+	struct rt_stream *ready_last;
+	struct rt_timer *accept_timer; /* while descriptors are short */
+	bool accept_paused;
+	uint8_t *buffer; /* READ_BUFFER bytes, for whoever reads now */
+
+	uint64_t random[32];
+	size_t nrandom;
+	struct rt_event_stats stats;
+};
+
+static inline struct ev_runtime *
+ev_of(const struct runtime *rt)
+{
+	return (struct ev_runtime *)(uintptr_t)rt;
+}
+
+/* event.c */
+void *ev_handle_new(struct ev_runtime *, size_t size, void (*destroy)(struct ev_handle *));
+void ev_handle_free(struct ev_handle *); /* takes it off the ring and frees it */
+int ev_bind_port(int fd, uint32_t ifindex);
+
+/* stream.c */
+void ev_ready_run(struct ev_runtime *);
+int ev_listen(struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
+int ev_listen_unix(
+    struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
+void ev_listener_close(struct rt_listener *);
+int ev_connect(struct runtime *, const struct rt_stream_options *, const struct ip *peer, uint16_t port,
+    const struct rt_stream_handler *, void *arg, struct rt_stream **);
+int ev_connect_unix(
+    struct runtime *, const char *path, const struct rt_stream_handler *, void *arg, struct rt_stream **);
+void ev_stream_handle(struct rt_stream *, const struct rt_stream_handler *, void *arg);
+ssize_t ev_stream_write(struct rt_stream *, const uint8_t *bytes, size_t n);
+void ev_stream_pause(struct rt_stream *, bool paused);
+void ev_stream_again(struct rt_stream *);
+void ev_stream_close(struct rt_stream *, bool reset);
+int ev_stream_local(struct rt_stream *, struct ip *local, struct ip *peer);
+int ev_stream_peer_uid(struct rt_stream *, uint32_t *uid);
+
+/* packet.c */
+int ev_nd_open(struct runtime *, uint32_t ifindex, rt_packet_fn *, void *arg, struct rt_packets **);
+int ev_frames_open(struct runtime *, uint32_t ifindex, uint16_t ethertype, const uint8_t group[6], rt_packet_fn *,
+    void *arg, struct rt_packets **);
+int ev_packet_send(struct rt_packets *, const struct ip *dst, const uint8_t *bytes, size_t n);
+void ev_packets_close(struct rt_packets *);
+
+#endif
