@@ -135,6 +135,9 @@ unit-$1: $$(call unit_bins,$1)
 endef
 $(foreach l,$(LIBS),$(eval $(call unit,$l)))
 unit: $(foreach l,$(LIBS),unit-$l)
+# built, not run: scripts/test and scripts/faults run them one by one
+.PHONY: unit-bins
+unit-bins: $(foreach l,$(LIBS),$(call unit_bins,$l))
 
 # ---- fuzzing: tests/fuzz/<name>_fuzz.c by libFuzzer, with clang and sanitizers, seeds in tests/fuzz/seeds/<name> ----
 #: make fuzz            each target for FUZZ_SECONDS (60);  make fuzz-seeds: each target over its seeds, once
