@@ -1,10 +1,12 @@
 /*
  * platform/sync_group.c -- next hops, groups of the RIB, and the objects that stand for them in the forwarding plane
  *
- * A group's message holds those of its wanted members that can be used now: the next hop is installed or on its way,
- * and its port has carrier. When the port goes dark, the forwarding plane may shrink the groups by itself
- * (caps.carrier_deletes_nexthops): then only the shadow is updated, and nothing is sent. When no member is left the
- * object is dead, its routes with it; if the group is wanted when a port comes back it gets a new object.
+ * A group's message holds those of its wanted members that can be used now: the next hop is proved to be installed, and
+ * its port has carrier. It waits for next hops that are on their way: until the answer is there, their id may turn out
+ * to be another owner's, and a group would then lead where nobody wanted. Routes wait for their group alike. When the
+ * port goes dark, the forwarding plane may shrink the groups by itself (caps.carrier_deletes_nexthops): then only the
+ * shadow is updated, and nothing is sent. When no member is left the object is dead, its routes with it; if the group
+ * is wanted when a port comes back it gets a new object.
  *
  * Order in urgent_push(): next hops, groups, objects that nobody uses, next hops that nobody uses.
  */
@@ -145,7 +147,14 @@ nh_use(struct sync *s, uint32_t nh, int by)
 static bool
 nh_usable(const struct nexthop *h)
 {
-	return !h->dark && (h->state == NH_PRESENT || h->state == NH_SENT);
+	return !h->dark && h->state == NH_PRESENT;
+}
+
+/* Soon known whether it can be used. */
+static bool
+nh_coming(const struct nexthop *h)
+{
+	return !h->dark && h->state != NH_PRESENT && h->state != NH_FAILED;
 }
 
 /* Every group that wants this next hop looks at its members again. */
@@ -181,13 +190,12 @@ nh_push(struct sync *s, uint32_t nh)
 		return;
 	if (!h->id)
 		h->id = id_new(s, ID_NH | nh);
-	op = (struct plat_op){ .kind = PLAT_NH_SET, .id = h->id, .only_new = !h->again };
+	op = (struct plat_op){ .kind = PLAT_NH_SET, .id = h->id, .only_new = true };
 	op.nh.ifindex = h->ifindex;
 	op.nh.gateway = h->gateway;
 	h->state = NH_SENT;
 	h->again = false;
 	sync_emit(s, &op, &(struct flight){ .kind = F_NH, .index = nh });
-	nh_tell_groups(s, nh);
 }
 
 static void
@@ -223,6 +231,7 @@ nh_result(struct sync *s, const struct flight *f, const struct plat_result *res)
 		h->state = NH_PRESENT;
 		h->err = 0;
 		s->progress = true;
+		nh_tell_groups(s, f->index);
 		return;
 	}
 	h->state = NH_FAILED;
@@ -379,17 +388,23 @@ group_ready(const struct sync *s, const struct group *g)
 {
 	const struct pgroup *o = g->pg ? pg_at(s, g->pg) : NULL;
 
-	return o && (o->state == PG_SENT || o->state == PG_PRESENT) && !g->told_dark;
+	return o && o->state == PG_PRESENT && !g->told_dark;
+}
+
+static bool
+group_any(const struct sync *s, const struct group *g, bool (*is)(const struct nexthop *))
+{
+	for (uint32_t i = 0; i < g->want.n; i++) {
+		if (is(&s->nhs[g->want.m[i].nh]))
+			return true;
+	}
+	return false;
 }
 
 bool
 group_dark(const struct sync *s, const struct group *g)
 {
-	for (uint32_t i = 0; i < g->want.n; i++) {
-		if (nh_usable(&s->nhs[g->want.m[i].nh]))
-			return false;
-	}
-	return true;
+	return !group_any(s, g, nh_usable) && !group_any(s, g, nh_coming);
 }
 
 static void
@@ -461,7 +476,7 @@ group_send(struct sync *s, uint32_t handle, struct members *m)
 		g = group_at(s, handle);
 	}
 	o = pg_at(s, g->pg);
-	op = (struct plat_op){ .kind = PLAT_GROUP_SET, .id = o->id, .only_new = o->state != PG_PRESENT && !o->again };
+	op = (struct plat_op){ .kind = PLAT_GROUP_SET, .id = o->id, .only_new = o->state != PG_PRESENT };
 	op.group.members = group_message(s, m);
 	op.group.n = m->n;
 	members_free(s, &o->sent);
@@ -487,12 +502,28 @@ group_forget(struct sync *s, uint32_t handle)
 	s->free_group = handle;
 }
 
+/* Routes can be sent to it: those that wait for it are found by a sweep. */
+static void
+group_usable(struct sync *s, uint32_t handle)
+{
+	struct group *g = group_at(s, handle);
+
+	group_tell(s, handle, true);
+	g = group_at(s, handle);
+	if (!g->waiters && !g->lost)
+		return;
+	g->lost = false;
+	g->replay = s->replaying ? 2 : 1;
+	replay_begin(s);
+}
+
 static void
 group_push(struct sync *s, uint32_t handle)
 {
 	struct group *g = group_at(s, handle);
-	struct pgroup *o;
+	const struct pgroup *o;
 	struct members m;
+	uint32_t n;
 
 	g->queued = false;
 	if (!g->live)
@@ -502,26 +533,21 @@ group_push(struct sync *s, uint32_t handle)
 		return;
 	}
 	o = g->pg ? pg_at(s, g->pg) : NULL;
-	if (o && o->flight)
-		return; /* its result puts it here again */
+	if ((o && o->flight) || group_any(s, g, nh_coming))
+		return; /* the result puts it here again */
 	m = group_effective(s, handle);
-	if (m.n == 0) {
+	n = m.n;
+	if (n == 0) {
 		/* The last member is never taken out by a group change: what is there stays until its routes are gone.
 		 */
 		group_tell(s, handle, false);
+	} else if (!o || o->state != PG_PRESENT || o->again || !members_equal(&m, &o->have)) {
+		group_send(s, handle, &m);
 	} else {
-		if (!o || o->state != PG_PRESENT || o->again || !members_equal(&m, &o->have))
-			group_send(s, handle, &m);
-		else
-			g->err = 0;
-		group_tell(s, handle, true);
-		g = group_at(s, handle);
-		if (g->waiters || g->lost) {
-			g->lost = false;
-			g->replay = s->replaying ? 2 : 1;
-			replay_begin(s);
-		}
+		g->err = 0;
 	}
+	if (n && o && o->state == PG_PRESENT)
+		group_usable(s, handle);
 	members_free(s, &m);
 }
 

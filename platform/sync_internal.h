@@ -185,6 +185,7 @@ struct sync {
 
 	struct route_table routes[FAMILIES];
 	struct route_queue dirty;
+	uint32_t later[FAMILIES];   /* see routes_push() */
 	uint32_t refused[FAMILIES]; /* routes with R_RETRY */
 	uint32_t *tables;
 	size_t n_tables, tables_cap;

@@ -169,20 +169,27 @@ tell(struct sync *s, enum family f, const struct sroute *r, enum sync_route_stat
 	    s->arg, s->tables[r->table], &p, state, s->errors[r->err].error, s->errors[r->err].detail);
 }
 
-/* What there is to send for this route now: the `have` that it shall lead to. False: nothing can be sent. */
-static bool
+enum target { SEND, LATER, WAIT };
+
+/*
+ * What there is to send for this route now, as the `have` that it shall lead to. LATER: its group is under way. WAIT:
+ * its group cannot be used; a sweep finds the route again when it can.
+ */
+static enum target
 route_target(struct sync *s, enum family f, struct sroute *r, uint32_t *target)
 {
-	struct group *g;
+	const struct group *g;
 
 	*target = r->want;
 	if (!r->want || ROUTE_SPECIAL(r->want))
-		return true;
+		return SEND;
 	g = group_at(s, r->want);
 	if (group_ready(s, g)) {
 		*target = g->pg;
-		return true;
+		return SEND;
 	}
+	if (!g->err && !group_dark(s, g))
+		return LATER;
 	if (!(r->flags & R_WAITS)) {
 		waits(s, r, true);
 		r->err = g->err;
@@ -191,24 +198,29 @@ route_target(struct sync *s, enum family f, struct sroute *r, uint32_t *target)
 	/* Its group is dark: what is still there points to next hops that do not lead to it any more. Refused for
 	 * another reason: the old entry stays. */
 	*target = 0;
-	return group_dark(s, g) && route_has(s, r);
+	return group_dark(s, g) && route_has(s, r) ? SEND : WAIT;
 }
 
-static void
+/* False: not now, it stands in the queue again. */
+static bool
 route_send(struct sync *s, enum family f, uint32_t index)
 {
 	struct sroute *r = route_at(s, f, index);
 	struct flight flight = { .kind = F_ROUTE, .family = (uint8_t)f, .index = index };
 	struct plat_op op = { .kind = PLAT_ROUTE_SET };
+	enum target target;
 
 	if (route_is_right(s, r)) {
 		if (r->want)
 			tell(s, f, r, SYNC_INSTALLED);
 		route_touch(s, f, index);
-		return;
+		return true;
 	}
-	if (!route_target(s, f, r, &flight.sent))
-		return;
+	target = route_target(s, f, r, &flight.sent);
+	if (target == LATER)
+		queue_push(s, f, index);
+	if (target != SEND)
+		return target != LATER;
 	if (flight.sent)
 		waits(s, r, false);
 	op.route.table = s->tables[r->table];
@@ -228,6 +240,7 @@ route_send(struct sync *s, enum family f, uint32_t index)
 	r->flags |= R_FLIGHT;
 	s->stats.route_messages++;
 	sync_emit(s, &op, &flight);
+	return true;
 }
 
 static void
@@ -272,17 +285,20 @@ route_result(struct sync *s, const struct flight *flight, const struct plat_resu
 		pg_ref(s, flight->sent, -1);
 }
 
+/* Routes whose group is under way go to the end; when all that are left are such, results wake us for them. */
 bool
 routes_push(struct sync *s)
 {
 	size_t budget = SYNC_SLICE;
 
 	for (int f = 0; f < FAMILIES; f++) {
-		while (s->dirty.n[f]) {
+		while (s->dirty.n[f] > s->later[f]) {
 			if (!budget-- || !sync_room(s))
 				return true;
-			route_send(s, (enum family)f, queue_pop(s, (enum family)f));
+			if (!route_send(s, (enum family)f, queue_pop(s, (enum family)f)))
+				s->later[f]++; /* how many at the end of the queue have had their turn in vain */
 		}
+		s->later[f] = 0;
 	}
 	return false;
 }
@@ -395,8 +411,10 @@ want(struct sync *s, enum family f, uint32_t index, uint32_t value)
 	bool changed = r->want != value;
 
 	r->flags &= (uint8_t)~R_ADOPTED;
-	if (changed)
-		refused(s, f, r, false); /* something new is wanted: no reason to wait */
+	if (changed) { /* something new: no reason to wait, and nothing to be said of it yet */
+		refused(s, f, r, false);
+		r->err = 0;
+	}
 	set_want(s, f, index, value);
 	if (changed && value && !(r->flags & (R_FLIGHT | R_DIRTY)) && route_is_right(s, r)) {
 		queue_push(s, f, index); /* nothing to send, but it is to be told, from the loop */
@@ -484,7 +502,7 @@ route_state_of(const struct sync *s, const struct sroute *r)
 		if (!group_ready(s, g) && !is_counted(s, r))
 			return g->err ? SYNC_FAILED : g->told_dark || group_dark(s, g) ? SYNC_WAITS_LINK : SYNC_PENDING;
 	}
-	if (r->flags & R_RETRY)
+	if (r->err) /* also while it is tried again */
 		return SYNC_FAILED;
 	return is_counted(s, r) ? SYNC_INSTALLED : SYNC_PENDING;
 }

@@ -242,6 +242,22 @@ lab_state(struct lab *l, const char *text)
 	return sync_route_get(l->sync, 0, &p, &v) ? v.state : SYNC_ABSENT;
 }
 
+static inline void lab_run(struct lab *l, int ms);
+
+/* Waits until the route is in this state. */
+static inline bool
+lab_wait_state(struct lab *l, const char *text, enum sync_route_state want, int ms)
+{
+	int64_t end = tiny_clock_us() + MS(ms);
+
+	while (lab_state(l, text) != want) {
+		if (tiny_clock_us() > end)
+			return false;
+		lab_run(l, 2);
+	}
+	return true;
+}
+
 static inline int
 lab_width(struct lab *l, const char *text)
 {
