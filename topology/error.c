@@ -20,6 +20,13 @@ static char *PRINTF_LIKE(1, 0) format(const char *fmt, va_list args)
 	s = mem_zalloc(NULL, MEM_TOPOLOGY, n < 0 ? 1 : (size_t)n + 1);
 	if (n > 0)
 		vsnprintf(s, (size_t)n + 1, fmt, args);
+	/* names of the file stand in there: nothing that a terminal would act upon, nothing that ends the line */
+	for (unsigned char *p = (unsigned char *)s; *p; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
 	return s;
 }
 

@@ -293,6 +293,7 @@ struct plan {
 	uint32_t pods, pods_max; /* 0: no pods */
 	uint32_t planes;
 	uint32_t nodes;
+	bool bounded; /* levels and bounds stand, so numbers can be checked, whatever else is wrong */
 };
 
 /* Resolves the tiers. False with errors when nodes and links cannot be derived. */

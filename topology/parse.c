@@ -428,10 +428,13 @@ read_events(struct builder *b)
 struct topo_doc *
 tree_parse(const char *text, size_t len, struct topo_errors *errs)
 {
+	static const char nothing[] = "";
 	struct builder b = { .errs = errs, .text = text, .len = len, .place = { .text = text } };
 	size_t before = errs->n;
 	struct tree *root;
 
+	if (len == 0)
+		b.text = b.place.text = text = nothing; /* NULL is allowed */
 	if (!look_over(text, len, errs))
 		return NULL;
 	if (!yaml_parser_initialize(&b.yaml)) {

@@ -263,7 +263,6 @@ find_bounds(struct plan *p, struct topo_errors *errs)
 				    "a tier without tiers below it goes up to a tier of its pod, or has `count` "
 				    "instead of `per_pod`");
 				ok = false;
-				continue;
 			}
 			t->pod_width = devices.why ? (uint32_t)devices.max : (uint32_t)MAX_OF(slots, 1u);
 			lower_bound(&my_pods, slots / MAX_OF(t->pod_width, 1u), f->up.remote.at);
@@ -427,8 +426,11 @@ plan_make(struct plan *p, const struct file *f, struct arena *a, struct topo_err
 	}
 	if (p->n == 0 && f->tiers.v)
 		error_add(errs, tree_at(f->is.at, "tiers"), "`tiers` is empty; a fabric has at least one tier");
-	if (!ok || p->n == 0 || !resolve_ups(p, errs) || !find_levels(p, errs) || !find_bounds(p, errs) ||
-	    !find_sizes(p, errs))
+	if (!ok || p->n == 0 || !resolve_ups(p, errs) || !find_levels(p, errs))
+		return false;
+	ok = find_bounds(p, errs);
+	p->bounded = true;
+	if (!find_sizes(p, errs) || !ok)
 		return false;
 	check_unused(p, errs);
 	for (size_t i = 0; i < p->n; i++)

@@ -138,9 +138,10 @@ struct topo *
 topo_load(const char *text, size_t len, struct topo_errors *errs)
 {
 	struct topo_doc *doc = tree_parse(text, len, errs);
-	struct plan plan;
+	struct plan plan = { 0 };
 	struct file *f;
 	struct topo *t;
+	bool whole;
 
 	if (!doc) {
 		errors_sort(errs);
@@ -152,10 +153,12 @@ topo_load(const char *text, size_t len, struct topo_errors *errs)
 	copy_settings(t, f);
 	check_settings(f, errs);
 	digest(text, len, t->digest);
-	if (plan_make(&plan, f, doc->arena, errs)) {
+	whole = plan_make(&plan, f, doc->arena, errs);
+	if (plan.bounded)
+		check_numbers(&plan, errs);
+	if (whole) {
 		size_t before = topo_errors_count(errs, TOPO_ERROR);
 
-		check_numbers(&plan, errs);
 		copy_tiers(t, &plan, doc->arena);
 		derive(t, &plan, errs);
 		if (topo_errors_count(errs, TOPO_ERROR) == before) /* else its findings would only follow from others */

@@ -53,7 +53,7 @@ struct topo_port {
 	uint32_t link;     /* UP, DOWN: index into topo.links; TOPO_NONE: a reserved slot without a far node */
 	uint32_t far_node; /* index into topo.nodes, or TOPO_NONE */
 	char far_port[TOPO_NAME_MAX]; /* "" without a far node */
-	uint32_t external;            /* EXTERNAL: index into topo.externals */
+	uint32_t external; /* EXTERNAL: first of its sessions in topo.externals; others may share (node, port) */
 };
 
 struct topo_node {
@@ -248,7 +248,7 @@ size_t topo_moved(const struct topo *running, const struct topo *next, struct to
 
 /* ---- views of the derived model, as texts to free() ---- */
 
-char *topo_expand(const struct topo *, const char *node); /* node NULL: all of them; YAML, for review and diff */
+char *topo_expand(const struct topo *, const char *node); /* node NULL: all; unknown: ""; YAML to review and diff */
 char *topo_export_dot(const struct topo *);               /* PTM's DOT: "leaf1":"eth1" -- "spine1":"eth1" */
 char *topo_export_containerlab(const struct topo *);
 char *topo_export_csv(const struct topo *); /* NetBox's cable columns */
