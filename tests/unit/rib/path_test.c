@@ -1,0 +1,262 @@
+/* tests/unit/rib/path_test.c -- path lists: one object for one set, however it came to be; steps; references */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/rib/path.h"
+
+#define SOURCES 8
+#define SETS    4
+
+struct fixture {
+	struct mem mem;
+	struct attrs_table *attrs;
+	struct path_lists *lists;
+	struct rib_source sources[SOURCES];
+	struct attrs *set[SETS];
+	struct rib_nexthop *nh[SOURCES];
+};
+
+static struct fixture *
+fixture(void)
+{
+	struct fixture *t = calloc(1, sizeof(*t));
+
+	t->attrs = attrs_table_new(&t->mem, 5);
+	t->lists = path_lists_new(&t->mem, 5, t->attrs);
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		struct ip gateway = ip_v4(0x0a000001 + i);
+
+		t->sources[i] = (struct rib_source){ .index = (uint16_t)(i + 1), .up = true, .router_id = i };
+		t->nh[i] = nexthop_intern(t->lists, i + 1, &gateway);
+	}
+	for (uint8_t i = 0; i < SETS; i++)
+		t->set[i] = attrs_intern(t->attrs, &(struct attrs_view){ .wire = &i, .wire_len = 1 });
+	return t;
+}
+
+static void
+done(struct fixture *t)
+{
+	assert_int_equal(path_lists_count(t->lists), 0);
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		assert_int_equal(t->nh[i]->refs, 1); /* lists gave back what they held */
+		nexthop_unref(t->lists, t->nh[i]);
+	}
+	for (unsigned int i = 0; i < SETS; i++) {
+		assert_int_equal(t->set[i]->refs, 1);
+		attrs_unref(t->attrs, t->set[i]);
+	}
+	path_lists_free(t->lists);
+	assert_int_equal(attrs_table_count(t->attrs), 0);
+	attrs_table_free(t->attrs);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(t->mem.by[k].bytes, 0);
+	free(t);
+}
+
+/* Gives the reference of `from` for one of the list with source s replaced; set < 0: removed. */
+static uint32_t
+step(struct fixture *t, uint32_t from, unsigned int s, int set)
+{
+	struct path p = { .source = &t->sources[s], .nexthop = t->nh[s] };
+	uint32_t to;
+
+	p.attrs = set >= 0 ? t->set[set] : NULL;
+	to = path_list_with(t->lists, from, &t->sources[s], set >= 0 ? &p : NULL);
+	path_list_unref(t->lists, from);
+	return to;
+}
+
+static void
+test_any_way_leads_to_the_same_list(void **state)
+{
+	struct fixture *t = fixture();
+	uint32_t a, b, c;
+
+	(void)state;
+	a = step(t, step(t, step(t, 0, 0, 1), 3, 2), 5, 0);
+	b = step(t, step(t, step(t, 0, 5, 0), 0, 1), 3, 2);
+	c = step(t, step(t, step(t, step(t, step(t, 0, 3, 1), 7, 3), 5, 0), 3, 2), 0, 1);
+	c = step(t, c, 7, -1);
+	assert_int_not_equal(a, 0);
+	assert_int_equal(a, b);
+	assert_int_equal(a, c);
+	assert_int_equal(path_list_get(t->lists, a)->refs, 3);
+	assert_int_equal(path_lists_count(t->lists), 1);
+	path_list_unref(t->lists, a);
+	path_list_unref(t->lists, a);
+	path_list_unref(t->lists, a);
+	done(t);
+}
+
+static void
+test_steps_that_change_nothing(void **state)
+{
+	struct fixture *t = fixture();
+	uint32_t a;
+
+	(void)state;
+	assert_int_equal(step(t, 0, 0, -1), 0);
+	a = step(t, 0, 2, 1);
+	assert_int_equal(step(t, a, 2, 1), a);
+	assert_int_equal(step(t, a, 4, -1), a);
+	assert_int_equal(path_list_get(t->lists, a)->refs, 1);
+	assert_int_equal(step(t, a, 2, -1), 0);
+	done(t);
+}
+
+/* Attributes, next hop and source each make another list; a step that is remembered is not taken for another. */
+static void
+test_what_makes_another_list(void **state)
+{
+	struct fixture *t = fixture();
+	struct path p = { .source = &t->sources[0], .attrs = t->set[0], .nexthop = t->nh[0] };
+	uint32_t ids[4];
+
+	(void)state;
+	for (int turn = 0; turn < 2; turn++) {
+		ids[0] = path_list_with(t->lists, 0, p.source, &p);
+		p.nexthop = NULL;
+		ids[1] = path_list_with(t->lists, 0, p.source, &p);
+		p.nexthop = t->nh[1];
+		ids[2] = path_list_with(t->lists, 0, p.source, &p);
+		p.attrs = t->set[1];
+		ids[3] = path_list_with(t->lists, 0, p.source, &p);
+		for (int i = 0; i < 4; i++)
+			for (int k = 0; k < i; k++)
+				assert_int_not_equal(ids[i], ids[k]);
+		for (int i = 0; i < 4; i++)
+			path_list_unref(t->lists, ids[i]);
+		p = (struct path){ .source = &t->sources[0], .attrs = t->set[0], .nexthop = t->nh[0] };
+	}
+	done(t);
+}
+
+static void
+test_an_id_that_is_used_again(void **state)
+{
+	struct fixture *t = fixture();
+	uint32_t a = step(t, 0, 0, 0), b;
+
+	(void)state;
+	a = step(t, a, 1, 1); /* remembered: from the list of source 0 */
+	path_list_unref(t->lists, a);
+	b = step(t, 0, 5, 2); /* takes an id that was free; the remembered step is not for it */
+	b = step(t, b, 1, 1);
+	assert_int_equal(path_list_get(t->lists, b)->n, 2);
+	assert_non_null(path_list_find(path_list_get(t->lists, b), &t->sources[5]));
+	assert_null(path_list_find(path_list_get(t->lists, b), &t->sources[0]));
+	path_list_unref(t->lists, b);
+	done(t);
+}
+
+static void
+test_a_drop_in_place(void **state)
+{
+	struct fixture *t = fixture();
+	uint32_t a = step(t, step(t, step(t, 0, 0, 0), 1, 1), 2, 2), was, smaller;
+	struct path_list *l = path_list_get(t->lists, a);
+
+	(void)state;
+	was = path_list_snapshot(t->lists, l);
+	path_list_drop(t->lists, l, &t->sources[1]);
+	path_list_drop(t->lists, l, &t->sources[7]); /* is not in it */
+	assert_int_equal(l->n, 2);
+	assert_false(l->decided);
+	assert_int_equal(path_list_get(t->lists, was)->n, 3); /* a list of its own */
+	smaller = step(t, step(t, 0, 0, 0), 2, 2);
+	assert_int_equal(smaller, a); /* it is found by what it holds now */
+	path_list_unref(t->lists, smaller);
+	smaller = step(t, step(t, step(t, 0, 0, 0), 1, 1), 2, 2); /* and by nothing else; nor is the snapshot */
+	assert_int_not_equal(smaller, a);
+	assert_int_not_equal(smaller, was);
+	path_list_unref(t->lists, smaller);
+	path_list_drop(t->lists, l, &t->sources[0]);
+	path_list_drop(t->lists, l, &t->sources[2]);
+	assert_int_equal(l->n, 0);
+	assert_ptr_equal(path_list_get(t->lists, a), l);
+	smaller = step(t, 0, 3, 3); /* nothing is hurt by an empty list that still has its id */
+	path_list_unref(t->lists, smaller);
+	path_list_unref(t->lists, a);
+	path_list_unref(t->lists, was);
+	done(t);
+}
+
+static void
+test_next_hops_are_shared(void **state)
+{
+	struct fixture *t = fixture();
+	struct ip gateway = ip_v4(0x0a000001), other = ip_v4(0x0a0000ff);
+	struct rib_nexthop *a = nexthop_intern(t->lists, 1, &gateway), *b = nexthop_intern(t->lists, 2, &gateway),
+			   *c = nexthop_intern(t->lists, 1, &other);
+
+	(void)state;
+	assert_ptr_equal(a, t->nh[0]);
+	assert_ptr_not_equal(a, b); /* the same address on another link */
+	assert_ptr_not_equal(a, c);
+	nexthop_unref(t->lists, a);
+	nexthop_unref(t->lists, b);
+	nexthop_unref(t->lists, c);
+	nexthop_unref(t->lists, NULL);
+	done(t);
+}
+
+/* Random walks of many holders: equal sets have equal ids, different sets different ids, at every moment. */
+static void
+test_random_walks(void **state)
+{
+	struct fixture *t = fixture();
+	enum { HOLDERS = 200 };
+	uint32_t id[HOLDERS] = { 0 }, rnd = 9;
+	int8_t set[HOLDERS][SOURCES];
+
+	(void)state;
+	memset(set, -1, sizeof(set));
+	for (unsigned int round = 0; round < 40000; round++) {
+		unsigned int h, s;
+
+		rnd = rnd * 1664525 + 1013904223;
+		h = (rnd >> 8) % HOLDERS;
+		s = (rnd >> 16) % SOURCES;
+		set[h][s] = (int8_t)((int)((rnd >> 24) % (SETS + 1)) - 1);
+		id[h] = step(t, id[h], s, set[h][s]);
+		if (round % 2000)
+			continue;
+		for (unsigned int i = 0; i < HOLDERS; i++) {
+			const struct path_list *l = path_list_get(t->lists, id[i]);
+
+			for (unsigned int k = 0; k < SOURCES; k++) {
+				const struct path *p = path_list_find(l, &t->sources[k]);
+
+				assert_ptr_equal(p ? p->attrs : NULL, set[i][k] < 0 ? NULL : t->set[set[i][k]]);
+			}
+			for (unsigned int k = 0; k < i; k++)
+				assert_int_equal(id[i] == id[k], memcmp(set[i], set[k], SOURCES) == 0);
+		}
+	}
+	for (unsigned int i = 0; i < HOLDERS; i++)
+		path_list_unref(t->lists, id[i]);
+	done(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_any_way_leads_to_the_same_list),
+		cmocka_unit_test(test_steps_that_change_nothing),
+		cmocka_unit_test(test_what_makes_another_list),
+		cmocka_unit_test(test_an_id_that_is_used_again),
+		cmocka_unit_test(test_a_drop_in_place),
+		cmocka_unit_test(test_next_hops_are_shared),
+		cmocka_unit_test(test_random_walks),
+	};
+
+	return cmocka_run_group_tests_name("path", tests, NULL, NULL);
+}
