@@ -441,7 +441,7 @@ static void
 drop_link(struct derive *d, const struct file_except *x)
 {
 	const struct tree *at = tree_at(x->is.at, "drop");
-	struct ends ends;
+	struct ends ends = { 0 };
 	const struct topo_port *p;
 
 	if (!find_ends(d, x->drop, at, &ends))
@@ -468,7 +468,7 @@ static void
 add_exception(struct derive *d, const struct file_except *x)
 {
 	const struct tree *at = tree_at(x->is.at, "add");
-	struct ends ends;
+	struct ends ends = { 0 };
 	struct extra *extra[2];
 	struct topo_link *link;
 	unsigned int low;

@@ -1,4 +1,11 @@
-/* topology/error.c -- the list of all errors of one file, and how they are shown */
+/*
+ * topology/error.c -- the list of all errors of one file, and how they are shown
+ *
+ *   error_add, error_at --> struct topo_errors --> errors_sort --> topo_errors_print: place, sentence, line, caret
+ *
+ * Always true: the list has at most TOPO_ERRORS_MAX entries and then one that says so; no text in it holds a control
+ * character or a line end; what is printed of the file is safe for a terminal.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,8 @@
-/* topology/text.c -- the arena of one file, texts that grow, and the distance between two words */
+/*
+ * topology/text.c -- the arena of one file, texts that grow, and the distance between two words
+ *
+ * The arena hands out zeroed memory in chunks that double up to LAST_CHUNK, and gives all of it back at once.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
