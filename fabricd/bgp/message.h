@@ -67,9 +67,9 @@ enum bgp_frame { BGP_FRAME_WHOLE, BGP_FRAME_MORE, BGP_FRAME_BAD };
 
 struct bgp_message {
 	uint8_t type;
-	uint16_t len;   /* with the header */
+	uint16_t len;         /* with the header */
 	const uint8_t *start; /* of the header */
-	struct rd body; /* behind the header */
+	struct rd body;       /* behind the header */
 };
 
 /*

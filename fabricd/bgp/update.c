@@ -181,14 +181,16 @@ read_mp_reach(struct parse *p)
 	const char *why;
 	enum family f;
 
+	if (!negotiated(p, afi, safi, &f)) { /* not read any further, whatever it holds */
+		p->has_reach = true;
+		return;
+	}
 	rd_u8(&r); /* reserved: RFC 4760 3 */
 	if (r.bad) {
 		condemn(p, BGP_FATE_RESET, E_OPTIONAL, BGP_ATTR_MP_REACH, "next hop runs past the end");
 		return;
 	}
 	p->has_reach |= !rd_done(&r);
-	if (!negotiated(p, afi, safi, &f))
-		return;
 	if (!next_hop_length_ok(p, f, len)) {
 		condemn(p, BGP_FATE_RESET, E_OPTIONAL, BGP_ATTR_MP_REACH, "next hop of a wrong length");
 		return;
