@@ -794,6 +794,7 @@ sim_unix_connect(struct runtime *client, struct runtime *server, const char *pat
 		return -ENOENT;
 	c = conn_new(node->net);
 	c->is_unix = true;
+	c->tcp.window = UNIX_WINDOW;
 	c->path = mem_strdup(node->net->mem, MEM_RUNTIME, path);
 	c->node[1] = to;
 	conn_start(c, node, h, arg, out);
