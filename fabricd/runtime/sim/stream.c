@@ -24,7 +24,8 @@
 #define RTO_US      MS(200)
 #define RTO_MAX_US  SECONDS(120)
 #define UNIX_US     10
-#define NO_NEIGH_US SECONDS(3) /* until an address that nobody answers for is unreachable */
+#define UNIX_WINDOW (4 * 1024 * 1024) /* as much as the real runtime keeps for a reader that wants a message whole */
+#define NO_NEIGH_US SECONDS(3)        /* until an address that nobody answers for is unreachable */
 
 struct segment {
 	size_t n; /* 0: the end of the stream */
