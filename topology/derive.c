@@ -578,6 +578,18 @@ check_session(struct derive *d, const struct file_external *x)
 }
 
 static void
+unknown_template(struct derive *d, const char *name, const struct tree *at)
+{
+	const struct file_external *x = d->plan->file->templates.v;
+	struct topo_error *e = error_add(d->errs, at, "there is no template `%s`", name);
+
+	error_hint(e, "templates stand at the top level: `templates: {%s: {...}}`", name);
+	for (size_t i = 0; i < d->plan->file->templates.n; i++)
+		if (edit_is_near(edit_distance(name, x[i].is.key), x[i].is.key))
+			error_hint(e, "did you mean `%s`?", x[i].is.key);
+}
+
+static void
 make_external(struct derive *d, const struct file_external *x, struct topo_external *out)
 {
 	const struct tree *at = tree_at(x->is.at, "at"), *template = tree_get(x->is.at, "template");
@@ -587,8 +599,7 @@ make_external(struct derive *d, const struct file_external *x, struct topo_exter
 	struct extra *e;
 
 	if (x->template && !with)
-		error_hint(error_add(d->errs, template, "there is no template `%s`", x->template),
-		    "templates stand at the top level: `templates: {%s: {...}}`", x->template);
+		unknown_template(d, x->template, template);
 	check_session(d, x);
 	*out = (struct topo_external){ .asn = x->asn,
 		.local_as = x->local_as,

@@ -319,11 +319,8 @@ read_words(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	const char **words;
 	bool ok = true;
 
-	if (v->kind != TREE_LIST) {
-		if (v->line == 0) /* the default: none */
-			return true;
+	if (v->kind != TREE_LIST)
 		return complain(w, r, v, "a list, like [one, two]");
-	}
 	words = arena_alloc(w->arena, v->n * sizeof(*words));
 	for (size_t i = 0; i < v->n; i++)
 		ok &= read_word(w, r, v->entries[i].value, &words[i]);

@@ -55,6 +55,8 @@ static const struct {
 	{ "before the first of nested lists", HEAD TIER "x-a:\n  -\n    # a\n    - 1 # b\n    - 2\n",
 	    HEAD TIER "x-a:\n  # a\n  - - 1  # b\n    - 2\n" },
 	{ "a hash inside quotes", HEAD TIER "x-a: '# no' # yes\n", HEAD TIER "x-a: \"# no\"  # yes\n" },
+	{ "two comments behind one value", HEAD TIER "x-a: [b # c\n  , # d\n  e]   # f  \n",
+	    HEAD TIER "x-a:  # f\n  - b  # c # d\n  - e\n" },
 	{ "document mark", "--- # a\n" HEAD TIER "...\n# b\n", "# a\n" HEAD TIER "# b\n" },
 	{ "empty collections", HEAD TIER "x-a: {}\nx-b: []\nx-c: [{}, [], '']\n",
 	    HEAD TIER "x-a: {}\nx-b: []\nx-c: [{}, [], \"\"]\n" },
