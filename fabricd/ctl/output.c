@@ -94,7 +94,7 @@ plain(const json_t *v)
 	if (json_is_string(v))
 		return strdup(json_string_value(v));
 	if (!json_is_array(v))
-		return json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(10));
+		return json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 	if (!(f = open_memstream(&text, &n)))
 		return NULL;
 	for (size_t i = 0; i < json_array_size(v); i++) {
@@ -290,7 +290,7 @@ head(struct out *o)
 		csv_row(o, NULL);
 	} else if (o->ctl->format == FORMAT_JSON) {
 		/* The envelope stays open: rows, "complete" and "missing" come behind it. */
-		text = json_dumps(o->envelope, JSON_COMPACT);
+		text = json_dumps(o->envelope, JSON_COMPACT | JSON_REAL_PRECISION(15));
 		fprintf(o->to, "%.*s,\"data\":[", text ? (int)strlen(text) - 1 : 1, text ? text : "{");
 		free(text);
 	} else if (o->ctl->format <= FORMAT_WIDE && o->view->heading) {
@@ -346,7 +346,7 @@ show_text(struct out *o, const char *text, size_t n)
 void
 out_row(struct out *o, json_t *row)
 {
-	char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(10));
+	char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	if (text)
 		show_text(o, text, strlen(text));

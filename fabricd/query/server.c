@@ -23,6 +23,9 @@
 #include <stdio.h>
 #include <time.h>
 
+/* One line; 15 digits, so that 0.028 stays 0.028. */
+#define ROW_FORM (JSON_COMPACT | JSON_REAL_PRECISION(15))
+
 struct buffer {
 	uint8_t *bytes;
 	size_t at, end, cap; /* bytes[at..end) wait to be written */
@@ -102,7 +105,7 @@ reply(struct client *c, uint32_t id, enum query_kind kind, enum query_status sta
 static void
 reply_json(struct client *c, uint32_t id, enum query_kind kind, enum query_status status, json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT);
+	char *text = json_dumps(json, ROW_FORM);
 
 	json_decref(json);
 	reply(c, id, kind, status, text ? text : "{}", text ? strlen(text) : 2);
@@ -234,13 +237,13 @@ query_summary(struct query_call *call, json_t *summary)
 void
 query_row(struct query_call *call, json_t *row)
 {
-	size_t n = row ? json_dumpb(row, NULL, 0, JSON_COMPACT) : 0;
+	size_t n = row ? json_dumpb(row, NULL, 0, ROW_FORM) : 0;
 	struct mem *mem = call->client->server->cfg.mem;
 
 	if (!call->failed && n && n < QUERY_MAX_REPLY / 2) {
 		uint8_t *room = buffer_room(mem, &call->rows, n + 1);
 
-		json_dumpb(row, (char *)room, n, JSON_COMPACT);
+		json_dumpb(row, (char *)room, n, ROW_FORM);
 		room[n] = '\n';
 		call->n_rows++;
 	} else if (!call->failed) {

@@ -178,7 +178,8 @@ test_Q01_bounded_memory(void **state)
 		got = query_request_decode(&mem, rd_make(bytes, n), &out);
 		assert_true(got == -ENOMEM || got == -EBADMSG); /* there is no verb either */
 		assert_int_equal(mem.by[MEM_QUERY].bytes, 0);
-		if (mem.by[MEM_QUERY].peak_bytes > QUERY_MEMORY) fail_msg("%zu bytes for %zu", mem.by[MEM_QUERY].peak_bytes, n);
+		if (mem.by[MEM_QUERY].peak_bytes > QUERY_MEMORY)
+			fail_msg("%zu bytes for %zu", mem.by[MEM_QUERY].peak_bytes, n);
 	}
 	free(bytes);
 }

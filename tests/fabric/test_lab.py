@@ -1,0 +1,198 @@
+"""The 4x2 laboratory: it converges, forwards, loses a link, gets it back, and its answers keep their schemas.
+
+    spine1   spine2        leaf n: eth1 -- spine1:eth<n>, eth2 -- spine2:eth<n>, eth3 -- h<n>
+      |  \\ /  |
+    leaf1 .. leaf4 -- h1 .. h4
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+LEAVES = ["leaf1", "leaf2", "leaf3", "leaf4"]
+SPINES = ["spine1", "spine2"]
+
+
+def test_all_sessions_are_established(fab):
+    for node, ports in [(leaf, 2) for leaf in LEAVES] + [(spine, 4) for spine in SPINES]:
+        rows = fab.rows(node, "bgp")
+        assert [r["state"] for r in rows] == ["Established"] * ports, node
+        assert all("next" not in r for r in rows)
+
+
+def test_every_rack_is_reached_over_both_spines(fab):
+    for leaf in LEAVES:
+        routes = {r["prefix"]: r for r in fab.rows(leaf, "routes")}
+        for n in range(1, 5):
+            for prefix in (f"10.1.{n}.0/24", f"fd00:1:0:{n}::/64", f"10.0.1.{n}/32", f"fd00:0:0:1::{n}/128"):
+                if leaf == f"leaf{n}":
+                    assert routes[prefix]["state"] == "local"
+                else:
+                    assert (routes[prefix]["state"], routes[prefix]["ports"]) == ("installed", ["eth1", "eth2"]), prefix
+
+
+def test_hosts_reach_each_other(fab):
+    for v, a, b in [(v, a, b) for v in "46" for a in range(1, 5) for b in range(1, 5) if a != b]:
+        out = fab.exec(f"h{a}", "ping", f"-{v}", "-c", "1", "-W", "3", f"h{b}")
+        assert " 1 received" in out, f"h{a} -> h{b} over IPv{v}"
+
+
+def test_answers_keep_their_schemas(fab):
+    for words in ["status", "bgp", "bgp neighbor eth1", "bgp received eth1", "bgp advertised eth2", "bgp why 10.1.2.0/24",
+                  "routes", "routes 10.1.2.9", "routes fd00:1:0:3::/64", "fib", "fib check", "ports", "log", "log 3",
+                  "memory"]:
+        answer = fab.ask("leaf1", *words.split())
+        assert answer["node"] == "leaf1" and answer["fabric"] == "lab" and answer["data"] is not None, words
+    assert len(fab.rows("leaf1", "log", "3")) == 3
+
+
+def test_all_forms_say_the_same(fab):
+    data = fab.rows("leaf1", "routes")
+    lines = fab.run("--at", "leaf1", "routes", "-o", "jsonl").stdout.splitlines()
+    assert [json.loads(line) for line in lines] == data
+    csv = fab.run("--at", "leaf1", "-o", "csv", "routes").stdout.splitlines()
+    assert csv[0].split(",")[:3] == ["prefix", "state", "width"] and len(csv) == len(data) + 1
+    table = fab.run("--at", "leaf1", "routes").stdout.splitlines()
+    assert [line.split()[0] for line in table[1:]] == [r["prefix"] for r in data]
+    assert "\x1b" not in "".join(table)
+
+
+@pytest.mark.parametrize("words", ["show bgp summary json", "sh ip bgp summary json", "b s -j", "-c 'show bgp' -j",
+                                   "show bgp summary -o json"])
+def test_habits_of_other_tools(fab, words):
+    words = ["-c", "show bgp", "-j"] if words.startswith("-c") else words.split()
+    answer = json.loads(fab.run("--at", "leaf1", *words).stdout)
+    assert answer["schema"] == "fabricd.bgp.summary/1" and len(answer["data"]) == 2
+
+
+@pytest.mark.parametrize("words,want,says", [
+    ("bgp neighbor eth9", 2, "has no port"),
+    ("bgp neighbor eth3", 2, "no BGP session"),
+    ("routes 10.99.0.0/16", 1, "nobody offers"),
+    ("routes 300.0.0.1", 2, "neither a prefix nor an address"),
+    ("bgp why 192.0.2.1", 1, "no route covers"),
+    ("nonsense", 2, "there is no command"),
+    ("bgp neighbor", 2, "takes PORT"),
+    ("log -5", 2, "no option"),
+    ("bgp -o yaml", 2, "there is no format"),
+])
+def test_refusals_have_a_cause_and_a_next_step(fab, words, want, says):
+    r = fab.run("--at", "leaf1", *words.split(), want=want)
+    assert says in r.stderr and "next: " in r.stderr, r.stderr
+    assert r.stdout == ""
+
+
+def test_a_cut_link_is_seen_and_healed(fab):
+    fab.run("lab", "cut", "leaf1:eth1")
+    try:
+        fab.until("port dark", lambda: fab.rows("leaf1", "bgp", want=(0, 1))[0]["state"] != "Established")
+        row = fab.rows("leaf1", "bgp", want=1)[0]
+        assert row["port"] == "eth1" and row["next"] == "fabctl bgp neighbor eth1" and "accepted" not in row
+        ladder = fab.rows("leaf1", "bgp", "neighbor", "eth1", want=1)[0]
+        assert ladder["rung"] == 2 and ladder["rungs"][1]["state"] == "stopped"
+        assert fab.ask("leaf1", "status", want=1)["data"][0]["kind"] == "link down"
+        for leaf in LEAVES[1:]:
+            fab.until(f"{leaf} is narrower", lambda at=leaf: next(
+                r for r in fab.rows(at, "routes") if r["prefix"] == "10.1.1.0/24")["ports"] == ["eth2"])
+        assert " 0% packet loss" in fab.exec("h1", "ping", "-c", "20", "-i", "0.01", "-W", "2", "h4")
+    finally:
+        fab.run("lab", "heal")
+    fab.run("lab", "wait", "--timeout", "20s")
+    fab.until("full width", lambda: all(
+        next(r for r in fab.rows(leaf, "routes") if r["prefix"] == "10.1.1.0/24")["width"] == 2 for leaf in LEAVES[1:]))
+
+
+def test_a_cut_spine_costs_no_connection(fab):
+    fab.run("lab", "cut", "spine2")
+    try:
+        for leaf in LEAVES:
+            fab.until(f"{leaf} lost it", lambda at=leaf: fab.rows(at, "bgp", want=(0, 1))[1]["state"] != "Established")
+        assert " 0% packet loss" in fab.exec("h2", "ping", "-6", "-c", "20", "-i", "0.01", "-W", "2", "h3")
+    finally:
+        fab.run("lab", "heal", "spine2")
+    fab.run("lab", "wait", "--timeout", "20s")
+
+
+def test_N05_a_route_deleted_by_others_is_back_within_a_second(fab):
+    for show, delete in [("ip route show 10.1.3.0/24", "ip route del 10.1.3.0/24 proto 211"),
+                         ("ip -6 route show fd00:1:0:3::/64", "ip -6 route del fd00:1:0:3::/64 proto 211")]:
+        def there(show=show):
+            return [line for line in fab.exec("leaf1", *show.split()).splitlines() if "unreachable" not in line]
+
+        before = there()
+        assert before
+        fab.exec("leaf1", *delete.split())
+        fab.until("the route is back", lambda: there() == before, timeout=1)
+    fab.run("--at", "leaf1", "fib", "check")
+
+
+def test_P09_a_second_fabricd_is_refused(fab):
+    run = fab.run_dir("leaf1")
+    topology = os.path.join(os.path.dirname(os.path.dirname(run)), "topology.yaml")
+    r = fab.run("lab", "exec", "leaf1", f"{fab.bin}/fabricd", "--topology", topology, "--node", "leaf1", "--run-dir", run,
+                want=tuple(range(1, 256)))
+    assert re.search(r"lock|already|runs", r.stderr), r.stderr
+    assert [x["state"] for x in fab.rows("leaf1", "bgp")] == ["Established"] * 2
+
+
+def test_P11_stray_signals_change_nothing(fab):
+    pid = next(n["pid"] for n in fab.nodes() if n["node"] == "leaf2")
+    for sig in [signal.SIGHUP] * 1000 + [signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2]:
+        os.kill(pid, sig)
+    assert [x["state"] for x in fab.rows("leaf2", "bgp")] == ["Established"] * 2
+    assert next(n["state"] for n in fab.nodes() if n["node"] == "leaf2") == "running"
+
+
+def test_a_lab_ends_what_it_started_and_nothing_else(new_lab):
+    lab = new_lab("2x1")
+    pids = [n["pid"] for n in lab.nodes("switch")]
+    bystander = subprocess.Popen(["sleep", "60"])
+    folder = os.path.dirname(os.path.dirname(lab.run_dir("leaf1")))
+    lab.run("lab", "down")
+    assert not os.path.exists(folder)
+    for pid in pids:
+        assert not os.path.exists(f"/proc/{pid}") or "fabricd" not in open(f"/proc/{pid}/cmdline").read()
+    assert bystander.poll() is None
+    bystander.terminate()
+    bystander.wait()
+    assert "no laboratory" in lab.run("lab", "down").stderr
+
+
+def test_a_lab_that_is_up_is_not_raised_again(new_lab):
+    lab = new_lab("2x1", "--bare")
+    assert "is there already" in lab.run("lab", "up", "2x1", want=5).stderr
+    assert len(lab.nodes()) == 5
+
+
+def test_a_bad_file_starts_nothing(new_lab, tmp_path):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("schema: 1\nfabric: x\ntiers: 7\nnonsense: 1\n")
+    lab = new_lab("2x1", "--bare")
+    lab.run("lab", "down")
+    r = lab.run("lab", "up", str(bad), want=2)
+    assert "bad.yaml:3:" in r.stderr and "bad.yaml:4:" in r.stderr
+    assert "no laboratory" in lab.run("lab", "status", want=4).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="already without root")
+def test_a_lab_without_root(new_lab, tmp_path):
+    """As user nobody, in a user namespace of its own."""
+    setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "-u", "XDG_RUNTIME_DIR",
+               f"FABRICD_LAB_DIR=/tmp/fabricd-test-{os.getpid()}"]
+    probe = subprocess.run([*setpriv, "unshare", "-Urn", "true"], capture_output=True, text=True)
+    if probe.returncode:
+        pytest.skip(f"no user namespaces here: {probe.stderr}")
+    if subprocess.run([*setpriv, "test", "-x", f"{os.path.abspath(os.environ.get('FABRIC_BUILD', 'build/gcc/bin'))}/fabctl"]).returncode:
+        pytest.skip("the build is not readable for others")
+    lab = new_lab("2x2", prefix=setpriv)
+    for v in "46":
+        assert " 3 received" in lab.exec("h1", "ping", f"-{v}", "-c", "3", "-i", "0.2", "-W", "3", "h2")
+    assert lab.rows("leaf1", "fib", "check") == []
+    lab.run("lab", "cut", "leaf1:eth1")
+    lab.until("dark", lambda: lab.rows("leaf1", "bgp", want=(0, 1))[0]["state"] != "Established")
+    lab.run("lab", "heal")
+    lab.run("lab", "wait", "--timeout", "20s")
