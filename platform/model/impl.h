@@ -94,6 +94,8 @@ struct model {
 	uint64_t fault_seen, fault_hits;
 	model_admin_fn *admin_fn;
 	void *admin_arg;
+	model_watch_fn *watch_fn;
+	void *watch_arg;
 
 	int dump_stage;
 	size_t dump_bucket;
@@ -108,6 +110,13 @@ static inline struct model *
 model_of(const struct platform *p)
 {
 	return (struct model *)(uintptr_t)p;
+}
+
+static inline void
+model_changed(const struct model *m, const struct model_route *r)
+{
+	if (m->watch_fn)
+		m->watch_fn(m->watch_arg, r->r.table, &r->r.prefix);
 }
 
 /* table.c: what became of one operation */

@@ -172,6 +172,7 @@ model_destroy(struct model *m)
 {
 	struct model_port *p;
 
+	m->watch_fn = NULL;
 	model_table_clear(m);
 	for (size_t i = 0; i < m->routes.nbuckets; i++)
 		while (m->routes.buckets[i])
@@ -409,6 +410,15 @@ model_admin_watch(struct platform *platform, model_admin_fn *fn, void *arg)
 
 	m->admin_fn = fn;
 	m->admin_arg = arg;
+}
+
+void
+model_watch(struct platform *platform, model_watch_fn *fn, void *arg)
+{
+	struct model *m = model_of(platform);
+
+	m->watch_fn = fn;
+	m->watch_arg = arg;
 }
 
 static int

@@ -74,6 +74,13 @@ enum model_verdict model_lookup(struct platform *, uint32_t table, const struct 
 /* Which of the hops a flow takes; UINT32_MAX when there is none. `flow` is any hash of its five-tuple. */
 uint32_t model_pick(struct platform *, const struct model_result *, uint64_t flow);
 
+/*
+ * Called with each prefix whose forwarding may have changed, from inside the change: note it, and look later. p NULL:
+ * any of them. For simulators that check flows; NULL: nobody.
+ */
+typedef void model_watch_fn(void *arg, uint32_t table, const struct prefix *p);
+void model_watch(struct platform *, model_watch_fn *, void *arg);
+
 /* ---- faults ---- */
 
 enum model_fault_kind {

@@ -182,6 +182,7 @@ route_on(struct model_route *r, struct model_route **users)
 void
 model_route_remove(struct model *m, struct model_route *r)
 {
+	model_changed(m, r);
 	route_off(r);
 	table_remove(&m->routes, &r->node);
 	m->by_len[r->r.prefix.family][r->r.prefix.len]--;
@@ -246,6 +247,7 @@ route_set(struct model *m, const struct plat_op *op)
 	r->foreign = false;
 	if (users)
 		route_on(r, users);
+	model_changed(m, r);
 	return OK_ANSWER;
 }
 
@@ -260,6 +262,15 @@ route_del(struct model *m, const struct plat_op *op)
 }
 
 /* ---- groups ---- */
+
+static void
+users_changed(const struct model *m, const struct model_route *users)
+{
+	if (!m->watch_fn)
+		return;
+	for (; users; users = users->user_next)
+		model_changed(m, users);
+}
 
 static void
 group_drop_members(struct model *m, struct model_group *g)
@@ -330,6 +341,7 @@ group_set(struct model *m, const struct plat_op *op)
 	m->members += g->n;
 	for (size_t i = 0; i < g->n; i++)
 		model_nh_find(m, members[i].nh)->groups++;
+	users_changed(m, g->users);
 	return OK_ANSWER;
 }
 
@@ -355,6 +367,7 @@ group_shrink(struct model *m, struct model_group *g, struct model_nh *nh)
 		g->n--;
 		m->members--;
 		nh->groups--;
+		users_changed(m, g->users);
 		return true;
 	}
 	return false;
@@ -399,6 +412,8 @@ nh_set(struct model *m, const struct plat_op *op)
 		nh->id = op->id;
 		table_add(m, &m->nexthops, &nh->node, id_hash(m, nh->id));
 	}
+	if (m->watch_fn && (nh->ifindex != op->nh.ifindex || !ip_equal(&nh->gateway, &op->nh.gateway)))
+		m->watch_fn(m->watch_arg, 0, NULL);
 	nh->ifindex = op->nh.ifindex;
 	nh->gateway = op->nh.gateway;
 	return OK_ANSWER;

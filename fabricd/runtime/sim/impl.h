@@ -98,6 +98,7 @@ struct sim_node {
 	struct sim_net *net;
 	struct sim_node *next;
 	char *name;
+	void *owner;
 	uint64_t random;
 	struct mono stalled; /* until */
 	bool off, dark;
@@ -127,6 +128,8 @@ struct sim_net {
 	sim_carrier_fn *carrier_fn;
 	void *carrier_arg;
 	int64_t carrier_us;
+	sim_tap_fn *tap_fn;
+	void *tap_arg;
 	struct sim_stats stats;
 };
 

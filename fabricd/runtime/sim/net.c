@@ -512,6 +512,18 @@ sim_node_name(const struct runtime *rt)
 	return sim_node_of(rt)->name;
 }
 
+void
+sim_node_set_owner(struct runtime *rt, void *owner)
+{
+	sim_node_of(rt)->owner = owner;
+}
+
+void *
+sim_node_owner(const struct runtime *rt)
+{
+	return sim_node_of(rt)->owner;
+}
+
 struct runtime *
 sim_node_find(const struct sim_net *net, const char *name)
 {

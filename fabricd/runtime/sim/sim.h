@@ -53,6 +53,9 @@ void sim_alarm_free(struct sim_alarm *);
 /* The node's runtime. It lives as long as the net; names need not be unique, but sim_node_find() gives the first. */
 struct runtime *sim_node_new(struct sim_net *, const char *name);
 const char *sim_node_name(const struct runtime *);
+/* What the glue wants to find again from a runtime; NULL until it is set. */
+void sim_node_set_owner(struct runtime *, void *owner);
+void *sim_node_owner(const struct runtime *);
 struct runtime *sim_node_find(const struct sim_net *, const char *name); /* NULL: none */
 
 /* Nothing of this node runs for so long; what happens meanwhile is kept, as behind SIGSTOP. */
@@ -91,6 +94,7 @@ struct sim_port_view {
 	uint8_t mac[6];
 	struct ip link_local;
 	bool up, carrier;
+	bool passes;              /* what this port sends now would arrive */
 	struct runtime *far_node; /* NULL: no link */
 	uint32_t far_ifindex;
 };
@@ -132,6 +136,11 @@ size_t sim_stream_kill(struct runtime *, uint32_t ifindex, int error);
 /* A client outside all nodes connects to a UNIX socket of a node; `client` is the runtime that gets the callbacks. */
 int sim_unix_connect(struct runtime *client, struct runtime *server, const char *path, const struct rt_stream_handler *,
     void *arg, struct rt_stream **);
+
+/* Looks at the bytes of connections over links as they arrive; NULL: nobody. It must change nothing. */
+typedef void sim_tap_fn(
+    void *arg, const struct runtime *from, const struct runtime *to, const uint8_t *bytes, size_t n);
+void sim_stream_tap(struct sim_net *, sim_tap_fn *, void *arg);
 
 /* ---- packets ---- */
 

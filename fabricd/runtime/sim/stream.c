@@ -440,6 +440,9 @@ pipe_arrive(struct sim_event *ev)
 		p->seg_first = p->seg_end = 0;
 	else
 		pipe_schedule(p, p->segs[p->seg_first].at);
+	if (seg.n && c->link && c->net->tap_fn)
+		c->net->tap_fn(c->net->tap_arg, &c->node[p->from]->rt, &c->node[!p->from]->rt,
+		    p->buf + p->off + p->arrived, seg.n);
 	if (seg.n)
 		p->arrived += seg.n;
 	else
@@ -1045,6 +1048,13 @@ sim_stream_kill(struct runtime *rt, uint32_t ifindex, int error)
 			if (c->end[i])
 				stream_fail(c->end[i], error, 0);
 	return n;
+}
+
+void
+sim_stream_tap(struct sim_net *net, sim_tap_fn *fn, void *arg)
+{
+	net->tap_fn = fn;
+	net->tap_arg = arg;
 }
 
 void

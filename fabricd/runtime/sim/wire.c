@@ -209,7 +209,8 @@ sim_port_get(const struct runtime *rt, uint32_t ifindex, struct sim_port_view *o
 		.ifindex = ifindex,
 		.link_local = port->link_local,
 		.up = port->up,
-		.carrier = port_carrier(port) };
+		.carrier = port_carrier(port),
+		.passes = port->link && sim_link_passes(port->link, port->side) };
 	memcpy(out->mac, port->mac, 6);
 	far = sim_port_far(port);
 	if (far) {
