@@ -3,6 +3,7 @@
  *
  *   topology -> sim_node and model for each switch, sim_link for each cable -> struct node on both
  *   sim carrier -> model port -> node; node's port_setup -> model admin -> sim port
+ *   change of a forwarding plane or of a wire -> observer, who looks after the event
  *
  * Always true: port i of a node (in the file's order) has ifindex i + 1; MACs are made of node and port, so that
  * link-local addresses are unique and the same in every run.
@@ -24,6 +25,9 @@ struct world {
 	struct mem mem;
 	struct sim_net *net;
 	struct world_node *nodes;
+	struct world_observer see;
+	void *see_arg;
+	bool changed; /* the observer was told of something in this event */
 };
 
 static const char *const fates[WORLD_FATES] = {
@@ -45,6 +49,18 @@ struct sim_net *
 world_net(struct world *w)
 {
 	return w->net;
+}
+
+const struct topo *
+world_topo(const struct world *w)
+{
+	return w->cfg.topo;
+}
+
+const struct world_config *
+world_config(const struct world *w)
+{
+	return &w->cfg;
 }
 
 struct world_node *
@@ -89,6 +105,54 @@ is_wired(const struct topo_port *p)
 	return (p->kind == TOPO_UP || p->kind == TOPO_DOWN) && p->far_node != TOPO_NONE;
 }
 
+/* ---- what an observer is told ---- */
+
+static void
+fib_changed(void *arg, uint32_t table, const struct prefix *p)
+{
+	struct world_node *wn = arg;
+	struct world *w = wn->world;
+
+	(void)table;
+	if (!w->see.fib)
+		return;
+	w->changed = true;
+	w->see.fib(w->see_arg, wn, p);
+}
+
+static void
+wire_changed(struct world_node *wn, uint32_t ifindex)
+{
+	struct world *w = wn->world;
+
+	if (!w->see.wire)
+		return;
+	w->changed = true;
+	w->see.wire(w->see_arg, wn, ifindex);
+}
+
+static void
+tell_after(struct world *w)
+{
+	if (!w->changed)
+		return;
+	w->changed = false;
+	w->see.after(w->see_arg);
+}
+
+void
+world_observe(struct world *w, const struct world_observer *see, void *arg)
+{
+	w->see = see ? *see : (struct world_observer){ 0 };
+	w->see_arg = arg;
+	w->changed = false;
+	for (size_t i = 0; i < w->cfg.topo->nnodes; i++)
+		if (w->nodes[i].platform)
+			model_watch(w->nodes[i].platform, see ? fib_changed : NULL, &w->nodes[i]);
+}
+
+/* ---- ports ---- */
+
 /* What the model knows of a port follows from what the simulator knows. */
 static void
 tell_model(struct world_node *wn, uint32_t ifindex, bool carrier)
@@ -102,11 +166,11 @@ tell_model(struct world_node *wn, uint32_t ifindex, bool carrier)
 static void
 on_carrier(void *arg, struct runtime *rt, uint32_t ifindex, bool up)
 {
-	struct world *w = arg;
+	struct world_node *wn = sim_node_owner(rt);
 
-	for (size_t i = 0; i < w->cfg.topo->nnodes; i++)
-		if (w->nodes[i].rt == rt)
-			tell_model(&w->nodes[i], ifindex, up);
+	(void)arg;
+	tell_model(wn, ifindex, up);
+	wire_changed(wn, ifindex);
 }
 
 static void
@@ -166,9 +230,13 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 
 	if (!sim_node_running(wn->rt))
 		sim_node_boot(wn->rt);
-	if (!wn->platform) {
+	if (wn->platform) {
+		model_adopt(wn->platform);
+	} else {
 		wn->platform = model_open(wn->rt, &wn->mem, &w->cfg.model, NULL, NULL);
 		model_admin_watch(wn->platform, on_admin, wn);
+		model_watch(wn->platform, w->see.fib ? fib_changed : NULL, wn);
+		fib_changed(wn, 0, NULL);
 	}
 	cfg.platform = wn->platform;
 	cfg.seed = hash_u64(w->cfg.seed, wn->topo->index) | 1;
@@ -191,9 +259,12 @@ world_crash(struct world_node *wn, enum sim_crash how)
 	sim_node_crash(wn->rt, how);
 	node_free(wn->node);
 	wn->node = NULL;
-	if (how == SIM_DARK) {
+	if (how == SIM_DARK && wn->platform) {
 		wn->platform->ops->close(wn->platform);
 		wn->platform = NULL;
+		fib_changed(wn, 0, NULL);
+	} else if (wn->platform) {
+		model_orphan(wn->platform);
 	}
 }
 
@@ -219,6 +290,7 @@ world_new(const struct world_config *cfg, char *err, size_t errlen)
 		if (wn->topo->foreign)
 			continue;
 		wn->rt = sim_node_new(w->net, wn->topo->name);
+		sim_node_set_owner(wn->rt, wn);
 		e = add_ports(wn);
 	}
 	if (!e)
@@ -240,6 +312,7 @@ world_free(struct world *w)
 {
 	if (!w)
 		return;
+	world_observe(w, NULL, NULL);
 	for (size_t i = 0; i < w->cfg.topo->nnodes; i++) {
 		node_free(w->nodes[i].node);
 		if (w->nodes[i].platform)
@@ -260,6 +333,19 @@ world_link_set(struct world *w, const char *node, const char *port, bool up)
 }
 
 int
+world_black(struct world *w, const char *node, const char *port, bool black)
+{
+	struct world_node *wn = world_node_find(w, node);
+	uint32_t ifindex = wn ? world_ifindex(wn, port) : 0;
+	struct sim_impair im = { .black = black };
+	int e = ifindex ? sim_link_impair(wn->rt, ifindex, &im) : -ENOENT;
+
+	if (!e)
+		wire_changed(wn, ifindex);
+	return e;
+}
+
+int
 world_swap(struct world *w, const char *node_a, const char *port_a, const char *node_b, const char *port_b)
 {
 	struct world_node *a = world_node_find(w, node_a), *b = world_node_find(w, node_b);
@@ -273,6 +359,10 @@ world_swap(struct world *w, const char *node_a, const char *port_a, const char *
 		return -ENOENT;
 	sim_link_disconnect(a->rt, ia);
 	sim_link_disconnect(b->rt, ib);
+	wire_changed(a, ia);
+	wire_changed(b, ib);
+	wire_changed(sim_node_owner(va.far_node), va.far_ifindex);
+	wire_changed(sim_node_owner(vb.far_node), vb.far_ifindex);
 	e = sim_link_connect(a->rt, ia, vb.far_node, vb.far_ifindex, latency);
 	return e ? e : sim_link_connect(b->rt, ib, va.far_node, va.far_ifindex, latency);
 }
@@ -280,13 +370,30 @@ world_swap(struct world *w, const char *node_a, const char *port_a, const char *
 /* ---- time ---- */
 
 void
-world_run(struct world *w, int64_t us)
+world_run_until(struct world *w, struct mono until)
 {
-	sim_run_until(w->net, mono_add(sim_now(w->net), us));
+	struct mono next;
+
+	tell_after(w);
+	if (!w->see.after) {
+		sim_run_until(w->net, until);
+		return;
+	}
+	for (next = sim_next(w->net); next.us <= until.us && !mono_is_never(next); next = sim_next(w->net)) {
+		sim_step(w->net);
+		tell_after(w);
+	}
+	sim_run_until(w->net, until);
 }
 
-static bool
-is_quiet(const struct world *w, struct mono *last_change)
+void
+world_run(struct world *w, int64_t us)
+{
+	world_run_until(w, mono_add(sim_now(w->net), us));
+}
+
+bool
+world_quiet(const struct world *w, struct mono *last)
 {
 	for (size_t i = 0; i < w->cfg.topo->nnodes; i++) {
 		const struct node *n = w->nodes[i].node;
@@ -295,8 +402,8 @@ is_quiet(const struct world *w, struct mono *last_change)
 			continue;
 		if (!node_quiet(n))
 			return false;
-		if (n->last_change.us > last_change->us)
-			*last_change = n->last_change;
+		if (n->last_change.us > last->us)
+			*last = n->last_change;
 	}
 	return true;
 }
@@ -310,7 +417,7 @@ world_settle(struct world *w, int64_t calm_us, struct mono limit)
 		struct mono last = since;
 
 		world_run(w, TURN_US);
-		if (!is_quiet(w, &last))
+		if (!world_quiet(w, &last))
 			last = sim_now(w->net);
 		since = last;
 		if (mono_sub(sim_now(w->net), since) >= calm_us)
@@ -328,18 +435,19 @@ owns(const struct topo_node *t, const struct ip *dst)
 	       (t->has_rack[dst->family] && prefix_has(&t->rack[dst->family], dst));
 }
 
-/* The switch at the other end of a port, or TOPO_NONE. */
-static uint32_t
-far_end(struct world *w, const struct world_node *wn, uint32_t ifindex)
+uint32_t
+world_far(struct world *w, const struct world_node *wn, uint32_t ifindex, uint32_t *far_ifindex)
 {
 	struct sim_port_view v;
+	struct world_node *far;
 
-	if (sim_port_get(wn->rt, ifindex, &v) < 0 || !v.carrier || !v.far_node)
+	(void)w;
+	if (!wn->rt || sim_port_get(wn->rt, ifindex, &v) < 0 || !v.passes || !v.far_node)
 		return TOPO_NONE;
-	for (size_t i = 0; i < w->cfg.topo->nnodes; i++)
-		if (w->nodes[i].rt == v.far_node)
-			return (uint32_t)i;
-	return TOPO_NONE;
+	far = sim_node_owner(v.far_node);
+	if (far_ifindex)
+		*far_ifindex = v.far_ifindex;
+	return far->topo->index;
 }
 
 /* Puts the switch into the walk; false: it was there before, or the walk is too long. */
@@ -404,7 +512,7 @@ world_walk(struct world *w, uint32_t from, const struct ip *dst, uint64_t flow, 
 		pick = model_pick(w->nodes[at].platform, &r, flow);
 		if (pick == UINT32_MAX || r.hops[pick].dark)
 			return out->fate = WORLD_DARK;
-		at = far_end(w, &w->nodes[at], r.hops[pick].ifindex);
+		at = world_far(w, &w->nodes[at], r.hops[pick].ifindex, NULL);
 		if (at == TOPO_NONE)
 			return out->fate = WORLD_DARK;
 	}
@@ -439,7 +547,7 @@ walk_on(struct walks *s, struct world_walk walk, uint32_t at)
 	n = MIN_OF(r.nhops, ARRAY_LEN(hops));
 	memcpy(hops, r.hops, n * sizeof(*hops)); /* the next look-up takes its place */
 	for (size_t i = 0; i < n; i++) {
-		uint32_t next = hops[i].dark ? TOPO_NONE : far_end(s->w, &s->w->nodes[at], hops[i].ifindex);
+		uint32_t next = hops[i].dark ? TOPO_NONE : world_far(s->w, &s->w->nodes[at], hops[i].ifindex, NULL);
 
 		if (next != TOPO_NONE) {
 			walk_on(s, walk, next);

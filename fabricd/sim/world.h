@@ -31,11 +31,25 @@ struct world_config {
 	journal_fn *log;           /* every event of every node; arg is the struct world_node */
 };
 
+/*
+ * Somebody who looks on. fib: the forwarding of a prefix (NULL: of any) may have changed at a node; wire: what a port
+ * leads to, or whether it passes packets, may have changed; both are called from inside the change, to be noted only.
+ * after: an event in which one of them was called has ended.
+ */
+struct world_observer {
+	void (*fib)(void *arg, struct world_node *, const struct prefix *);
+	void (*wire)(void *arg, struct world_node *, uint32_t ifindex);
+	void (*after)(void *arg);
+};
+void world_observe(struct world *, const struct world_observer *, void *arg); /* NULL: nobody */
+
 /* All nodes boot at time 0. NULL with a sentence in err when a node cannot be made. */
 struct world *world_new(const struct world_config *, char *err, size_t errlen);
 void world_free(struct world *);
 
 struct sim_net *world_net(struct world *);
+const struct topo *world_topo(const struct world *);
+const struct world_config *world_config(const struct world *);
 struct world_node *world_node_find(struct world *, const char *name);
 struct world_node *world_node_at(struct world *, uint32_t index); /* as in topo.nodes */
 
@@ -46,12 +60,17 @@ uint32_t world_ifindex(const struct world_node *, const char *port);
 int world_link_set(struct world *, const char *node, const char *port, bool up);
 /* Exchanges the far ends of two ports, as a hand with two cables does. */
 int world_swap(struct world *, const char *node_a, const char *port_a, const char *node_b, const char *port_b);
+/* Loses in silence what a port sends (one way); carrier stays. */
+int world_black(struct world *, const char *node, const char *port, bool black);
 void world_crash(struct world_node *, enum sim_crash);
 int world_boot(struct world_node *, char *err, size_t errlen);
 
 /* Runs until no node has anything to do but its timers, for `calm_us`; false: not by `limit`. */
 bool world_settle(struct world *, int64_t calm_us, struct mono limit);
 void world_run(struct world *, int64_t us);
+void world_run_until(struct world *, struct mono until);
+/* Whether no node has anything to do; *last becomes the time of the last change of any (at least what it was). */
+bool world_quiet(const struct world *, struct mono *last);
 
 /* ---- packets ---- */
 
@@ -69,6 +88,9 @@ struct world_walk {
 
 /* One packet of a flow (any hash of its five-tuple) from a switch to an address. */
 enum world_fate world_walk(struct world *, uint32_t from, const struct ip *dst, uint64_t flow, struct world_walk *);
+
+/* The switch and the ifindex at the other end of a port whose packets arrive there; TOPO_NONE: nowhere. */
+uint32_t world_far(struct world *, const struct world_node *, uint32_t ifindex, uint32_t *far_ifindex);
 
 /* Calls fn for every equal path that flows from a switch to an address may take. Returns how many. */
 typedef void world_walk_fn(void *arg, const struct world_walk *);

@@ -21,11 +21,13 @@
 #define RESULTS_MAX    256
 #define DUMP_BUCKETS   512
 #define BRIDGE_IFINDEX 1000000
+#define LO_IFINDEX     (1u << 31)
 
 static void
 wake(struct model *m, struct mono at)
 {
-	rt_timer_set(m->timer, at);
+	if (m->timer)
+		rt_timer_set(m->timer, at);
 }
 
 /* When there is something to tell, at once; else when the first operation is done. */
@@ -522,6 +524,32 @@ static const struct platform_ops model_ops = {
 	.dump_step = model_dump_step,
 };
 
+void
+model_orphan(struct platform *platform)
+{
+	struct model *m = model_of(platform);
+
+	m->base.client = NULL;
+	m->base.client_arg = NULL;
+	while (m->qlen)
+		do_first(m);
+	m->nlost = 0;
+	m->reset = false;
+	rt_timer_free(m->timer);
+	m->timer = NULL;
+}
+
+void
+model_adopt(struct platform *platform)
+{
+	struct model *m = model_of(platform);
+
+	m->timer = rt_timer_new(m->rt, fire, m);
+	for (struct model_port *p = m->ports; p; p = p->next)
+		p->dirty = p->p.ifindex != LO_IFINDEX;
+	rearm(m);
+}
+
 static uint32_t
 limit(uint32_t n)
 {
@@ -562,7 +590,7 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
 		.carrier_deletes_nexthops = !m->cfg.keep_nexthops,
 		.batch = 128,
 	};
-	lo = port_add(m, "lo", 1u << 31);
+	lo = port_add(m, "lo", LO_IFINDEX);
 	lo->wire = lo->p.carrier = true;
 	lo->dirty = false;
 	return &m->base;

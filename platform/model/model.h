@@ -42,6 +42,13 @@ void model_port_remove(struct platform *, uint32_t ifindex);
 typedef void model_admin_fn(void *arg, uint32_t ifindex, bool up);
 void model_admin_watch(struct platform *, model_admin_fn *, void *arg);
 
+/*
+ * The client's process has ended, the forwarding plane has not: what was submitted is done, nobody hears of it. Call it
+ * when the node has crashed; model_adopt() once it has booted: the next client then hears of all ports anew.
+ */
+void model_orphan(struct platform *);
+void model_adopt(struct platform *);
+
 /* ---- forwarding ---- */
 
 enum model_verdict {
