@@ -1,0 +1,114 @@
+"""fabricd with FRR and with BIRD as the other switch: sessions, both families both ways, ECMP, withdrawal, reset."""
+
+import pytest
+from fabrics import SOON, Mixed, prefixes
+from support.bird import Bird
+from support.frr import Frr
+from support.wait import holds, until
+
+PEERS = {"frr": lambda **kw: Frr(**kw), "bird": lambda **kw: Bird(passive_range=True, **kw)}
+peers = pytest.mark.parametrize("peer", PEERS)
+
+
+def foreign_spine(lab, peer, leaves=2):
+    return Mixed(lab, leaves, 1, ("spine",), {"spine1": PEERS[peer]()})
+
+
+@peers
+def test_unnumbered_session_and_routes_both_ways(lab, peer):
+    """The foreign switch is the spine: it gets what fabricd leaves announce, and they get its loopbacks and each other."""
+    fabric = foreign_spine(lab, peer)
+    fabric.wait_up()
+    leaf1, leaf2, spine = (fabric.clos[n] for n in ("leaf1", "leaf2", "spine1"))
+    for prefix in prefixes(leaf1):
+        fabric.wait_route("spine1", prefix, ["eth1"])
+    for prefix in prefixes(leaf2) + prefixes(spine):
+        fabric.wait_route("leaf1", prefix, ["eth1"])
+    assert fabric.gateways_are_link_local("leaf1", leaf2.rack4)
+    assert fabric.gateways_are_link_local("spine1", leaf1.rack4)
+    fabric.ping(1, 2)
+
+
+@peers
+def test_foreign_leaf_under_fabricd_spines(lab, peer):
+    """The other way round: fabricd spines, one foreign leaf, one fabricd leaf; ECMP over both spines at both leaves."""
+    fabric = Mixed(lab, 2, 2, ("leaf",), {"leaf1": PEERS[peer](), "leaf2": PEERS[peer]()})
+    fabric.wait_up()
+    for prefix in prefixes(fabric.clos["leaf2"]):
+        fabric.wait_route("leaf1", prefix, ["eth1", "eth2"])
+        fabric.wait_route("spine1", prefix, ["eth2"])
+    fabric.ping(1, 2)
+
+
+def test_ecmp_through_mixed_spines(lab):
+    """One FRR spine and one BIRD spine: fabricd leaves use both, for both families, and lose one without losing traffic."""
+    fabric = Mixed(lab, 2, 2, ("spine",), {"spine1": PEERS["frr"](), "spine2": PEERS["bird"]()})
+    fabric.wait_up()
+    racks = [p for p in prefixes(fabric.clos["leaf2"])]
+    for prefix in racks:
+        fabric.wait_route("leaf1", prefix, ["eth1", "eth2"])
+    fabric.ping(1, 2)
+    fabric.stop("spine1")
+    for prefix in racks:
+        fabric.wait_route("leaf1", prefix, ["eth2"])
+    fabric.ping(1, 2)
+    fabric.start("spine1")
+    fabric.wait_up("leaf1", "leaf2")
+    for prefix in racks:
+        fabric.wait_route("leaf1", prefix, ["eth1", "eth2"])
+
+
+@peers
+def test_withdrawal_by_the_foreign_switch(lab, peer):
+    """A leaf that goes away is withdrawn by the foreign spine; fabricd drops its routes and only those."""
+    fabric = foreign_spine(lab, peer, leaves=3)
+    fabric.wait_up()
+    gone, kept = prefixes(fabric.clos["leaf2"]), prefixes(fabric.clos["leaf3"])
+    for prefix in gone + kept:
+        fabric.wait_route("leaf1", prefix, ["eth1"])
+    lab.cut("leaf2", "eth1")
+    for prefix in gone:
+        fabric.wait_route("leaf1", prefix, [])
+    holds(lambda: all(fabric.ports_to("leaf1", p) == ["eth1"] for p in kept), 0.5, "routes of leaf3 stay")
+    lab.heal("leaf2", "eth1")
+    for prefix in gone:
+        fabric.wait_route("leaf1", prefix, ["eth1"], 30)
+
+
+@peers
+def test_withdrawal_by_fabricd(lab, peer):
+    """What a stopped fabricd leaf announced leaves the foreign spine, and comes back with it."""
+    fabric = foreign_spine(lab, peer)
+    fabric.wait_up()
+    gone = prefixes(fabric.clos["leaf1"])
+    for prefix in gone:
+        fabric.wait_route("spine1", prefix, ["eth1"])
+    fabric.stop("leaf1")
+    for prefix in gone:
+        fabric.wait_route("spine1", prefix, [], 15)
+    fabric.start("leaf1")
+    for prefix in gone:
+        fabric.wait_route("spine1", prefix, ["eth1"], 30)
+
+
+@peers
+def test_session_reset_by_the_foreign_switch(lab, peer):
+    """`clear bgp` and its like: the session comes back by itself, with all routes, and nothing else flaps."""
+    fabric = foreign_spine(lab, peer)
+    fabric.wait_up()
+    spine, stack = fabric.clos["spine1"], fabric.stack["spine1"]
+    prefix = fabric.clos["leaf2"].rack4
+    fabric.wait_route("leaf1", prefix, ["eth1"])
+    before = flaps(fabric, "leaf1")
+    if peer == "frr":
+        stack.do(lab, spine, "clear bgp *")
+    else:
+        stack.do(lab, spine, "restart", "all")
+    until(lambda: flaps(fabric, "leaf1") > before, SOON, "fabricd counts the reset", 0.05)
+    fabric.wait_up("leaf1", "leaf2")
+    fabric.wait_route("leaf1", prefix, ["eth1"])
+
+
+def flaps(fabric, name):
+    data = fabric.stack[name].ctl(fabric.lab, fabric.clos[name], "bgp").get("data", [])
+    return sum(row.get("flaps", 0) for row in data)
