@@ -124,21 +124,22 @@ put_name(struct message *m, const char *name)
 }
 
 int
-lab_nl_veth(struct lab_nl *nl, int ns_a, const char *a, int ns_b, const char *b)
+lab_nl_veth(struct lab_nl *nl, int ns_a, const char *a, int ns_b, const char *b, uint32_t ifindex)
 {
-	struct ifinfomsg none = { .ifi_family = AF_UNSPEC };
+	struct ifinfomsg one = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex };
+	struct ifinfomsg other = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex + 1 };
 	struct message m;
 	struct rtattr *info, *data, *peer;
 
 	if (strlen(a) >= IFNAMSIZ || strlen(b) >= IFNAMSIZ)
 		return -ENAMETOOLONG;
-	message_begin(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &none, sizeof(none));
+	message_begin(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &one, sizeof(one));
 	put_name(&m, a);
 	message_attr(&m, IFLA_NET_NS_FD, &(uint32_t){ (uint32_t)ns_a }, 4);
 	info = message_attr(&m, IFLA_LINKINFO, NULL, 0);
 	message_attr(&m, IFLA_INFO_KIND, "veth", 5);
 	data = message_attr(&m, IFLA_INFO_DATA, NULL, 0);
-	peer = message_attr(&m, VETH_INFO_PEER, &none, sizeof(none));
+	peer = message_attr(&m, VETH_INFO_PEER, &other, sizeof(other));
 	put_name(&m, b);
 	message_attr(&m, IFLA_NET_NS_FD, &(uint32_t){ (uint32_t)ns_b }, 4);
 	message_nest_end(&m, peer);

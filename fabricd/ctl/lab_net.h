@@ -22,8 +22,12 @@ struct lab_nl {
 int lab_nl_open(struct lab_nl *);
 void lab_nl_close(struct lab_nl *);
 
-/* One pair, each end made in its own namespace (descriptors of them) under its name, both down. */
-int lab_nl_veth(struct lab_nl *, int ns_a, const char *a, int ns_b, const char *b);
+/*
+ * One pair, each end made in its own namespace (descriptors of them) under its name, both down. They get the interface
+ * indices ifindex and ifindex + 1: with the same index at both ends the kernel would take them for ports without a
+ * lower device, and tell changes of their carrier up to a second late (linkwatch_urgent_event).
+ */
+int lab_nl_veth(struct lab_nl *, int ns_a, const char *a, int ns_b, const char *b, uint32_t ifindex);
 int lab_nl_link_up(struct lab_nl *, const char *port, bool up);
 int lab_nl_address(struct lab_nl *, const char *port, const struct ip *, unsigned int len);
 /* The default route of the gateway's family, on-link. */

@@ -240,6 +240,8 @@ make_namespaces(struct lab *lab, int *ns)
 	return QUERY_OK;
 }
 
+#define FIRST_IFINDEX 100 /* of the laboratory's ports; lower ones are the kernel's own and bridges */
+
 static int
 make_wires(const struct lab *lab, const int *ns)
 {
@@ -249,7 +251,8 @@ make_wires(const struct lab *lab, const int *ns)
 	for (size_t i = 0; i < lab->n_wires && !err; i++) {
 		const struct lab_end *a = &lab->wires[i].end[0], *b = &lab->wires[i].end[1];
 
-		if ((err = lab_nl_veth(&nl, ns[a->node], a->port, ns[b->node], b->port)))
+		if ((err = lab_nl_veth(
+			 &nl, ns[a->node], a->port, ns[b->node], b->port, FIRST_IFINDEX + 2 * (uint32_t)i)))
 			status = ctl_fail(QUERY_UNREACHABLE,
 			    err == -ENAMETOOLONG ? "names of Linux ports have at most 15 letters" : NULL,
 			    "no link %s:%s -- %s:%s: %s", lab->nodes[a->node].name, a->port, lab->nodes[b->node].name,

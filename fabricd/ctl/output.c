@@ -47,7 +47,7 @@ human_duration(double s, char buf[HUMAN_TEXT])
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		if (s < steps[i].below) {
-			snprintf(buf, HUMAN_TEXT, "%ld%s", (long)(s / steps[i].unit), steps[i].name);
+			snprintf(buf, HUMAN_TEXT, "%ld%s", (long)(s / steps[i].unit + 1e-6), steps[i].name);
 			return buf;
 		}
 	}

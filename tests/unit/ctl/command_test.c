@@ -1,0 +1,156 @@
+/* tests/unit/ctl/command_test.c -- abbreviations, habits of other tools, refusals */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fabricd/ctl/command.h"
+
+static size_t
+split(const char *line, char *store, const char *words[])
+{
+	size_t n = 0;
+
+	strcpy(store, line);
+	for (char *save = NULL, *w = strtok_r(store, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		words[n++] = w;
+	return n;
+}
+
+static const struct {
+	const char *typed, *command; /* NULL: refused */
+	const char *args;            /* with blanks between; or what the error says */
+	bool json;
+} cases[] = {
+	{ "bgp", "bgp", "", false },
+	{ "bgp summary", "bgp summary", "", false },
+	{ "b s", "bgp summary", "", false },
+	{ "b n swp49", "bgp neighbor", "swp49", false },
+	{ "show bgp summary json", "bgp summary", "", true },
+	{ "sh bgp", "bgp", "", false },
+	{ "sho b json", "bgp", "", true },
+	{ "show ip bgp summary", "bgp summary", "", false },
+	{ "show bgp ipv6 unicast summary json", "bgp summary", "", true },
+	{ "show bgp neighbors swp1", "bgp neighbor", "swp1", false },
+	{ "show bgp neighbors swp1 received-routes", "bgp received", "swp1", false },
+	{ "show bgp neighbors swp1 advertised-routes json", "bgp advertised", "swp1", true },
+	{ "show ip route", "routes", "", false },
+	{ "show ip route 10.0.0.1 json", "routes", "10.0.0.1", true },
+	{ "show ipv6 route fd00::/64", "routes", "fd00::/64", false },
+	{ "route 10.0.0.1", "routes", "10.0.0.1", false },
+	{ "show interface", "ports", "", false },
+	{ "fib", "fib", "", false },
+	{ "fib c", "fib check", "", false },
+	{ "r 10.0.0.0/8", "routes", "10.0.0.0/8", false },
+	{ "log 20", "log", "20", false },
+	{ "l s", NULL, "short for several", false },
+	{ "la st", "lab status", "", false },
+	{ "lab exec h1 ping json", "lab exec", "h1 ping json", false },
+	{ "lab cut leaf1:eth1 spine2", "lab cut", "leaf1:eth1 spine2", false },
+	{ "topo check a.yaml", "topo check", "a.yaml", false },
+	{ "topo exp dot a.yaml", NULL, "short for several", false },
+	{ "topo expo dot a.yaml", "topo export", "dot a.yaml", false },
+	{ "topo", NULL, "not a whole command", false },
+	{ "topo check", NULL, "topo check takes FILE", false },
+	{ "bgp neighbor", NULL, "takes PORT", false },
+	{ "bgp neighbor a b", NULL, "takes PORT", false },
+	{ "bgp summary x", NULL, "takes no arguments", false },
+	{ "nonsense", NULL, "there is no command \"nonsense\"", false },
+	{ "show", NULL, "no command", false },
+	{ "s", "status", "", false },
+	{ "st json", "status", "", true },
+};
+
+static void
+words_to_commands(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *words[COMMAND_WORDS];
+		struct command_match m;
+		char store[256], args[256] = "";
+
+		command_find(words, split(cases[i].typed, store, words), &m);
+		for (int a = 0; a < m.argc; a++) {
+			strcat(args, a ? " " : "");
+			strcat(args, m.argv[a]);
+		}
+		if (!cases[i].command) {
+			if (m.command || !strstr(m.error, cases[i].args) || !m.next[0])
+				fail_msg("%s: %s, \"%s\", next \"%s\"", cases[i].typed,
+				    m.command ? m.command->words : "refused", m.error, m.next);
+			continue;
+		}
+		if (!m.command || strcmp(m.command->words, cases[i].command) != 0 || strcmp(args, cases[i].args) != 0 ||
+		    m.json != cases[i].json)
+			fail_msg("%s: %s (%s) json %d: %s", cases[i].typed, m.command ? m.command->words : "refused",
+			    args, m.json, m.error);
+	}
+}
+
+/* Every command is found by its own words, and by each unambiguous cut of its last word. */
+static void
+every_command_is_found(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < n_commands; i++) {
+		const char *words[COMMAND_WORDS];
+		struct command_match m;
+		char store[256], line[256];
+		size_t n;
+
+		snprintf(line, sizeof(line), "%s", commands[i].words);
+		n = split(line, store, words);
+		for (int a = 0; a < commands[i].min; a++)
+			words[n++] = "x";
+		command_find(words, n, &m);
+		if (m.command != &commands[i])
+			fail_msg("%s: %s", commands[i].words, m.command ? m.command->words : m.error);
+		assert_true((commands[i].view != NULL) != (commands[i].fn != NULL));
+		assert_true(commands[i].help && *commands[i].help);
+	}
+}
+
+static void
+raw_commands_keep_their_words(void **state)
+{
+	static const char *const exec[] = { "lab", "exec" }, *const up[] = { "la", "u" }, *const bgp[] = { "bgp" };
+
+	(void)state;
+	assert_true(command_is_raw(exec, 2));
+	assert_true(command_is_raw(up, 2));
+	assert_false(command_is_raw(exec, 1));
+	assert_false(command_is_raw(bgp, 1));
+}
+
+/* However many words: no more are looked at than there is room for. */
+static void
+too_many_words(void **state)
+{
+	const char *words[COMMAND_WORDS];
+	struct command_match m;
+
+	(void)state;
+	for (size_t i = 0; i < COMMAND_WORDS; i++)
+		words[i] = i ? "x" : "lab";
+	words[1] = "exec";
+	command_find(words, COMMAND_WORDS, &m);
+	assert_string_equal(m.command->words, "lab exec");
+	assert_true(m.argc < COMMAND_WORDS);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(words_to_commands),
+		cmocka_unit_test(every_command_is_found),
+		cmocka_unit_test(raw_commands_keep_their_words),
+		cmocka_unit_test(too_many_words),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,220 @@
+/* tests/unit/ctl/output_test.c -- one answer in all its forms */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fabricd/ctl/output.h"
+
+static const struct column columns[] = {
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "since_s", "SINCE", CELL_DURATION, false },
+	{ "accepted", "ACCEPTED", CELL_NUMBER, false },
+	{ "speed_bits_per_s", "SPEED", CELL_RATE, false },
+	{ "ports", "PORTS", CELL_LIST, false },
+	{ "used", "USED", CELL_YES, true },
+};
+static const struct view view = { .columns = columns, .n_columns = ARRAY_LEN(columns), .problems = true };
+
+/* The two rows of every case below: the second lacks what is not known, and is a problem. */
+static const char row1[] = "{\"port\":\"swp1\",\"since_s\":250.5,\"accepted\":0,\"speed_bits_per_s\":100000000000,"
+			   "\"ports\":[\"a\",\"b\"],\"used\":true}";
+static const char row2[] =
+    "{\"port\":\"say \\\"x,y\\\"\",\"since_s\":86400000,\"what\":\"swp2\",\"reason\":\"port dark\","
+    "\"next\":\"fabctl ports\"}";
+
+static const struct {
+	const char *name;
+	enum ctl_format format;
+	const char *want;
+} cases[] = {
+	{ "table", FORMAT_TABLE,
+	    "PORT       SINCE  ACCEPTED  SPEED     PORTS\n"
+	    "swp1       4m            0  100 Gb/s  a b\n"
+	    "say \"x,y\"  1000d         -  -         -\n"
+	    "PROBLEMS\n"
+	    "swp2  1000d  port dark  fabctl ports\n" },
+	{ "wide", FORMAT_WIDE,
+	    "PORT       SINCE  ACCEPTED  SPEED     PORTS  USED\n"
+	    "swp1       4m            0  100 Gb/s  a b    yes\n"
+	    "say \"x,y\"  1000d         -  -         -      -\n"
+	    "PROBLEMS\n"
+	    "swp2  1000d  port dark  fabctl ports\n" },
+	{ "csv", FORMAT_CSV,
+	    "port,since_s,accepted,speed_bits_per_s,ports,used\n"
+	    "swp1,250.5,0,100000000000,a b,true\n"
+	    "\"say \"\"x,y\"\"\",86400000,,,,\n" },
+};
+
+/* An answer as a daemon gives it, in this format; the text is the caller's. */
+static char *
+shown(enum ctl_format format, const char *missing, enum query_status status, int *code)
+{
+	struct ctl ctl = { .format = format };
+	json_t *envelope = json_pack("{s:s, s:s}", "schema", "test/1", "node", "leaf1");
+	json_t *end = json_pack("{s:b, s:[]}", "complete", missing == NULL, "missing");
+	char *text = NULL;
+	size_t n = 0;
+	struct out *out;
+
+	if (missing)
+		json_array_append_new(json_object_get(end, "missing"), json_string(missing));
+	ctl.out = open_memstream(&text, &n);
+	out = out_new(&ctl, &view);
+	assert_true(out_sink.header(out, envelope));
+	assert_true(out_sink.row(out, row1, sizeof(row1) - 1));
+	assert_true(out_sink.row(out, row2, sizeof(row2) - 1));
+	out_sink.end(out, end, status);
+	*code = (int)status;
+	out_free(out);
+	fclose(ctl.out);
+	json_decref(envelope);
+	json_decref(end);
+	return text;
+}
+
+/* Lines lose the blanks at their ends. */
+static void
+trim(char *text)
+{
+	char *to = text;
+
+	for (char *at = text; *at; at++) {
+		if (*at == '\n') {
+			while (to > text && to[-1] == ' ')
+				to--;
+		}
+		*to++ = *at;
+	}
+	*to = '\0';
+}
+
+static void
+forms(void **state)
+{
+	int code;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char *text = shown(cases[i].format, NULL, QUERY_OK, &code);
+
+		trim(text);
+		if (strcmp(text, cases[i].want) != 0)
+			fail_msg("%s:\n%s\nwanted:\n%s", cases[i].name, text, cases[i].want);
+		free(text);
+	}
+}
+
+static void
+json_is_one_document(void **state)
+{
+	json_t *all, *a = json_loads(row1, 0, NULL), *b = json_loads(row2, 0, NULL);
+	int code;
+	char *text = shown(FORMAT_JSON, NULL, QUERY_FINDINGS, &code);
+
+	(void)state;
+	assert_non_null(all = json_loads(text, JSON_REJECT_DUPLICATES, NULL));
+	assert_string_equal(row_text(all, "schema", ""), "test/1");
+	assert_true(json_is_true(json_object_get(all, "complete")));
+	assert_int_equal(json_array_size(json_object_get(all, "data")), 2);
+	assert_true(json_equal(json_array_get(json_object_get(all, "data"), 0), a));
+	assert_true(json_equal(json_array_get(json_object_get(all, "data"), 1), b));
+	json_decref(all);
+	json_decref(a);
+	json_decref(b);
+	free(text);
+}
+
+static void
+json_says_what_is_missing(void **state)
+{
+	int code;
+	char *text = shown(FORMAT_JSON, "leaf9", QUERY_INCOMPLETE, &code);
+	json_t *all = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+
+	(void)state;
+	assert_non_null(all);
+	assert_true(json_is_false(json_object_get(all, "complete")));
+	assert_string_equal(json_string_value(json_array_get(json_object_get(all, "missing"), 0)), "leaf9");
+	json_decref(all);
+	free(text);
+}
+
+static void
+jsonl_is_the_rows_alone(void **state)
+{
+	int code;
+	char *text = shown(FORMAT_JSONL, NULL, QUERY_OK, &code), want[1024];
+
+	(void)state;
+	snprintf(want, sizeof(want), "%s\n%s\n", row1, row2);
+	assert_string_equal(text, want);
+	free(text);
+}
+
+/* Tables longer than a batch have one heading, and all their rows. */
+static void
+long_tables(void **state)
+{
+	static const struct column one[] = { { "n", "N", CELL_NUMBER, false } };
+	static const struct view numbers = { .columns = one, .n_columns = 1 };
+	struct ctl ctl = { .format = FORMAT_TABLE };
+	char *text = NULL;
+	size_t n = 0, lines = 0;
+	struct out *out;
+
+	(void)state;
+	ctl.out = open_memstream(&text, &n);
+	out = out_new(&ctl, &numbers);
+	out_header(out, out_envelope("test/1", NULL));
+	for (int i = 0; i < 12345; i++)
+		out_row(out, json_pack("{s:i}", "n", i));
+	assert_int_equal(out_end(out, QUERY_OK), 0);
+	out_free(out);
+	fclose(ctl.out);
+	for (const char *at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	assert_int_equal(lines, 12346);
+	assert_null(strchr(strchr(text, 'N') + 1, 'N'));
+	free(text);
+}
+
+static void
+durations_and_rates(void **state)
+{
+	static const struct {
+		double seconds;
+		const char *want;
+	} durations[] = { { 0, "0ms" }, { 0.35, "350ms" }, { 1, "1s" }, { 119, "119s" }, { 120, "2m" },
+		{ 7199, "119m" }, { 7200, "2h" }, { 172799, "47h" }, { 172800, "2d" }, { 1036800, "12d" } };
+	static const struct {
+		double bps;
+		const char *want;
+	} rates[] = { { 0, "0 b/s" }, { 999, "999 b/s" }, { 71e9, "71 Gb/s" }, { 2.5e9, "2.5 Gb/s" },
+		{ 400e9, "400 Gb/s" } };
+	char buf[HUMAN_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(durations); i++)
+		assert_string_equal(human_duration(durations[i].seconds, buf), durations[i].want);
+	for (size_t i = 0; i < ARRAY_LEN(rates); i++)
+		assert_string_equal(human_rate(rates[i].bps, buf), rates[i].want);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(forms),
+		cmocka_unit_test(json_is_one_document),
+		cmocka_unit_test(json_says_what_is_missing),
+		cmocka_unit_test(jsonl_is_the_rows_alone),
+		cmocka_unit_test(long_tables),
+		cmocka_unit_test(durations_and_rates),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
