@@ -53,16 +53,6 @@ link_lldp_send(struct link_port *p)
 	p->ops->send_frame(p->arg, frame, n);
 }
 
-void
-link_lldp_start(struct link_port *p, struct mono now)
-{
-	if (p->cfg.no_lldp)
-		return;
-	p->lldp_fast = FAST_FRAMES;
-	p->lldp_at = link_pace_take(p->pace, 1, now);
-	link_lldp_timer(p, now);
-}
-
 static void
 send_due(struct link_port *p, struct mono now)
 {
@@ -76,6 +66,17 @@ send_due(struct link_port *p, struct mono now)
 		wait -= (int64_t)link_random(p, (uint64_t)wait / 10 + 1);
 	p->lldp_at = mono_add(now, wait);
 	link_lldp_send(p);
+}
+
+void
+link_lldp_start(struct link_port *p, struct mono now)
+{
+	if (p->cfg.no_lldp)
+		return;
+	p->lldp_fast = FAST_FRAMES;
+	p->lldp_at = link_pace_take(p->pace, 1, now);
+	if (mono_due(p->lldp_at, now))
+		send_due(p, now);
 }
 
 /* ---- the neighbours ---- */
@@ -157,7 +158,7 @@ static void
 learn(struct link_port *p, const struct lldp_info *info, struct mono now)
 {
 	size_t i;
-	bool news = true;
+	bool news = true, first = false;
 
 	for (i = 0; i < p->nlldp && !same_neighbor(&p->lldp[i]->info, info); i++)
 		;
@@ -174,14 +175,15 @@ learn(struct link_port *p, const struct lldp_info *info, struct mono now)
 			return;
 		}
 		p->lldp[p->nlldp++] = mem_zalloc(p->mem, MEM_LINK, sizeof(*p->lldp[0]));
-		if (!p->lldp_fast)
-			link_lldp_start(p, now);
+		first = true;
 	} else {
 		news = memcmp(&p->lldp[i]->info, info, sizeof(*info)) != 0;
 	}
 	p->lldp[i]->info = *info;
 	p->lldp[i]->heard = now;
 	p->lldp[i]->expires = mono_add(now, SECONDS((int64_t)info->ttl_s));
+	if (first && !p->lldp_fast)
+		link_lldp_start(p, now);
 	if (news)
 		changed(p, now);
 }
