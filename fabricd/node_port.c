@@ -41,7 +41,8 @@ link_neighbor(void *arg, const struct ip *addr, enum link_how how)
 	if (!p->peer)
 		return;
 	if (how == LINK_BY_NONE)
-		node_peer_unreachable(p->peer, "the neighbour is not heard any more");
+		node_peer_unreachable(
+		    p->peer, p->present && p->plat.carrier ? "the neighbour is not heard any more" : "port dark");
 	else
 		node_peer_reachable(p->peer, addr);
 }
