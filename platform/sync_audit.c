@@ -384,7 +384,9 @@ static void
 walk_begin(struct sync *s, bool repair, sync_diff_fn *diff, void *arg)
 {
 	s->parity = !s->parity;
-	s->audit = (struct audit){ .repair = repair, .diff = diff, .arg = arg, .at = { 1, 1 } };
+	s->audit = (struct audit){
+		.repair = repair, .diff = diff, .arg = arg, .at = { 1, 1 }, .attempts = s->audit.attempts
+	};
 	if (repair)
 		s->n_extras = 0; /* found again */
 }
@@ -393,6 +395,7 @@ static void
 walk_end(struct sync *s)
 {
 	s->audit.phase = AUDIT_IDLE;
+	s->audit.attempts = 0;
 	s->stats.audits++;
 	s->stats.last_audit = rt_now(s->cfg.rt);
 	extras_send(s);
@@ -436,9 +439,11 @@ audit_soon(struct sync *s)
 		return;
 	s->audit_wanted = true;
 	s->audit_after = s->stats.audits && earliest.us > now.us ? earliest : now;
-	rt_timer_set(s->audit_timer, s->audit_after);
 	s->audit.phase = AUDIT_IDLE; /* a walk that is under way began before the trouble */
-	sync_wake(s, false);
+	if (s->audit_after.us > now.us)
+		rt_timer_set(s->audit_timer, s->audit_after);
+	else
+		sync_wake(s, false);
 }
 
 static void
@@ -503,7 +508,8 @@ sync_audit(struct sync *s)
 {
 	s->audit_wanted = false;
 	audit_soon(s);
-	s->audit_after = rt_now(s->cfg.rt);
+	s->audit_after = rt_now(s->cfg.rt); /* asked for: at once */
+	sync_wake(s, false);
 }
 
 int

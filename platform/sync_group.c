@@ -186,8 +186,8 @@ nh_push(struct sync *s, uint32_t nh)
 		sync_emit(s, &op, &(struct flight){ .kind = F_NH_DEL, .index = nh });
 		return;
 	}
-	if (h->state == NH_PRESENT || h->dark || !h->uses)
-		return;
+	if (h->state != NH_ABSENT || h->dark || !h->uses)
+		return; /* one that was refused waits for the retry timer, or for its port */
 	if (!h->id)
 		h->id = id_new(s, ID_NH | nh);
 	op = (struct plat_op){ .kind = PLAT_NH_SET, .id = h->id, .only_new = true };
@@ -221,7 +221,8 @@ nh_result(struct sync *s, const struct flight *f, const struct plat_result *res)
 		nh_deleted(s, f->index, res);
 		return;
 	}
-	nh_queue(s, f->index);
+	if (h->again || !h->uses)
+		nh_queue(s, f->index);
 	if (h->again) { /* the port went dark meanwhile: whatever it says, it may be gone by now */
 		h->state = NH_ABSENT;
 		nh_tell_groups(s, f->index);
@@ -241,6 +242,7 @@ nh_result(struct sync *s, const struct flight *f, const struct plat_result *res)
 		h->id = 0;
 		h->state = NH_ABSENT;
 		s->stats.foreign_conflicts++;
+		nh_queue(s, f->index);
 	} else if (res->outcome != PLAT_WAITS_LINK) {
 		sync_event(s, "fib.nexthop_failed", "next hop %s on port %u is refused: %s",
 		    ip_print(&h->gateway, text), h->ifindex, res->detail ? res->detail : strerror(-res->error));
@@ -253,8 +255,10 @@ void
 nexthops_retry(struct sync *s)
 {
 	for (uint32_t i = 0; i < s->n_nhs; i++) {
-		if (s->nhs[i].live && s->nhs[i].state == NH_FAILED)
-			nh_queue(s, i);
+		if (!s->nhs[i].live || s->nhs[i].state != NH_FAILED || s->nhs[i].dark)
+			continue;
+		s->nhs[i].state = NH_ABSENT;
+		nh_queue(s, i);
 	}
 	for (uint32_t i = 1; i <= s->n_groups; i++) {
 		if (group_at(s, i)->live && group_at(s, i)->err)
@@ -764,6 +768,8 @@ sync_port_up(struct sync *s, uint32_t ifindex)
 		if (!s->nhs[i].live || s->nhs[i].ifindex != ifindex)
 			continue;
 		s->nhs[i].dark = false;
+		if (s->nhs[i].state == NH_FAILED)
+			s->nhs[i].state = NH_ABSENT;
 		nh_queue(s, i);
 		nh_tell_groups(s, i);
 	}

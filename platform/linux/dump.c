@@ -88,15 +88,24 @@ message(void *arg, const struct nl_in *in)
 	return true;
 }
 
+/* The kernel refuses a dump while the one before it on the same socket has not been read to its end. */
+void
+linux_dump_drop(struct linux_platform *lp)
+{
+	struct step rest = { .lp = lp };
+
+	lp->dump_seq = 0; /* what is left of it belongs to nobody */
+	while (lp->stage != DUMP_IDLE && linux_recv(lp, lp->read, message, &rest) > 0)
+		;
+	lp->stage = DUMP_IDLE;
+}
+
 int
 linux_dump_begin(struct platform *p)
 {
 	struct linux_platform *lp = (struct linux_platform *)p;
-	struct step rest = { .lp = lp };
 
-	lp->dump_seq = 0; /* what an unfinished dump left in the socket belongs to nobody */
-	while (lp->stage != DUMP_IDLE && linux_recv(lp, lp->read, message, &rest) > 0)
-		;
+	linux_dump_drop(lp);
 	return stage_begin(lp, DUMP_NEXTHOPS);
 }
 

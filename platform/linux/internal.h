@@ -93,6 +93,7 @@ size_t linux_submit(struct platform *, const struct plat_op *, size_t n);
 
 int linux_dump_all(struct platform *, plat_dump_fn *, void *arg);
 int linux_dump_begin(struct platform *);
+void linux_dump_drop(struct linux_platform *);
 int linux_dump_step(struct platform *, plat_dump_fn *, void *arg);
 
 /* ---- port.c ---- */

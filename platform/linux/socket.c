@@ -200,7 +200,7 @@ linux_dump(struct linux_platform *lp, uint16_t type, const void *head, size_t n,
 	void *room;
 	int err;
 
-	lp->stage = DUMP_IDLE; /* the socket can have one dump at a time */
+	linux_dump_drop(lp); /* the audit's dump, if there is one, begins anew */
 	lp->out.n = 0;
 	room = nl_begin(&lp->out, type, NLM_F_REQUEST | NLM_F_DUMP, d.seq, n);
 	memcpy(room, head, n);

@@ -99,8 +99,9 @@ test_N04_interrupted_dump(void **state)
 	lab_route(&l, "10.1.0.0/24", g);
 	tiny_settle(&l.tiny);
 	sync_stats(l.sync, &st);
-	sync_audit(l.sync);
-	for (int i = 0; i < 200 && linux_platform_counters(l.platform)->interrupted < 2; i++) {
+	for (int i = 0; i < 400 && linux_platform_counters(l.platform)->interrupted < 2; i++) {
+		if (i % 20 == 0)
+			sync_audit(l.sync);
 		for (int k = 0; k < 2; k++)
 			tiny_turn(&l.tiny, 0);
 		sh("ip nexthop add id %d dev p0", 60000 + i);
