@@ -36,6 +36,7 @@ struct end {
 	bool stuck; /* far does not read: TCP takes nothing more than `window` */
 	size_t window;
 	bool pending; /* connect() not answered yet */
+	bool lost;    /* a connect() that is never answered */
 	bool used;
 	size_t max_in; /* most that ever waited for the engine */
 };
@@ -347,12 +348,6 @@ world_free(struct world *w)
 	free(w);
 }
 
-static void
-end_free(struct end *e)
-{
-	e->used = false;
-}
-
 /* Lets the engine read what has arrived. True: something was consumed. */
 static bool
 end_read(struct end *e)
@@ -431,7 +426,7 @@ end_connect(struct end *e)
 	struct host *to = e->host->other;
 	struct bgp_conn *c;
 
-	if (!e->pending || to->silent)
+	if (!e->pending || e->lost || to->silent)
 		return false;
 	c = to->refuses ? NULL : bgp_accept(to->peer, w->now, NULL);
 	if (!e->pending) /* accepting may have ended our own attempt by way of nothing: it cannot */
@@ -467,10 +462,8 @@ world_move(struct world *w)
 		moved |= end_connect(e);
 		moved |= end_write(e);
 		moved |= end_deliver(e);
-		if (!e->conn && e->far && !e->far->conn && !e->pending && !e->far->pending) {
-			end_free(e->far);
-			end_free(e);
-		}
+		if (!e->conn && e->far && !e->far->conn && !e->pending && !e->far->pending)
+			e->used = e->far->used = false;
 	}
 	return moved;
 }
