@@ -430,12 +430,10 @@ plan_make(struct plan *p, const struct file *f, struct arena *a, struct topo_err
 		return false;
 	ok = find_bounds(p, errs);
 	p->bounded = true;
-	if (!find_sizes(p, errs) || !ok)
-		return false;
-	check_unused(p, errs);
 	for (size_t i = 0; i < p->n; i++)
 		ok &= check_ports(p, i, errs);
-	return ok;
+	check_unused(p, errs);
+	return find_sizes(p, errs) && ok;
 }
 
 void

@@ -277,6 +277,10 @@ static const struct rule_case {
 	{ "shares", "100%", "4x2", "", "policy: {max_load_after_drain: 100%}\n", NULL },
 	{ "shares", "101%", "4x2", "", "policy: {max_load_after_drain: 101%}\n", "a share from 0% to 100%" },
 	{ "shares", "no %", "4x2", "", "policy: {max_load_after_drain: 90}\n", "a share from 0% to 100%" },
+	{ "AS ranges", "two tiers of hosts may share theirs", "border", "role: border,",
+	    "role: border, hosts: {bgp: {asn: 65500-65534, accept: 10.64.0.0/12 le 32}},", NULL },
+	{ "durations", "BFD times 256", "4x2", "", "timers: {bfd: 256x50ms}\n", "MULTIPLIERxINTERVAL" },
+	{ "durations", "BFD times 255", "4x2", "", "timers: {bfd: 255x50ms}\n", NULL },
 	/* types */
 	{ "types", "a truth value", "4x2", "", "kernel_compat: on\n", NULL },
 	{ "types", "yes for true", "4x2", "", "kernel_compat: yes\n",

@@ -238,6 +238,36 @@ all_at_once(void **state)
 	free(got);
 }
 
+/* One slip does not hide the others: counts, ports, pools and AS numbers of the same file. */
+static void
+all_kinds_at_once(void **state)
+{
+	static const char text[] =
+	    "schema: 1\nfabric: x\ntiers:\n"
+	    "  - {name: spine, count: 3, asn: 65001, loopback: 10.0.0.0/24}\n"
+	    "  - {name: leaf, count: 4, asn: {base: 65000}, loopback: 10.0.0.0/28,\n"
+	    "     up: {to: spine, local: \"eth[1-2]\", remote: \"eth[1-32]\"}, hosts: {ports: \"eth[2-6]\"}}\n"
+	    "mtu: 1\nmtuu: 1\n";
+	static const char *const want[] = {
+		"f.yaml:4:26: error: tier `spine`: 3 nodes, but the port range",
+		"f.yaml:5:33: error: AS clash",
+		"f.yaml:5:58: error: overlapping pools",
+		"f.yaml:5:58: error: tier `leaf`, loopback: pool 10.0.0.0/28 is too small",
+		"f.yaml:6:78: error: port eth2 of tier `leaf` is taken twice",
+		"f.yaml:7:6: error: `mtu` is \"1\"",
+		"f.yaml:8:1: error: `mtuu` is not a key",
+	};
+	char *got = all_errors(text, strlen(text)), *at = got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		at = strstr(at, want[i]);
+		if (!at)
+			fail_msg("\"%s\" is missing, or not in its order, in: %s", want[i], got);
+	}
+	free(got);
+}
+
 static void
 many_errors_are_cut(void **state)
 {
@@ -290,6 +320,7 @@ main(void)
 		cmocka_unit_test(subset_of_yaml),
 		cmocka_unit_test(test_C06_nesting),
 		cmocka_unit_test(all_at_once),
+		cmocka_unit_test(all_kinds_at_once),
 		cmocka_unit_test(many_errors_are_cut),
 		cmocka_unit_test(carets),
 	};
