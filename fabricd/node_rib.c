@@ -218,11 +218,13 @@ node_rib_work(void *arg)
 	if (export_pending(n->export))
 		more |= export_run(n->export);
 	node_peers_settle(n);
-	if (more && !export_ready(n->export, node_now(n))) {
+	if (!more && !export_pending(n->export)) /* walks that wait for a peer to read are more, too */
+		return false;
+	if (!export_ready(n->export, node_now(n))) {
 		rt_timer_set(n->dwell, mono_add(node_now(n), POLL_US));
 		return false;
 	}
-	return more;
+	return true;
 }
 
 void

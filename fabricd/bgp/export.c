@@ -29,6 +29,7 @@
 #define WALK_SLICE  2048         /* prefixes a slice of a walk */
 #define CHAINS      4096         /* buckets for chaining the changes of a slice; a power of two */
 #define NONE        UINT32_MAX
+#define ALL         UINT32_MAX
 
 struct group {
 	struct group *next;
@@ -36,9 +37,12 @@ struct group {
 	struct bgp_encode_opts opts;
 	uint32_t class;
 	struct bgp_build *build;
-	const struct rib_source *skip; /* whom the batch in the builder is not for */
+	enum family family;            /* of the batch in the builder, */
+	const struct rib_source *skip; /* whom it is not for, */
+	const struct rib_source *only; /* and whom alone it is for; NULL: all but skip */
 	struct export_peer *members;
-	uint64_t told[FAMILIES];
+	uint64_t told[FAMILIES];    /* prefixes that the class is told of, among the entries below counted */
+	uint32_t counted[FAMILIES]; /* ALL: every entry */
 };
 
 struct walk {
@@ -53,7 +57,9 @@ struct walk {
 	bool began;
 	enum family family;
 	uint32_t at;
-	const struct attrs *attrs; /* begun in the builder */
+	const struct attrs *attrs;       /* begun in the builder */
+	const struct rib_source *source; /* of the last prefix */
+	const struct rib_source *skip;   /* whom the batch in the builder is not for */
 };
 
 struct export_peer {
@@ -62,7 +68,8 @@ struct export_peer {
 	struct export_peer *next; /* in the group */
 	struct bgp_peer *bgp;
 	const struct rib_source *source;
-	bool joining; /* waits for its first walk */
+	bool joining;         /* waits for its first walk */
+	bool owed_end_of_rib; /* its first walk was cut short */
 	bool lagging;
 	uint8_t refresh;   /* families asked for again */
 	size_t queue_seen; /* for progress */
@@ -82,6 +89,7 @@ struct export
 	size_t peers;
 	bool wants_walk; /* some peer is joining, caught up, or asked for a refresh */
 	bool lagging;    /* some peer does not read */
+	bool counting;   /* some group does not know yet how much it is told */
 	struct chain {
 		const struct attrs *attrs;
 		const struct rib_source *skip;
@@ -93,6 +101,8 @@ struct export
 	size_t cap;
 	struct export_stats stats;
 };
+
+static void walk_free(struct export *, struct walk *);
 
 struct export *
 export_new(struct mem *mem, struct rib *rib, uint32_t table, const struct export_ops *ops, void *arg)
@@ -115,6 +125,8 @@ export_free(struct export *ex)
 
 	if (!ex)
 		return;
+	while (ex->walks)
+		walk_free(ex, ex->walks);
 	while ((g = ex->groups)) {
 		ex->groups = g->next;
 		bgp_build_free(g->build);
@@ -143,14 +155,25 @@ told_path(const struct group *g, const struct prefix *p, const struct path_list 
 	return best && g->ex->ops->allowed(g->ex->arg, g->class, p, best) ? best : NULL;
 }
 
+/* A slice of counting what a new group is told; changes of entries that were counted keep it right meanwhile. */
 static void
-count_told(struct group *g)
+count_some(struct export *ex)
 {
 	struct rib_view v;
 
-	for (int f = 0; f < FAMILIES; f++)
-		for (uint32_t at = 0; rib_next(g->ex->rib, g->ex->table, (enum family)f, &at, &v);)
-			g->told[f] += told_path(g, &v.prefix, v.told) != NULL;
+	ex->counting = false;
+	for (struct group *g = ex->groups; g; g = g->next)
+		for (int f = 0; f < FAMILIES; f++)
+			for (unsigned int i = 0; g->counted[f] != ALL; i++) {
+				if (i == WALK_SLICE) {
+					ex->counting = true;
+					return;
+				}
+				if (!rib_next(ex->rib, ex->table, (enum family)f, &g->counted[f], &v))
+					g->counted[f] = ALL;
+				else
+					g->told[f] += told_path(g, &v.prefix, v.told) != NULL;
+			}
 }
 
 static struct group *
@@ -169,8 +192,22 @@ group_get(struct export *ex, const struct bgp_encode_opts *opts, uint32_t class)
 	g->next = ex->groups;
 	ex->groups = g;
 	ex->stats.groups++;
-	count_told(g);
+	ex->counting = true;
 	return g;
+}
+
+static uint8_t
+families_of(const struct export_peer *p)
+{
+	return bgp_peer_facts(p->bgp)->families;
+}
+
+static bool
+is_addressed(const struct group *g, const struct export_peer *p)
+{
+	if (p->lagging || !(families_of(p) & 1 << g->family))
+		return false;
+	return g->only ? p->source == g->only : !g->skip || p->source != g->skip;
 }
 
 static void
@@ -183,18 +220,19 @@ send_to_members(struct group *g)
 	g->ex->stats.batches++;
 	g->ex->stats.batch_bytes += b->len;
 	for (struct export_peer *p = g->members; p; p = p->next)
-		if (!p->lagging && (!g->skip || p->source != g->skip) && bgp_send(p->bgp, b))
+		if (is_addressed(g, p) && bgp_send(p->bgp, b))
 			g->ex->stats.sent_bytes += b->len;
 	bgp_batch_unref(b);
 }
 
 static void
-set_skip(struct group *g, const struct rib_source *skip)
+address(struct group *g, const struct rib_source *skip, const struct rib_source *only)
 {
-	if (g->skip == skip)
+	if (g->skip == skip && g->only == only)
 		return;
 	send_to_members(g);
 	g->skip = skip;
+	g->only = only;
 }
 
 static void
@@ -251,7 +289,7 @@ chains_clear(struct export *ex)
 static void
 build_chain(struct group *g, enum family family, const struct chain *c, const struct rib_change *changes)
 {
-	set_skip(g, c->skip);
+	address(g, c->skip, NULL);
 	if (bgp_build_reach(g->build, family, &c->attrs->v) < 0) {
 		/* What cannot be said must not leave the older path standing at the peers. */
 		for (uint32_t i = c->first; i != NONE; i = g->ex->next[i])
@@ -264,29 +302,48 @@ build_chain(struct group *g, enum family family, const struct chain *c, const st
 		send_to_members(g);
 }
 
+/* Who has become the best source of what it was told by us before: the older path must not stay with it. */
 static void
-group_changed(struct group *g, enum family family, const struct rib_change *changes, size_t n)
+take_back(struct group *g, enum family family, const struct rib_change *changes, size_t n)
 {
-	struct export *ex = g->ex;
-	bool unreach = false;
-
-	chains_clear(ex);
 	for (size_t i = 0; i < n; i++) {
 		const struct path *was = told_path(g, &changes[i].prefix, changes[i].was);
 		const struct path *now = told_path(g, &changes[i].prefix, changes[i].now);
 
-		g->told[family] += (now ? 1 : 0);
-		g->told[family] -= (was ? 1 : 0);
+		if (!was || !now || was->source == now->source)
+			continue;
+		if (g->only != now->source || bgp_build_bytes(g->build) == 0) {
+			address(g, NULL, now->source);
+			bgp_build_unreach(g->build, family);
+		}
+		bgp_build_prefix(g->build, &changes[i].prefix);
+	}
+}
+
+static void
+group_changed(struct group *g, enum family family, const struct rib_change *changes, size_t n)
+{
+	struct export *ex = g->ex;
+	bool unreach = false, moved = false;
+
+	chains_clear(ex);
+	g->family = family;
+	for (size_t i = 0; i < n; i++) {
+		const struct path *was = told_path(g, &changes[i].prefix, changes[i].was);
+		const struct path *now = told_path(g, &changes[i].prefix, changes[i].now);
+
+		if (changes[i].entry < g->counted[family]) {
+			g->told[family] += (now ? 1 : 0);
+			g->told[family] -= (was ? 1 : 0);
+		}
 		if (!g->members)
 			continue;
 		if (now) {
-			/* The source itself is left out, unless it holds what it heard of another source before. */
-			const struct rib_source *skip = !was || was->source == now->source ? now->source : NULL;
-
-			chain_add(ex, (uint32_t)i, now->attrs, skip);
+			chain_add(ex, (uint32_t)i, now->attrs, now->source);
+			moved |= was && was->source != now->source;
 		} else if (was) {
 			if (!unreach) {
-				set_skip(g, NULL);
+				address(g, NULL, NULL);
 				bgp_build_unreach(g->build, family);
 			}
 			unreach = true;
@@ -296,6 +353,10 @@ group_changed(struct group *g, enum family family, const struct rib_change *chan
 	for (uint32_t c = 0; c < ex->nchains; c++)
 		build_chain(g, family, &ex->chains[c], changes);
 	send_to_members(g);
+	if (moved) {
+		take_back(g, family, changes, n);
+		send_to_members(g);
+	}
 }
 
 void
@@ -309,8 +370,21 @@ export_changed(struct export *ex, enum family family, const struct rib_change *c
 
 /* ---- slow peers ---- */
 
+/* It walks no more; what it misses it is sent later. */
 static void
-give_up_on(struct export_peer *p)
+leave_walks(struct export_peer *p)
+{
+	for (struct walk *w = p->ex->walks; w; w = w->next)
+		for (size_t i = 0; i < w->npeers; i++)
+			if (w->peers[i] == p) {
+				w->peers[i--] = w->peers[--w->npeers];
+				p->owed_end_of_rib |= w->end_of_rib;
+			}
+}
+
+/* p may be gone on return: its session can end in here. */
+static void
+give_up_on(struct export_peer *p, struct mono now)
 {
 	struct export *ex = p->ex;
 
@@ -319,11 +393,12 @@ give_up_on(struct export_peer *p)
 	if (!(bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH)) {
 		ex->ops->event(ex->arg, p->bgp, "PEER_SLOW",
 		    "the peer does not read and cannot be sent all again later; its session is reset");
-		bgp_peer_reset(p->bgp, BGP_CEASE_RESOURCES, "the peer does not read", SECONDS(1), p->full_since);
+		bgp_peer_reset(p->bgp, BGP_CEASE_RESOURCES, "the peer does not read", SECONDS(1), now);
 		return;
 	}
 	ex->ops->event(ex->arg, p->bgp, "PEER_SLOW", "the peer does not read; it is sent all again when it does");
 	bgp_queue_drop(p->bgp);
+	leave_walks(p); /* the end of a refresh would make it forget what was dropped */
 	p->lagging = true;
 	ex->lagging = true;
 }
@@ -345,7 +420,7 @@ peer_ready(struct export_peer *p, struct mono now)
 	}
 	if (mono_sub(now, p->full_since) < PATIENCE_US)
 		return false;
-	give_up_on(p);
+	give_up_on(p, now);
 	return true;
 }
 
@@ -355,8 +430,10 @@ export_ready(struct export *ex, struct mono now)
 	bool ready = true;
 
 	for (struct group *g = ex->groups; g; g = g->next)
-		for (struct export_peer *p = g->members; p; p = p->next)
+		for (struct export_peer *p = g->members, *next; p; p = next) {
+			next = p->next;
 			ready &= peer_ready(p, now);
+		}
 	return ready;
 }
 
@@ -401,18 +478,13 @@ walk_free(struct export *ex, struct walk *w)
 	mem_free(ex->mem, MEM_EXPORT, w);
 }
 
-static uint8_t
-families_of(const struct export_peer *p)
-{
-	return bgp_peer_facts(p->bgp)->families;
-}
-
 /* Gathers who waits into walks: joiners of a group walk together. */
 static void
 begin_walks(struct export *ex)
 {
 	bool waits = false;
 
+	ex->wants_walk = false;
 	for (struct group *g = ex->groups; g; g = g->next) {
 		struct walk *joint = NULL;
 
@@ -425,22 +497,32 @@ begin_walks(struct export *ex)
 			}
 			waits |= p->lagging;
 			if (p->joining) {
-				if (!joint)
+				if (!joint) /* End-of-RIB behind it */
 					joint = walk_new(g, (1 << FAMILY_IPV4) | (1 << FAMILY_IPV6), false, true);
 				walk_add(joint, p);
 				p->joining = false;
-			} else if (p->refresh && !p->lagging) {
-				walk_add(walk_new(g, p->refresh, marked, !marked), p);
+			}
+			if (p->refresh && !p->lagging) {
+				walk_add(walk_new(g, p->refresh, marked, !marked || p->owed_end_of_rib), p);
 				p->refresh = 0;
+				p->owed_end_of_rib = false;
 			}
 		}
 	}
-	ex->wants_walk = false;
 	ex->lagging = waits;
 }
 
+static bool
+is_walking(const struct walk *w, const struct rib_source *source)
+{
+	for (size_t i = 0; i < w->npeers; i++)
+		if (w->peers[i]->source == source)
+			return true;
+	return false;
+}
+
 static void
-walk_send(struct walk *w, enum family family)
+walk_send(struct walk *w)
 {
 	struct bgp_batch *b = bgp_build_take(w->build);
 
@@ -449,9 +531,12 @@ walk_send(struct walk *w, enum family family)
 		return;
 	w->group->ex->stats.batches++;
 	w->group->ex->stats.batch_bytes += b->len;
-	for (size_t i = 0; i < w->npeers; i++)
-		if (!w->peers[i]->lagging && families_of(w->peers[i]) & 1 << family && bgp_send(w->peers[i]->bgp, b))
+	for (size_t i = 0; i < w->npeers; i++) {
+		struct export_peer *p = w->peers[i];
+
+		if (families_of(p) & 1 << w->family && p->source != w->skip && bgp_send(p->bgp, b))
 			w->group->ex->stats.sent_bytes += b->len;
+	}
 	bgp_batch_unref(b);
 }
 
@@ -470,6 +555,14 @@ walk_prefix(struct walk *w, const struct rib_view *v)
 
 	if (!best || (w->npeers == 1 && best->source == w->peers[0]->source))
 		return;
+	if (w->source != best->source) {
+		const struct rib_source *skip = is_walking(w, best->source) ? best->source : NULL;
+
+		if (skip != w->skip)
+			walk_send(w);
+		w->skip = skip;
+		w->source = best->source;
+	}
 	if (w->attrs != best->attrs) {
 		if (bgp_build_reach(w->build, w->family, &best->attrs->v) < 0) {
 			w->attrs = NULL;
@@ -507,40 +600,45 @@ walk_some(struct export *ex, struct walk *w)
 		w->began = true;
 		w->at = 0;
 	}
-	for (unsigned int i = 0; i < WALK_SLICE; i++) {
+	w->source = w->skip = NULL; /* who walks may have changed */
+	for (unsigned int i = 0; i < WALK_SLICE && bgp_build_bytes(w->build) < BATCH_FULL; i++) {
 		if (rib_next(ex->rib, ex->table, w->family, &w->at, &v)) {
 			walk_prefix(w, &v);
 			continue;
 		}
+		walk_send(w);
+		w->skip = NULL;
 		if (w->end_of_rib)
 			bgp_build_end_of_rib(w->build, w->family);
-		walk_send(w, w->family);
+		walk_send(w);
 		walk_mark(w, BGP_REFRESH_END);
 		w->families &= (uint8_t) ~(1u << w->family);
 		w->began = false;
 		break;
 	}
 	/* The attributes in hand may be gone by the next slice: nothing is kept open across slices. */
-	walk_send(w, w->family);
+	walk_send(w);
 }
 
 bool
 export_pending(const struct export *ex)
 {
-	return ex->walks || ex->wants_walk;
+	return ex->walks || ex->wants_walk || ex->counting;
 }
 
 bool
 export_run(struct export *ex)
 {
+	if (ex->counting)
+		count_some(ex);
 	if (ex->wants_walk)
 		begin_walks(ex);
 	for (struct walk *w = ex->walks; w; w = w->next)
 		if (walk_ready(w)) {
 			walk_some(ex, w);
-			return ex->walks != NULL;
+			return ex->walks || ex->counting;
 		}
-	return false;
+	return ex->counting;
 }
 
 void
@@ -576,10 +674,7 @@ export_peer_free(struct export_peer *p)
 
 	if (!p)
 		return;
-	for (struct walk *w = p->ex->walks; w; w = w->next)
-		for (size_t i = 0; i < w->npeers; i++)
-			if (w->peers[i] == p)
-				w->peers[i--] = w->peers[--w->npeers];
+	leave_walks(p);
 	for (at = &p->group->members; *at != p;)
 		at = &(*at)->next;
 	*at = p->next;

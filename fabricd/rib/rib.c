@@ -809,13 +809,15 @@ static void
 view_of(const struct rib *r, const struct rib_table *t, uint32_t entry, struct rib_view *out)
 {
 	const struct rib_entry *e = rib_table_entry(t, entry);
-	const struct path_list *fib = path_list_get(r->lists, e->fib);
+	const struct path_list *fib = path_list_get(r->lists, e->fib), *told = path_list_get(r->lists, e->told);
 
+	if (told && told->was) /* it lost its best path in place, which nobody was told yet */
+		told = path_list_get(r->lists, told->was);
 	*out = (struct rib_view){
 		.table = t->id,
 		.entry = entry,
 		.list = path_list_get(r->lists, e->list),
-		.told = path_list_get(r->lists, e->told),
+		.told = told,
 		.group = fib ? fib->group : 0,
 		.fib_installed = (e->flags & ENTRY_INSTALLED) != 0,
 		.fib_failed = (e->flags & ENTRY_FAILED) != 0,
