@@ -53,7 +53,10 @@ lldp_verdict_text(enum lldp_verdict v)
 
 /* ---- reading ---- */
 
-/* What is not printable ASCII becomes '?'; too long texts are cut. */
+/*
+ * What is not printable ASCII becomes '?'; too long texts are cut. The rest is zeroed, so that structs can be compared
+ * although an item came twice.
+ */
 static void
 read_text(struct rd *r, char *out, size_t room)
 {
@@ -62,7 +65,7 @@ read_text(struct rd *r, char *out, size_t room)
 
 	for (size_t i = 0; i < keep; i++)
 		out[i] = (char)(b[i] >= 0x20 && b[i] < 0x7f ? b[i] : '?');
-	out[keep] = '\0';
+	memset(out + keep, 0, room - keep);
 }
 
 static void

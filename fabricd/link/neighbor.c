@@ -351,10 +351,10 @@ link_port_session(struct link_port *p, const struct ip *peer, bool established, 
 	if (established) {
 		n->established = true;
 		n->heard = now;
-		if (!is_chosen(p, n)) { /* it came in first, and won */
-			p->has_chosen = true;
-			p->chosen = n->addr;
-		}
+		if (!p->has_chosen)
+			choose(p, n, LINK_BY_OPEN);
+		else
+			p->chosen = n->addr; /* it came in first, and won */
 		p->challenge_at = MONO_NEVER;
 		return;
 	}
