@@ -17,7 +17,8 @@ else ifdef SAN
 sanitize = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 CFLAGS  ?= -O2 -g
-CFLAGS  += -std=gnu11 -fno-common -fno-strict-aliasing $(WARN) $(sanitize)
+# also when CFLAGS comes from the command line
+override CFLAGS += -std=gnu11 -fno-common -fno-strict-aliasing $(WARN) $(sanitize)
 LDFLAGS += $(sanitize)
 
 # library: folder, and what it needs beside itself
