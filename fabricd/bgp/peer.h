@@ -87,6 +87,8 @@ struct bgp_peer {
 
 	struct queue queue;
 	struct mono send_hold;
+	bool
+	    send_unclocked; /* send_hold was armed without knowing the time; the next call that brings it corrects it */
 	uint64_t send_goal; /* conn.written must reach this before send_hold */
 	struct bgp_next_hop next_hop[FAMILIES];
 	bool has_next_hop[FAMILIES];
@@ -119,5 +121,6 @@ size_t send_last(struct bgp_conn *, const struct bgp_notice *, uint8_t **out);
 void send_forget(
     struct bgp_peer *, struct bgp_conn *); /* drops control messages, and the queue of an Established one */
 void send_timer(struct bgp_peer *);
+void send_clock(struct bgp_peer *);
 
 #endif

@@ -52,9 +52,21 @@ arm_send_hold(struct bgp_conn *c)
 static void
 queued(struct bgp_conn *c)
 {
-	if (mono_is_never(c->peer->send_hold))
+	struct bgp_peer *p = c->peer;
+
+	if (mono_is_never(p->send_hold)) {
 		arm_send_hold(c);
+		p->send_unclocked = p->inside == 0; /* bgp_send() knows no time: p->now is that of an earlier call */
+	}
 	tell_ready(c);
+}
+
+void
+send_clock(struct bgp_peer *p)
+{
+	p->send_unclocked = false;
+	if (!mono_is_never(p->send_hold))
+		p->send_hold = mono_add(p->now, p->cfg.send_hold_us);
 }
 
 static struct wr

@@ -381,8 +381,11 @@ tell_state(struct bgp_peer *p)
 void
 peer_enter(struct bgp_peer *p, struct mono now)
 {
-	if (p->inside++ == 0)
-		p->now = now;
+	if (p->inside++ > 0)
+		return;
+	p->now = now;
+	if (p->send_unclocked)
+		send_clock(p);
 }
 
 static void
