@@ -270,6 +270,7 @@ set_up_host(const struct lab_node *host)
 	int err;
 
 	lab_sysctl("net/ipv6/conf/eth0/accept_ra", "0");
+	lab_sysctl("net/ipv6/conf/all/accept_dad", "0"); /* the kernel asks both */
 	lab_sysctl("net/ipv6/conf/eth0/accept_dad", "0");
 	if ((err = lab_nl_open(&nl)) || (err = lab_nl_link_up(&nl, "eth0", true)))
 		return err;

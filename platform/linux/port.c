@@ -393,6 +393,7 @@ linux_bridge_setup(struct platform *p, const char *name, bool create)
 		port = port_named(lp, name);
 		if (err || !port)
 			return err ? err : -ENODEV;
+		port_sysctls(lp, name); /* a gateway that waits for duplicates answers no host for a second */
 	}
 	return port->p.admin_up ? 0 : link_change(lp, port, 0, 0, IFF_UP, IFF_UP, "cannot be brought up");
 }
