@@ -5,7 +5,7 @@ from support.clos import Clos
 from support.fabricd import Fabricd
 from support.wait import until
 
-UP = 30  # s until a session has to be up: BIRD's and GoBGP's retry timers are seconds, and the machine may be busy
+UP = 15  # s until a session has to be up: the peers' retry timers are seconds, and the machine may be busy
 SOON = 10  # s until a change that needs no new session must have arrived
 
 

@@ -7,7 +7,7 @@ from support.wait import until
 
 
 def start(lab):
-    fabric = Mixed(lab, 2, 1, ("spine",), {"spine1": Gobgp()})
+    fabric = Mixed(lab, 2, 1, ("spine",), {"spine1": Gobgp(gtsm=False)})
     fabric.wait_up()
     fabric.stack["spine1"].originate(lab, fabric.clos["spine1"])
     return fabric

@@ -6,7 +6,10 @@ from support.bird import Bird
 from support.frr import Frr
 from support.wait import holds, until
 
-PEERS = {"frr": lambda **kw: Frr(**kw), "bird": lambda **kw: Bird(passive_range=True, **kw)}
+PEERS = {
+    "frr": lambda **kw: Frr(gtsm=False, **kw),
+    "bird": lambda **kw: Bird(passive_range=True, gtsm=False, **kw),
+}
 peers = pytest.mark.parametrize("peer", PEERS)
 
 

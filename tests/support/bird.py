@@ -13,8 +13,8 @@ from .stacks import Job, Stack, write
 class Bird(Stack):
     name = "bird"
 
-    def __init__(self, fib=True, passive_range=False, password=None):
-        self.fib, self.passive_range, self.password = fib, passive_range, password
+    def __init__(self, fib=True, passive_range=False, password=None, gtsm=True):
+        self.fib, self.passive_range, self.password, self.gtsm = fib, passive_range, password, gtsm
 
     def configure(self, lab, clos, node):
         write(f"{self.dir(lab, node)}/bird.conf", self.config(clos, node))
@@ -33,7 +33,7 @@ class Bird(Stack):
         password = f'  password "{self.password}";\n' if self.password else ""
         out.append(
             "template bgp fabric {\n"
-            f"  local as {node.asn};\n  direct;\n  ttl security on;\n{password}"
+            f"  local as {node.asn};\n  direct;\n  ttl security {'on' if self.gtsm else 'off'};\n{password}"
             "  hold time 9; keepalive time 3; connect delay time 1; connect retry time 1; error wait time 1, 2;\n"
             f"  ipv4 {{ import all; export where {up}; extended next hop on; }};\n"
             f"  ipv6 {{ import all; export where {up}; }};\n"

@@ -17,8 +17,8 @@ SBIN = "/usr/lib/frr"
 class Frr(Stack):
     name = "frr"
 
-    def __init__(self, fib=True, password=None, log="errors"):
-        self.fib, self.password, self.log = fib, password, log
+    def __init__(self, fib=True, password=None, gtsm=True, log="errors"):
+        self.fib, self.password, self.gtsm, self.log = fib, password, gtsm, log
 
     def configure(self, lab, clos, node):
         d = self.dir(lab, node)
@@ -44,9 +44,10 @@ class Frr(Stack):
             " neighbor fabric remote-as external",
             " neighbor fabric timers connect 1",
             " neighbor fabric advertisement-interval 0",
-            " neighbor fabric ttl-security hops 1",
             " neighbor fabric sender-as-path-loop-detection",
         ]
+        if self.gtsm:
+            out.append(" neighbor fabric ttl-security hops 1")
         if self.password:
             out.append(f" neighbor fabric password {self.password}")
         out += [f" neighbor {p.name} interface peer-group fabric" for p in node.ports]

@@ -8,8 +8,8 @@ from .stacks import Job, Stack, write
 class Gobgp(Stack):
     name = "gobgp"
 
-    def __init__(self, passive=False, password=None):
-        self.passive, self.password = passive, password
+    def __init__(self, passive=False, password=None, gtsm=True):
+        self.passive, self.password, self.gtsm = passive, password, gtsm
 
     def configure(self, lab, clos, node):
         out = [f'[global.config]\n  as = {node.asn}\n  router-id = "{node.loopback4}"\n  port = 179\n']
@@ -20,8 +20,8 @@ class Gobgp(Stack):
                 f'    neighbor-address = "{p.far_link_local}%{p.name}"\n    peer-as = {far.asn}\n'
                 + (f'    auth-password = "{self.password}"\n' if self.password else "")
                 + f"  [neighbors.transport.config]\n    passive-mode = {str(self.passive).lower()}\n"
-                "  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n"
-                "  [neighbors.timers.config]\n    connect-retry = 1\n    hold-time = 9\n    keepalive-interval = 3\n"
+                + ("  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n" if self.gtsm else "")
+                + "  [neighbors.timers.config]\n    connect-retry = 1\n    hold-time = 9\n    keepalive-interval = 3\n"
                 '  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "ipv4-unicast"\n'
                 '  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "ipv6-unicast"\n'
             )

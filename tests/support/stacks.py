@@ -41,8 +41,10 @@ class Stack:
 
 
 def write(path, text):
-    with open(path, "w") as f:
+    """Whole or not at all: somebody may be reading an older one of the same name."""
+    with open(path + ".new", "w") as f:
         f.write(text)
+    os.replace(path + ".new", path)
     return path
 
 
