@@ -1,8 +1,8 @@
 /*
  * fabricd/policy/policy.c -- import filters and export classes derived from the file, see policy.h
  *
- *   from below: the exact prefixes of the nodes below that neighbour, sorted, and the rules of their hosts
- *               and external peers
+ *   from below: the exact prefixes of the nodes at and below that neighbour, sorted, and what their external peers
+ *               may bring
  *   from above: the fabric's pools with the lengths taken from them, and what external peers may bring
  *   external:   what `in` says, but never a prefix of the fabric's own pools
  *
@@ -68,7 +68,6 @@ struct policy_peer {
 	uint32_t class;
 	struct prefix *exact; /* sorted */
 	size_t nexact, cap;
-	struct rule_set rules;
 	struct outside outside;
 	uint64_t max, expected;
 };
@@ -299,22 +298,24 @@ policy_peer_free(struct policy_peer *pp)
 	if (!pp)
 		return;
 	mem_free(pp->policy->mem, MEM_TOPOLOGY, pp->exact);
-	mem_free(pp->policy->mem, MEM_TOPOLOGY, pp->rules.list);
 	mem_free(pp->policy->mem, MEM_TOPOLOGY, pp);
 }
 
 /* ---- import ---- */
 
+/* What may be routed nowhere (RFC 6890); a default route may. */
 static bool
 is_martian(const struct prefix *p)
 {
+	static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
 	struct ip a = prefix_addr(p);
 
 	if (p->len == 0)
 		return false;
 	if (p->family == FAMILY_IPV4)
 		return a.b[0] == 0 || a.b[0] == 127 || a.b[0] >= 224 || (a.b[0] == 169 && a.b[1] == 254);
-	return ip_is_multicast(&a) || ip_is_link_local(&a) || (ip_is_zero(&a) && p->len >= 8) || ip_is_loopback(&a);
+	return ip_is_multicast(&a) || ip_is_link_local(&a) || (ip_is_zero(&a) && p->len >= 8) || ip_is_loopback(&a) ||
+	       memcmp(a.b, v4_mapped, sizeof(v4_mapped)) == 0;
 }
 
 static bool
