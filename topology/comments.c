@@ -19,6 +19,7 @@ struct finder {
 	size_t len;
 	struct tree_entry **order; /* all entries as they begin in the text, outer before inner */
 	size_t n, cap;
+	struct tree_comment **list, **end; /* the list that the last comment went to, and its end */
 };
 
 static size_t
@@ -87,13 +88,15 @@ static void
 own_line(struct finder *f, size_t at, const char *text)
 {
 	size_t next = begun(f, at);
-	struct tree_comment *c = arena_alloc(f->doc->arena, sizeof(*c)), **end;
+	struct tree_comment *c = arena_alloc(f->doc->arena, sizeof(*c)), **list;
 
 	c->text = text;
 	c->blank_before = blank_line_before(f, at);
-	for (end = next < f->n ? &f->order[next]->before : &f->doc->tail; *end;)
-		end = &(*end)->next;
-	*end = c;
+	list = next < f->n ? &f->order[next]->before : &f->doc->tail;
+	if (list != f->list) /* comments come in order, so each list is filled in one go */
+		f->list = f->end = list;
+	*f->end = c;
+	f->end = &c->next;
 }
 
 static void

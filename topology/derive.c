@@ -16,7 +16,8 @@
 
 #include "topology/model.h"
 
-#define EXTRAS_MAX 1024u /* ports of one node outside of its ranges */
+#define EXTRAS_MAX     1024u /* ports of one node outside of its ranges */
+#define NEAR_NODES_MAX 5000u /* above that, comparing all names with a misspelt one takes too long for a hint */
 
 struct extra {
 	struct extra *next;
@@ -302,7 +303,7 @@ hint_node(const struct topo *t, const char *name, struct topo_error *e)
 			return;
 		}
 	}
-	if (topo_node_near(t, name, near, 1))
+	if (t->nnodes <= NEAR_NODES_MAX && topo_node_near(t, name, near, 1))
 		error_hint(e, "did you mean %s?", near[0]);
 }
 
@@ -584,7 +585,7 @@ unknown_template(struct derive *d, const char *name, const struct tree *at)
 	struct topo_error *e = error_add(d->errs, at, "there is no template `%s`", name);
 
 	error_hint(e, "templates stand at the top level: `templates: {%s: {...}}`", name);
-	for (size_t i = 0; i < d->plan->file->templates.n; i++)
+	for (size_t i = 0; e && i < d->plan->file->templates.n; i++)
 		if (edit_is_near(edit_distance(name, x[i].is.key), x[i].is.key))
 			error_hint(e, "did you mean `%s`?", x[i].is.key);
 }

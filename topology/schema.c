@@ -141,114 +141,112 @@ static const char *const rpki_words[] = { "off", "tag", "reject-invalid", NULL }
 #define WORD(w)    .arg = &(w)
 #define FROM(a, b) .min = (a), .max = (b)
 
-/* clang-format off: one row, one key */
+/* One row, one key, in columns. */
+/* clang-format off */
 static const struct rule pool_rules[] = {
-	{ "pool", read_prefix, AT(file_pool, prefix), REQUIRED },
-	{ "len", read_number, AT(file_pool, len), FROM(1, 128) },
+	{ "pool",    read_prefix, AT(file_pool, prefix), REQUIRED },
+	{ "len",     read_number, AT(file_pool, len), FROM(1, 128) },
 	{ "pod_len", read_number, AT(file_pool, pod_len), FROM(1, 128) },
 	{ 0 },
 };
 static const struct schema pool_schema = { "a pool", sizeof(struct file_pool), pool_rules };
 
 static const struct rule asn_rules[] = {
-	{ "base", read_number, AT(file_asn, base), REQUIRED, FROM(1, UINT32_MAX) },
-	{ "per", read_enum, AT(file_asn, per), .min = 1, .arg = per_words },
+	{ "base",     read_number, AT(file_asn, base), REQUIRED, FROM(1, UINT32_MAX) },
+	{ "per",      read_enum,   AT(file_asn, per), .min = 1, .arg = per_words },
 	{ "pod_step", read_number, AT(file_asn, pod_step), FROM(1, UINT32_MAX) },
 	{ 0 },
 };
 static const struct schema asn_schema = { "`asn`", sizeof(struct file_asn), asn_rules };
 
 static const struct rule up_rules[] = {
-	{ "to", read_word, AT(file_up, to), REQUIRED, WORD(tier_word) },
-	{ "pattern", read_enum, AT(file_up, pattern), .min = PATTERN_FULL, .arg = pattern_words },
-	{ "local", read_range, AT(file_up, local), REQUIRED },
-	{ "remote", read_range, AT(file_up, remote), REQUIRED },
-	{ "links", read_number, AT(file_up, links), .dflt = "1", FROM(1, 64) },
+	{ "to",      read_word,   AT(file_up, to), REQUIRED, WORD(tier_word) },
+	{ "pattern", read_enum,   AT(file_up, pattern), .min = PATTERN_FULL, .arg = pattern_words },
+	{ "local",   read_range,  AT(file_up, local), REQUIRED },
+	{ "remote",  read_range,  AT(file_up, remote), REQUIRED },
+	{ "links",   read_number, AT(file_up, links), .dflt = "1", FROM(1, 64) },
 	{ 0 },
 };
 static const struct schema up_schema = { "`up`", sizeof(struct file_up), up_rules };
 
 static const struct rule host_bgp_rules[] = {
-	{ "asn", read_asn_range, AT(file_host_bgp, asn), REQUIRED },
-	{ "accept", read_prefix_rules, AT(file_host_bgp, accept), REQUIRED },
-	{ "max_prefixes", read_number, AT(file_host_bgp, max_prefixes), FROM(1, UINT32_MAX) },
-	{ "send", read_enum, AT(file_host_bgp, send), .dflt = "default", .min = TOPO_ADVERT_DEFAULT,
-	    .arg = send_words },
-	{ "bfd", read_bool, AT(file_host_bgp, bfd), .dflt = "off" },
-	{ "reflect", read_bool, AT(file_host_bgp, reflect), .dflt = "false" },
+	{ "asn",          read_asn_range,    AT(file_host_bgp, asn), REQUIRED },
+	{ "accept",       read_prefix_rules, AT(file_host_bgp, accept), REQUIRED },
+	{ "max_prefixes", read_number,       AT(file_host_bgp, max_prefixes), FROM(1, UINT32_MAX) },
+	{ "send",         read_enum,         AT(file_host_bgp, send), .dflt = "default", .min = TOPO_ADVERT_DEFAULT, .arg = send_words },
+	{ "bfd",          read_bool,         AT(file_host_bgp, bfd), .dflt = "off" },
+	{ "reflect",      read_bool,         AT(file_host_bgp, reflect), .dflt = "false" },
 	{ 0 },
 };
 static const struct schema host_bgp_schema = { "`bgp` of hosts", sizeof(struct file_host_bgp), host_bgp_rules };
 
 static const struct rule hosts_rules[] = {
-	{ "ports", read_range, AT(file_hosts, ports) },
-	{ "racks", read_pools, AT(file_hosts, racks), .arg = &pool_schema },
-	{ "bgp", read_map, AT(file_hosts, bgp), .arg = &host_bgp_schema },
-	{ "bridge", read_word, AT(file_hosts, bridge), .dflt = "rack0", WORD(bridge_word) },
-	{ "rack_always", read_bool, AT(file_hosts, rack_always), .dflt = "false" },
-	{ "on_isolated", read_enum, AT(file_hosts, on_isolated), .dflt = "keep", .arg = isolated_words },
+	{ "ports",       read_range, AT(file_hosts, ports) },
+	{ "racks",       read_pools, AT(file_hosts, racks), .arg = &pool_schema },
+	{ "bgp",         read_map,   AT(file_hosts, bgp), .arg = &host_bgp_schema },
+	{ "bridge",      read_word,  AT(file_hosts, bridge), .dflt = "rack0", WORD(bridge_word) },
+	{ "rack_always", read_bool,  AT(file_hosts, rack_always), .dflt = "false" },
+	{ "on_isolated", read_enum,  AT(file_hosts, on_isolated), .dflt = "keep", .arg = isolated_words },
 	{ 0 },
 };
 static const struct schema hosts_schema = { "`hosts`", sizeof(struct file_hosts), hosts_rules };
 
 static const struct rule tier_rules[] = {
-	{ "name", read_word, AT(file_tier, name), REQUIRED, WORD(tier_word) },
-	{ "count", read_number, AT(file_tier, count), FROM(1, UINT32_MAX) },
-	{ "per_pod", read_number, AT(file_tier, per_pod), FROM(1, UINT32_MAX) },
-	{ "role", read_enum, AT(file_tier, role), .min = TOPO_BORDER, .arg = role_words },
-	{ "vendor", read_enum, AT(file_tier, vendor), .min = 1, .arg = vendor_words },
-	{ "asn", read_asn, AT(file_tier, asn), REQUIRED, .arg = &asn_schema },
-	{ "loopback", read_pools, AT(file_tier, loopback), .arg = &pool_schema },
-	{ "router_id", read_pools, AT(file_tier, router_id), .arg = &pool_schema },
-	{ "up", read_map, AT(file_tier, up), .arg = &up_schema },
-	{ "hosts", read_map, AT(file_tier, hosts), .arg = &hosts_schema, .dflt = "" },
+	{ "name",      read_word,   AT(file_tier, name), REQUIRED, WORD(tier_word) },
+	{ "count",     read_number, AT(file_tier, count), FROM(1, UINT32_MAX) },
+	{ "per_pod",   read_number, AT(file_tier, per_pod), FROM(1, UINT32_MAX) },
+	{ "role",      read_enum,   AT(file_tier, role), .min = TOPO_BORDER, .arg = role_words },
+	{ "vendor",    read_enum,   AT(file_tier, vendor), .min = 1, .arg = vendor_words },
+	{ "asn",       read_asn,    AT(file_tier, asn), REQUIRED, .arg = &asn_schema },
+	{ "loopback",  read_pools,  AT(file_tier, loopback), .arg = &pool_schema },
+	{ "router_id", read_pools,  AT(file_tier, router_id), .arg = &pool_schema },
+	{ "up",        read_map,    AT(file_tier, up), .arg = &up_schema },
+	{ "hosts",     read_map,    AT(file_tier, hosts), .arg = &hosts_schema, .dflt = "" },
 	{ 0 },
 };
 static const struct schema tier_schema = { "a tier", sizeof(struct file_tier), tier_rules };
 
 static const struct rule damping_rules[] = {
 	{ "half_life", read_duration, AT(file_damping, half_life), .dflt = "5s", FROM(MS(100), SECONDS(86400)) },
-	{ "suppress", read_number, AT(file_damping, suppress), .dflt = "3", FROM(1, 1000) },
+	{ "suppress",  read_number,   AT(file_damping, suppress), .dflt = "3", FROM(1, 1000) },
 	{ 0 },
 };
 static const struct schema damping_schema = { "`damping`", sizeof(struct file_damping), damping_rules };
 
 static const struct rule timers_rules[] = {
-	{ "bfd", read_bfd_timer, AT(file_timers, bfd), .dflt = "3x100ms" },
-	{ "hold", read_duration, AT(file_timers, hold), .dflt = "9s",
-	    FROM(SECONDS(3), SECONDS(65535)) }, /* RFC 4271 4.2 */
-	{ "restart", read_duration, AT(file_timers, restart), .dflt = "30s",
-	    FROM(SECONDS(1), SECONDS(4095)) }, /* RFC 4724 3 */
-	{ "damping", read_map, AT(file_timers, damping), .dflt = "", .arg = &damping_schema },
+	{ "bfd",     read_bfd_timer, AT(file_timers, bfd), .dflt = "3x100ms" },
+	{ "hold",    read_duration,  AT(file_timers, hold), .dflt = "9s", FROM(SECONDS(3), SECONDS(65535)) }, /* RFC 4271 4.2 */
+	{ "restart", read_duration,  AT(file_timers, restart), .dflt = "30s", FROM(SECONDS(1), SECONDS(4095)) }, /* RFC 4724 3 */
+	{ "damping", read_map,       AT(file_timers, damping), .dflt = "", .arg = &damping_schema },
 	{ 0 },
 };
 static const struct schema timers_schema = { "`timers`", sizeof(struct file_timers), timers_rules };
 
 static const struct rule policy_rules[] = {
-	{ "min_uplinks", read_number, AT(file_policy, min_uplinks), .dflt = "1", FROM(0, SLOTS_MAX) },
-	{ "on_wrong_port", read_enum, AT(file_policy, on_wrong_port), .dflt = "warn", .arg = port_policy_words },
-	{ "on_wrong_node", read_enum, AT(file_policy, on_wrong_node), .dflt = "block", .arg = port_policy_words },
-	{ "max_load_after_drain", read_share, AT(file_policy, max_load_after_drain), .dflt = "90%" },
+	{ "min_uplinks",          read_number, AT(file_policy, min_uplinks), .dflt = "1", FROM(0, SLOTS_MAX) },
+	{ "on_wrong_port",        read_enum,   AT(file_policy, on_wrong_port), .dflt = "warn", .arg = port_policy_words },
+	{ "on_wrong_node",        read_enum,   AT(file_policy, on_wrong_node), .dflt = "block", .arg = port_policy_words },
+	{ "max_load_after_drain", read_share,  AT(file_policy, max_load_after_drain), .dflt = "90%" },
 	{ 0 },
 };
 static const struct schema policy_schema = { "`policy`", sizeof(struct file_policy), policy_rules };
 
 static const struct rule bfd_rules[] = {
 	{ "strict", read_bool, AT(file_bfd, strict), .dflt = "true" },
-	{ "echo", read_bool, AT(file_bfd, echo), .dflt = "false" },
+	{ "echo",   read_bool, AT(file_bfd, echo), .dflt = "false" },
 	{ 0 },
 };
 static const struct schema bfd_schema = { "`bfd`", sizeof(struct file_bfd), bfd_rules };
 
 static const struct rule ecmp_rules[] = {
-	{ "weights", read_enum, AT(file_ecmp, weights), .dflt = "off", .arg = weights_words },
+	{ "weights",   read_enum, AT(file_ecmp, weights), .dflt = "off", .arg = weights_words },
 	{ "resilient", read_bool, AT(file_ecmp, resilient), .dflt = "off" },
 	{ 0 },
 };
 static const struct schema ecmp_schema = { "`ecmp`", sizeof(struct file_ecmp), ecmp_rules };
 
 static const struct rule listen_rules[] = {
-	{ "web", read_endpoint, AT(file_listen, web), .dflt = "127.0.0.1:8179" },
+	{ "web", read_endpoint,  AT(file_listen, web), .dflt = "127.0.0.1:8179" },
 	{ "bmp", read_endpoints, AT(file_listen, bmp) },
 	{ 0 },
 };
@@ -266,36 +264,35 @@ static const struct rule borders_rules[] = {
 };
 static const struct schema borders_schema = { "`borders`", sizeof(struct file_borders), borders_rules };
 
-#define SESSION_SETTINGS                                                                                               \
-	{ "asn", read_number, AT(file_external, asn), FROM(1, UINT32_MAX), SESSION_NEED },                             \
-	    { "type", read_enum, AT(file_external, type), .min = TOPO_SESSION_TRANSIT, .arg = type_words },            \
-	    { "in", read_enum, AT(file_external, in), .min = TOPO_ADVERT_DEFAULT, .arg = advert_words },               \
-	    { "out", read_enum, AT(file_external, out), .min = TOPO_ADVERT_DEFAULT, .arg = advert_words },             \
-	    { "prefixes", read_word, AT(file_external, prefixes), WORD(file_word) },                                   \
-	    { "as_set", read_word, AT(file_external, as_set), WORD(as_set_word) },                                     \
-	    { "rpki", read_enum, AT(file_external, rpki), .arg = rpki_words },                                         \
-	    { "max_prefixes", read_number, AT(file_external, max_prefixes), FROM(1, UINT32_MAX) },                     \
-	    { "local_pref", read_number, AT(file_external, local_pref), FROM(0, UINT32_MAX) },                         \
-	    { "prepend", read_number, AT(file_external, prepend), FROM(0, 16) },                                       \
-	    { "med", read_number, AT(file_external, med), FROM(0, UINT32_MAX) },                                       \
-	    { "communities", read_words, AT(file_external, communities), WORD(community_word) },                       \
-	    { "blackhole", read_bool, AT(file_external, blackhole) },                                                  \
-	    { "source", read_ip, AT(file_external, source) }, { "gtsm", read_bool, AT(file_external, gtsm) },          \
-	    { "auth", read_word, AT(file_external, auth), WORD(file_word) },                                           \
-	    { "bfd", read_bool, AT(file_external, bfd) },                                                              \
-	    { "local_as", read_number, AT(file_external, local_as), FROM(1, UINT32_MAX) },                             \
-	    { "prepend_local_as", read_bool, AT(file_external, prepend_local_as), .dflt = "false" },                   \
-	{                                                                                                              \
-		"originate", read_prefixes, AT(file_external, originate)                                               \
-	}
+#define SESSION_SETTINGS \
+	{ "asn",              read_number,   AT(file_external, asn), FROM(1, UINT32_MAX), SESSION_NEED }, \
+	{ "type",             read_enum,     AT(file_external, type), .min = TOPO_SESSION_TRANSIT, .arg = type_words }, \
+	{ "in",               read_enum,     AT(file_external, in), .min = TOPO_ADVERT_DEFAULT, .arg = advert_words }, \
+	{ "out",              read_enum,     AT(file_external, out), .min = TOPO_ADVERT_DEFAULT, .arg = advert_words }, \
+	{ "prefixes",         read_word,     AT(file_external, prefixes), WORD(file_word) }, \
+	{ "as_set",           read_word,     AT(file_external, as_set), WORD(as_set_word) }, \
+	{ "rpki",             read_enum,     AT(file_external, rpki), .arg = rpki_words }, \
+	{ "max_prefixes",     read_number,   AT(file_external, max_prefixes), FROM(1, UINT32_MAX) }, \
+	{ "local_pref",       read_number,   AT(file_external, local_pref), FROM(0, UINT32_MAX) }, \
+	{ "prepend",          read_number,   AT(file_external, prepend), FROM(0, 16) }, \
+	{ "med",              read_number,   AT(file_external, med), FROM(0, UINT32_MAX) }, \
+	{ "communities",      read_words,    AT(file_external, communities), WORD(community_word) }, \
+	{ "blackhole",        read_bool,     AT(file_external, blackhole) }, \
+	{ "source",           read_ip,       AT(file_external, source) }, \
+	{ "gtsm",             read_bool,     AT(file_external, gtsm) }, \
+	{ "auth",             read_word,     AT(file_external, auth), WORD(file_word) }, \
+	{ "bfd",              read_bool,     AT(file_external, bfd) }, \
+	{ "local_as",         read_number,   AT(file_external, local_as), FROM(1, UINT32_MAX) }, \
+	{ "prepend_local_as", read_bool,     AT(file_external, prepend_local_as), .dflt = "false" }, \
+	{ "originate",        read_prefixes, AT(file_external, originate) }
 
 #define SESSION_NEED .flags = RULE_REQUIRED
 static const struct rule external_rules[] = {
-	{ "at", read_word, AT(file_external, at), REQUIRED, WORD(short_word) },
-	{ "name", read_word, AT(file_external, name), WORD(fabric_word) },
-	{ "local", read_ip_len, AT(file_external, local), REQUIRED },
-	{ "peer", read_ip, AT(file_external, peer), REQUIRED },
-	{ "template", read_word, AT(file_external, template), WORD(short_word) },
+	{ "at",       read_word,   AT(file_external, at), REQUIRED, WORD(short_word) },
+	{ "name",     read_word,   AT(file_external, name), WORD(fabric_word) },
+	{ "local",    read_ip_len, AT(file_external, local), REQUIRED },
+	{ "peer",     read_ip,     AT(file_external, peer), REQUIRED },
+	{ "template", read_word,   AT(file_external, template), WORD(short_word) },
 	SESSION_SETTINGS,
 	{ 0 },
 };
@@ -313,53 +310,53 @@ static const struct schema template_schema = { "a template", sizeof(struct file_
 
 static const struct rule except_rules[] = {
 	{ "drop", read_word, AT(file_except, drop), WORD(text_word) },
-	{ "add", read_word, AT(file_except, add), WORD(text_word) },
-	{ "why", read_word, AT(file_except, why), REQUIRED, WORD(text_word) },
+	{ "add",  read_word, AT(file_except, add), WORD(text_word) },
+	{ "why",  read_word, AT(file_except, why), REQUIRED, WORD(text_word) },
 	{ 0 },
 };
 static const struct schema except_schema = { "an exception", sizeof(struct file_except), except_rules };
 
 static const struct rule device_rules[] = {
 	{ "serial", read_word, AT(file_device, serial), .flags = RULE_QUOTED, WORD(short_word) },
-	{ "mac", read_mac, AT(file_device, mac), .flags = RULE_QUOTED },
-	{ "model", read_word, AT(file_device, model), WORD(short_word) },
-	{ "state", read_enum, AT(file_device, state), .dflt = "active", .arg = state_words },
+	{ "mac",    read_mac,  AT(file_device, mac), .flags = RULE_QUOTED },
+	{ "model",  read_word, AT(file_device, model), WORD(short_word) },
+	{ "state",  read_enum, AT(file_device, state), .dflt = "active", .arg = state_words },
 	{ 0 },
 };
 static const struct schema device_schema = { "a device", sizeof(struct file_device), device_rules };
 
 static const struct rule service_rules[] = {
-	{ "prefix", read_prefix, AT(file_service, prefix), REQUIRED },
-	{ "owners", read_words, AT(file_service, owners), REQUIRED, WORD(short_word) },
-	{ "anycast", read_bool, AT(file_service, anycast), .dflt = "false" },
+	{ "prefix",  read_prefix, AT(file_service, prefix), REQUIRED },
+	{ "owners",  read_words,  AT(file_service, owners), REQUIRED, WORD(short_word) },
+	{ "anycast", read_bool,   AT(file_service, anycast), .dflt = "false" },
 	{ 0 },
 };
 static const struct schema service_schema = { "a service", sizeof(struct file_service), service_rules };
 
 static const struct rule file_rules[] = {
-	{ "schema", read_schema, AT(file, schema), REQUIRED },
-	{ "fabric", read_word, AT(file, fabric), REQUIRED, WORD(fabric_word) },
-	{ "revision", read_number64, AT(file, revision), FROM(1, INT64_MAX) },
-	{ "public_asn", read_number, AT(file, public_asn), FROM(1, UINT32_MAX) },
-	{ "allow_public_asn", read_bool, AT(file, allow_public_asn), .dflt = "false" },
-	{ "pods", read_number, AT(file, pods), FROM(1, PODS_MAX) },
-	{ "planes", read_number, AT(file, planes), FROM(1, SLOTS_MAX) },
-	{ "tiers", read_maps, AT(file, tiers), REQUIRED, .arg = &tier_schema },
-	{ "templates", read_names, AT(file, templates), .arg = &template_schema },
-	{ "external", read_maps, AT(file, external), .arg = &external_schema },
-	{ "aggregates", read_prefixes, AT(file, aggregates) },
-	{ "except", read_maps, AT(file, except), .arg = &except_schema },
-	{ "devices", read_names, AT(file, devices), .arg = &device_schema },
-	{ "services", read_maps, AT(file, services), .arg = &service_schema },
-	{ "timers", read_map, AT(file, timers), .dflt = "", .arg = &timers_schema },
-	{ "policy", read_map, AT(file, policy), .dflt = "", .arg = &policy_schema },
-	{ "bfd", read_map, AT(file, bfd), .dflt = "", .arg = &bfd_schema },
-	{ "ecmp", read_map, AT(file, ecmp), .dflt = "", .arg = &ecmp_schema },
-	{ "mtu", read_number, AT(file, mtu), .dflt = "9216", FROM(1280, 65535) },
-	{ "kernel_compat", read_bool, AT(file, kernel_compat), .dflt = "false" },
-	{ "listen", read_map, AT(file, listen), .dflt = "", .arg = &listen_schema },
-	{ "rpki", read_map, AT(file, rpki), .dflt = "", .arg = &rpki_schema },
-	{ "borders", read_map, AT(file, borders), .dflt = "", .arg = &borders_schema },
+	{ "schema",           read_schema,   AT(file, schema), REQUIRED },
+	{ "fabric",           read_word,     AT(file, fabric), REQUIRED, WORD(fabric_word) },
+	{ "revision",         read_number64, AT(file, revision), FROM(1, INT64_MAX) },
+	{ "public_asn",       read_number,   AT(file, public_asn), FROM(1, UINT32_MAX) },
+	{ "allow_public_asn", read_bool,     AT(file, allow_public_asn), .dflt = "false" },
+	{ "pods",             read_number,   AT(file, pods), FROM(1, PODS_MAX) },
+	{ "planes",           read_number,   AT(file, planes), FROM(1, SLOTS_MAX) },
+	{ "tiers",            read_maps,     AT(file, tiers), REQUIRED, .arg = &tier_schema },
+	{ "templates",        read_names,    AT(file, templates), .arg = &template_schema, .max = 1000 },
+	{ "external",         read_maps,     AT(file, external), .arg = &external_schema },
+	{ "aggregates",       read_prefixes, AT(file, aggregates) },
+	{ "except",           read_maps,     AT(file, except), .arg = &except_schema },
+	{ "devices",          read_names,    AT(file, devices), .arg = &device_schema },
+	{ "services",         read_maps,     AT(file, services), .arg = &service_schema },
+	{ "timers",           read_map,      AT(file, timers), .dflt = "", .arg = &timers_schema },
+	{ "policy",           read_map,      AT(file, policy), .dflt = "", .arg = &policy_schema },
+	{ "bfd",              read_map,      AT(file, bfd), .dflt = "", .arg = &bfd_schema },
+	{ "ecmp",             read_map,      AT(file, ecmp), .dflt = "", .arg = &ecmp_schema },
+	{ "mtu",              read_number,   AT(file, mtu), .dflt = "9216", FROM(1280, 65535) },
+	{ "kernel_compat",    read_bool,     AT(file, kernel_compat), .dflt = "false" },
+	{ "listen",           read_map,      AT(file, listen), .dflt = "", .arg = &listen_schema },
+	{ "rpki",             read_map,      AT(file, rpki), .dflt = "", .arg = &rpki_schema },
+	{ "borders",          read_map,      AT(file, borders), .dflt = "", .arg = &borders_schema },
 	{ 0 },
 };
 /* clang-format on */

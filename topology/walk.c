@@ -168,7 +168,7 @@ read_maps(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	return ok;
 }
 
-/* A map from free names to maps. */
+/* A map from free names to maps; max: how many, 0: any number. */
 bool
 read_names(struct walk *w, const struct rule *r, struct tree *v, void *out)
 {
@@ -178,6 +178,10 @@ read_names(struct walk *w, const struct rule *r, struct tree *v, void *out)
 
 	if (v->kind != TREE_MAP) {
 		error_add(w->errs, v, "`%s` is a map from names to their settings", r->name);
+		return false;
+	}
+	if (r->max && v->n > (size_t)r->max) {
+		error_add(w->errs, v, "%zu %s; at most %lld are allowed", v->n, r->name, (long long)r->max);
 		return false;
 	}
 	l->v = arena_alloc(w->arena, v->n * s->size);

@@ -513,6 +513,45 @@ test_C06_many_nodes(void **state)
 	}
 }
 
+/* Lists of a whole file of the same thing end in bounded time, whatever is wrong with them. */
+static void
+test_C06_long_lists(void **state)
+{
+	static const struct {
+		const char *head, *item[2]; /* the item's text before and behind a number */
+		int n;
+		const char *want;
+	} lists[] = {
+		{ "devices:\n", { " leaf1x", ": {}\n" }, 100000, "there is no node" },
+		{ "except:\n", { " - {why: a, add: \"spine1:y -- leaf1:x", "\"}\n" }, 50000,
+		    "spine1:y is taken already" },
+		{ "external:\n", { " - {asn: 64500, local: 192.0.2.1/31, peer: 192.0.2.0, at: \"leaf1:x", "\"}\n" },
+		    40000, "more than 1024 ports" },
+		{ "templates:\n", { " t", ": {asn: 64500}\n" }, 60000, "60000 templates; at most 1000 are allowed" },
+		{ "services:\n", { " - {prefix: 10.9.0.0/16, owners: [leaf1x", "]}\n" }, 50000, "there is no node" },
+		{ "x-a:\n", { " # a\n - b # ", "\n" }, 150000, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		char *base = edited(data("4x2"), "", lists[i].head), *text = calloc(1, 5u << 20), *got;
+		double start = seconds_now();
+		size_t at = strlen(base);
+
+		strcpy(text, base);
+		for (int k = 1; k <= lists[i].n; k++)
+			at += (size_t)snprintf(text + at, 256, "%s%d%s", lists[i].item[0], k, lists[i].item[1]);
+		assert_true(at < (4u << 20));
+		got = all_errors(text, at);
+		if (lists[i].want ? !strstr(got, lists[i].want) : got[0] != '\0')
+			fail_msg("%s%.300s", lists[i].head, got);
+		assert_true(seconds_now() - start < 20);
+		free(got);
+		free(text);
+		free(base);
+	}
+}
+
 /* Warnings are told, and refuse nothing. */
 static void
 warnings(void **state)
@@ -545,6 +584,7 @@ main(void)
 		cmocka_unit_test(test_C02_duplicates),
 		cmocka_unit_test(test_C05_reserved_as),
 		cmocka_unit_test(test_C06_many_nodes),
+		cmocka_unit_test(test_C06_long_lists),
 		cmocka_unit_test(warnings),
 	};
 
