@@ -122,7 +122,7 @@ unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
 third_test_bgp = -ljansson
 
 extra_node = sim runtime_sim platform_model
-extra_query = runtime_sim runtime_event platform_model
+extra_query = sim runtime_sim runtime_event platform_model
 extra_link = runtime runtime_sim
 extra_platform_model = runtime_sim
 extra_platform_linux = runtime_event
@@ -191,3 +191,11 @@ $(O)/fib_bench: $(O)/tests/bench/fib_bench.o $(call arch,$(fib_libs))
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fib_libs))
 bench-fib: $(O)/fib_bench
 	$< $(FIB)
+
+#: make bench-rib       the RIB alone: nanoseconds and bytes per prefix, longest slice;  RIB_BENCH=table|fabric
+$(BENCH_OUT)/rib_bench: tests/bench/rib_bench.c $(call arch,rib lib)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call libs,rib lib)
+.PHONY: bench-rib
+bench-rib: $(BENCH_OUT)/rib_bench
+	$< $(RIB_BENCH)
