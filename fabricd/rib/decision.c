@@ -122,7 +122,10 @@ tiebreak_text(enum tiebreak t)
 int
 path_compare(const struct path *a, const struct path *b, enum tiebreak *why)
 {
-	for (size_t i = WHY_ONLY + 1; i < TIEBREAKS; i++) {
+	/* Most neighbours of a tier send the same: then nothing tells before the router id. */
+	bool alike = a->attrs == b->attrs && a->source->side == b->source->side && a->source->up == b->source->up;
+
+	for (size_t i = alike ? WHY_ROUTER_ID : WHY_ONLY + 1; i < TIEBREAKS; i++) {
 		int c = steps[i].cmp(a, b);
 
 		*why = (enum tiebreak)i;
@@ -158,10 +161,10 @@ any_med(const struct path_list *l)
 }
 
 static bool
-shares_load(const struct path_list *l, size_t i, bool med, enum tiebreak *why)
+shares_load(const struct path_list *l, size_t i, enum tiebreak *why)
 {
 	path_compare(&l->paths[l->best], &l->paths[i], why);
-	return *why >= WHY_ROUTER_ID && !(med && loses_by_med(l, i));
+	return *why >= WHY_ROUTER_ID && !(l->med && loses_by_med(l, i));
 }
 
 bool
@@ -171,22 +174,23 @@ path_is_multipath(const struct path_list *l, size_t i)
 
 	if (l->width == 0)
 		return false;
-	return i == l->best || shares_load(l, i, any_med(l), &why);
+	return i == l->best || shares_load(l, i, &why);
 }
 
 void
 path_list_decide(struct path_list *l, unsigned int max_width)
 {
 	enum tiebreak why = WHY_ONLY;
-	bool med = any_med(l), found = false;
+	bool found = false;
 	size_t best = 0;
 
 	l->decided = true;
+	l->med = any_med(l);
 	l->width = 0;
 	l->best = 0;
 	l->reason = WHY_ONLY;
 	for (size_t i = 0; i < l->n; i++) {
-		if (!path_usable(&l->paths[i]) || (med && loses_by_med(l, i)))
+		if (!path_usable(&l->paths[i]) || (l->med && loses_by_med(l, i)))
 			continue;
 		if (!found || path_compare(&l->paths[i], &l->paths[best], &why) < 0)
 			best = i;
@@ -200,7 +204,7 @@ path_list_decide(struct path_list *l, unsigned int max_width)
 	for (size_t i = 0; i < l->n; i++) {
 		if (i == best)
 			continue;
-		if (shares_load(l, i, med, &why) && l->width < max_width)
+		if (shares_load(l, i, &why) && l->width < max_width)
 			l->width++;
 		l->reason = (uint8_t)MAX_OF(l->reason, why);
 	}

@@ -403,6 +403,7 @@ path_list_snapshot(struct path_lists *t, const struct path_list *of)
 	l->width = of->width;
 	l->reason = of->reason;
 	l->decided = of->decided;
+	l->med = of->med;
 	l->hash = of->hash;
 	return l->id;
 }

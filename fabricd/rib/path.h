@@ -70,6 +70,7 @@ struct path_list {
 	uint16_t width; /* equal-cost paths, the best among them; 0: no usable path */
 	uint8_t reason; /* enum tiebreak that made the best path best */
 	bool decided;
+	bool med;         /* some path has a MED; set with the decision */
 	bool group_dirty; /* its group does not have its members yet */
 	bool mixed;       /* during a run: its prefixes went to several lists */
 	bool in_place;    /* during a run: its group went on to move_to */
@@ -99,7 +100,7 @@ const char *tiebreak_text(enum tiebreak);
 bool path_usable(const struct path *);
 /* < 0: a is better, > 0: b is better, 0: equal in all; *why is the step that told. */
 int path_compare(const struct path *a, const struct path *b, enum tiebreak *why);
-/* Whether the path shares the load with the list's best. */
+/* Whether the path shares the load with the best of a list that was decided. */
 bool path_is_multipath(const struct path_list *, size_t i);
 /* Fills best, width, reason. max_width: the most equal-cost paths that are used. */
 void path_list_decide(struct path_list *, unsigned int max_width);

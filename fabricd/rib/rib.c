@@ -6,9 +6,11 @@
  * differ. A run takes all dirty prefixes through these stages, each resumable at its cursor:
  *
  *   SWEEP   only after a source went down: finds the prefixes of the lists that lost their best path
+ *   FORGET  what those lists were before: every prefix holds that itself now
  *   COUNT   decides new lists; counts for each old list where its prefixes went
  *   GROUPS  a list that all prefixes left for one new list hands its group on: one change in place
  *   FIB     routes that are still on another list's group: set, rewritten or deleted
+ *   SETTLE  lists that were left in this run are let go
  *   EXPORT  tells the exporter what is best now, if the FIB has it
  *
  * Always true: a list is referred to by exactly the prefixes that its counters now, fib and told say, and by
@@ -26,7 +28,16 @@
 #define SLICE_CHECK  64   /* prefixes between two looks at the clock */
 #define EXPORT_BATCH 1024 /* changes handed over at once */
 
-enum stage { STAGE_IDLE, STAGE_SWEEP, STAGE_COUNT, STAGE_GROUPS, STAGE_FIB, STAGE_EXPORT, STAGES };
+enum stage {
+	STAGE_IDLE,
+	STAGE_SWEEP,
+	STAGE_FORGET,
+	STAGE_COUNT,
+	STAGE_GROUPS,
+	STAGE_FIB,
+	STAGE_SETTLE,
+	STAGE_EXPORT,
+};
 
 struct refresh {
 	struct rib_source *source;
@@ -49,7 +60,7 @@ struct rib {
 
 	enum stage stage;
 	size_t at_table;
-	uint32_t at;       /* cursor within the stage's table */
+	uint32_t at;       /* cursor within the stage's table, or among lists */
 	bool sweep_wanted; /* some list has `was`, or lost its last path */
 	uint32_t *touched; /* lists that prefixes left in this run */
 	size_t ntouched, cap_touched;
@@ -280,6 +291,10 @@ rib_source_down(struct rib *r, struct rib_source *s)
 
 	s->up = false;
 	refresh_drop(r, s, NULL);
+	if (r->stage == STAGE_SWEEP || r->stage == STAGE_FORGET) { /* for the lists that change now, from the start */
+		r->stage = STAGE_SWEEP;
+		r->at_table = r->at = 0;
+	}
 	for (uint32_t id = 1; id < limit; id++) {
 		struct path_list *l = path_list_get(r->lists, id);
 
@@ -362,13 +377,9 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 		f->source = s;
 		f->table = t;
 		f->limit = t->limit;
-		f->stale = mem_zalloc(r->cfg.mem, MEM_PREFIX, t->limit / 8 + 1);
-		for (uint32_t entry = 0; entry < t->limit; entry++) {
-			const struct rib_entry *e = rib_table_entry(t, entry);
-
-			if ((e->flags & ENTRY_USED) && e->list && path_list_find(path_list_get(r->lists, e->list), s))
-				f->stale[entry / 8] |= (uint8_t)(1u << entry % 8);
-		}
+		/* All are in doubt; those that the source does not offer are no matter at the end. */
+		f->stale = mem_alloc(r->cfg.mem, MEM_PREFIX, t->limit / 8 + 1);
+		memset(f->stale, 0xff, t->limit / 8 + 1);
 		f->next = r->refreshes;
 		r->refreshes = f;
 	}
@@ -508,19 +519,14 @@ sweep_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 }
 
 static void
-sweep_done(struct rib *r)
+forget_list(struct rib *r, uint32_t id)
 {
-	uint32_t limit = path_lists_limit(r->lists);
+	struct path_list *l = path_list_get(r->lists, id);
+	uint32_t was = l ? l->was : 0;
 
-	r->sweep_wanted = false;
-	for (uint32_t id = 1; id < limit; id++) {
-		struct path_list *l = path_list_get(r->lists, id);
-		uint32_t was = l ? l->was : 0;
-
-		if (was) {
-			l->was = 0;
-			path_list_unref(r->lists, was);
-		}
+	if (was) {
+		l->was = 0;
+		path_list_unref(r->lists, was);
 	}
 }
 
@@ -608,26 +614,22 @@ fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 }
 
 static void
-groups_done(struct rib *r)
+settle_list(struct rib *r, struct path_list *l)
 {
-	for (size_t i = 0; i < r->ntouched; i++) {
-		struct path_list *l = path_list_get(r->lists, r->touched[i]);
-		struct path_list *to = l->in_place ? path_list_get(r->lists, l->move_to) : NULL;
+	struct path_list *to = l->in_place ? path_list_get(r->lists, l->move_to) : NULL;
 
-		if (to && to->fib == 0 && to->group) { /* a source went down between the stages: nobody followed */
-			r->ops->group_free(r->arg, to->group);
-			to->group = 0;
-			r->counts.groups--;
-		}
-		if (to) {
-			to->receives = false;
-			path_list_unref(r->lists, to->id);
-		}
-		l->move_to = l->moved = 0;
-		l->mixed = l->in_place = false;
-		path_list_unref(r->lists, l->id);
+	if (to && to->fib == 0 && to->group) { /* a source went down between the stages: nobody followed */
+		r->ops->group_free(r->arg, to->group);
+		to->group = 0;
+		r->counts.groups--;
 	}
-	r->ntouched = 0;
+	if (to) {
+		to->receives = false;
+		path_list_unref(r->lists, to->id);
+	}
+	l->move_to = l->moved = 0;
+	l->mixed = l->in_place = false;
+	path_list_unref(r->lists, l->id);
 }
 
 static bool
@@ -696,11 +698,22 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 	return end;
 }
 
-/* How far a stage reaches in a table. */
-static uint32_t
-stage_limit(const struct rib *r, const struct rib_table *t)
+/* Stages that walk lists, not the prefixes of tables. */
+static bool
+walks_lists(enum stage s)
 {
-	return r->stage == STAGE_SWEEP ? t->limit : (uint32_t)t->nrun;
+	return s == STAGE_FORGET || s == STAGE_GROUPS || s == STAGE_SETTLE;
+}
+
+/* How far a stage reaches: among lists, or in the table at hand. */
+static uint32_t
+stage_limit(const struct rib *r)
+{
+	if (r->stage == STAGE_FORGET)
+		return path_lists_limit(r->lists);
+	if (walks_lists(r->stage))
+		return (uint32_t)r->ntouched;
+	return r->stage == STAGE_SWEEP ? r->tables[r->at_table]->limit : (uint32_t)r->tables[r->at_table]->nrun;
 }
 
 static void
@@ -728,51 +741,69 @@ next_stage(struct rib *r)
 	switch (r->stage) {
 	case STAGE_IDLE:
 		rib_run_groups(r);
-		r->stage = STAGE_SWEEP;
-		if (r->sweep_wanted)
+		if (r->sweep_wanted) {
+			r->stage = STAGE_SWEEP;
 			return;
+		}
 		/* fall through */
-	case STAGE_SWEEP:
-		if (r->sweep_wanted)
-			sweep_done(r);
+	case STAGE_FORGET:
+		r->sweep_wanted = false;
 		take_dirty(r);
 		r->counts.runs++;
 		r->stage = STAGE_COUNT;
 		return;
-	case STAGE_COUNT:
-		for (size_t i = 0; i < r->ntouched; i++)
-			hand_group_on(r, path_list_get(r->lists, r->touched[i]));
-		r->stage = STAGE_FIB;
-		return;
-	case STAGE_FIB:
-		groups_done(r);
+	case STAGE_SETTLE:
+		r->ntouched = 0;
 		r->stage = STAGE_EXPORT;
 		return;
-	default:
+	case STAGE_EXPORT:
 		for (size_t i = 0; i < r->ntables; i++)
 			r->tables[i]->nrun = 0;
 		r->stage = STAGE_IDLE;
+		return;
+	default:
+		r->stage++;
 	}
 }
 
-/* Works on from the cursor; returns false when the table is done. */
-static bool
-run_some(struct rib *r, struct rib_table *t)
+static void
+run_one(struct rib *r, uint32_t at)
 {
-	uint32_t limit = stage_limit(r, t), end = (uint32_t)MIN_OF((uint64_t)limit, (uint64_t)r->at + SLICE_CHECK);
+	struct rib_table *t = walks_lists(r->stage) ? NULL : r->tables[r->at_table];
+
+	switch (r->stage) {
+	case STAGE_SWEEP:
+		sweep_entry(r, t, at);
+		break;
+	case STAGE_FORGET:
+		forget_list(r, at);
+		break;
+	case STAGE_COUNT:
+		count_entry(r, t, t->run[at]);
+		break;
+	case STAGE_GROUPS:
+		hand_group_on(r, path_list_get(r->lists, r->touched[at]));
+		break;
+	case STAGE_FIB:
+		fib_entry(r, t, t->run[at]);
+		break;
+	default: /* STAGE_SETTLE */
+		settle_list(r, path_list_get(r->lists, r->touched[at]));
+	}
+}
+
+/* Works on from the cursor; returns false when the table, or the lists, are done. */
+static bool
+run_some(struct rib *r)
+{
+	uint32_t limit = stage_limit(r), end = (uint32_t)MIN_OF((uint64_t)limit, (uint64_t)r->at + SLICE_CHECK);
 
 	if (r->stage == STAGE_EXPORT) {
-		r->at = r->at < limit ? export_batch(r, t, r->at) : r->at;
+		r->at = r->at < limit ? export_batch(r, r->tables[r->at_table], r->at) : r->at;
 		return r->at < limit;
 	}
-	for (; r->at < end; r->at++) {
-		if (r->stage == STAGE_SWEEP)
-			sweep_entry(r, t, r->at);
-		else if (r->stage == STAGE_COUNT)
-			count_entry(r, t, t->run[r->at]);
-		else
-			fib_entry(r, t, t->run[r->at]);
-	}
+	while (r->at < end)
+		run_one(r, r->at++);
 	return r->at < limit;
 }
 
@@ -787,13 +818,13 @@ rib_run(struct rib *r)
 		next_stage(r);
 	}
 	while (r->stage != STAGE_IDLE) {
-		if (r->at_table == r->ntables) {
+		if (r->at_table >= (walks_lists(r->stage) ? 1 : r->ntables)) {
 			next_stage(r);
 			continue;
 		}
 		if (r->stage == STAGE_EXPORT && r->ops->export_ready && !r->ops->export_ready(r->arg))
 			return true;
-		if (!run_some(r, r->tables[r->at_table])) {
+		if (!run_some(r)) {
 			r->at_table++;
 			r->at = 0;
 		}

@@ -353,6 +353,35 @@ test_a_source_down_shrinks_every_group_at_once(void **state)
 	teardown(t);
 }
 
+/* The second one goes between two slices, when the sweep for the first has passed what it changes. */
+static void
+test_two_sources_down_within_a_run(void **state)
+{
+	(void)state;
+	for (unsigned int slices = 1; slices < 12; slices++) {
+		struct fixture *t = malloc(sizeof(*t));
+
+		setup(t, false, 1); /* a slice is one step of one table */
+		for (unsigned int i = 0; i < 10; i++) {
+			announce(t, i % 2, FAMILY_IPV4, i, 0);
+			announce(t, i % 2, FAMILY_IPV6, i, 0);
+			announce(t, 2, FAMILY_IPV4, i, 1);
+			announce(t, 2, FAMILY_IPV6, i, 1);
+		}
+		run(t);
+		rib_source_down(t->rib, &t->sources[0]);
+		for (unsigned int n = 0; n < slices; n++)
+			rib_run(t->rib);
+		rib_source_down(t->rib, &t->sources[1]);
+		run(t);
+		for (unsigned int i = 0; i < 10; i++) {
+			assert_int_equal(t->told[FAMILY_IPV4][i], 3);
+			assert_int_equal(t->told[FAMILY_IPV6][i], 3);
+		}
+		teardown(t);
+	}
+}
+
 static void
 test_the_last_path_takes_the_route_along(void **state)
 {
@@ -571,6 +600,7 @@ main(void)
 		cmocka_unit_test(test_withdrawal_of_an_origin_is_one_change),
 		cmocka_unit_test(test_a_part_of_an_origin_is_rewritten),
 		cmocka_unit_test(test_a_source_down_shrinks_every_group_at_once),
+		cmocka_unit_test(test_two_sources_down_within_a_run),
 		cmocka_unit_test(test_the_last_path_takes_the_route_along),
 		cmocka_unit_test(test_new_reachability_waits_for_the_fib),
 		cmocka_unit_test(test_refresh_withdraws_what_was_not_repeated),
