@@ -1,0 +1,423 @@
+/*
+ * tests/unit/query/views_test.c -- what a node says of itself, asked over its socket in a 4x2 fabric in virtual time
+ *
+ * The answers are taken as any client takes them; that they keep their schemas is held in tests/fabric.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fabricd/query/views.h"
+#include "fabricd/sim/world.h"
+
+#define RUN_DIR "/run/leaf1"
+
+struct asker {
+	struct world *world;
+	struct topo *topo;
+	struct world_node *leaf;
+	struct runtime *outside;
+	struct query_server *server;
+	struct rt_stream *stream;
+	json_t *header, *rows, *end, *error;
+	uint32_t status;
+	bool done;
+};
+
+/* ---- the asking end ---- */
+
+static void
+take(struct asker *a, const struct query_reply *r)
+{
+	const char *at = r->json, *nl;
+	size_t left = r->n;
+
+	a->status = r->status;
+	switch (r->kind) {
+	case QUERY_HEADER:
+		a->header = json_loadb(r->json, r->n, 0, NULL);
+		break;
+	case QUERY_ROWS:
+		for (; left && (nl = memchr(at, '\n', left)); left -= (size_t)(nl + 1 - at), at = nl + 1)
+			json_array_append_new(a->rows, json_loadb(at, (size_t)(nl - at), 0, NULL));
+		break;
+	case QUERY_END:
+		a->end = json_loadb(r->json, r->n, 0, NULL);
+		a->done = true;
+		break;
+	default:
+		a->error = json_loadb(r->json, r->n, 0, NULL);
+		a->done = true;
+	}
+}
+
+static size_t
+input(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct asker *a = arg;
+	struct rd r = rd_make(bytes, n), body;
+	struct query_reply reply;
+
+	while (query_frame(&r, QUERY_MAX_REPLY, &body) > 0) {
+		assert_int_equal(query_reply_decode(NULL, body, &reply), 0);
+		take(a, &reply);
+		query_reply_free(NULL, &reply);
+	}
+	return n - rd_left(&r);
+}
+
+static void
+closed(void *arg, int error)
+{
+	struct asker *a = arg;
+
+	(void)error;
+	a->stream = NULL;
+}
+
+static const struct rt_stream_handler handler = { .input = input, .closed = closed };
+
+static void
+forget(struct asker *a)
+{
+	json_decref(a->header);
+	json_decref(a->rows);
+	json_decref(a->end);
+	json_decref(a->error);
+	a->header = a->end = a->error = NULL;
+	a->rows = NULL;
+	a->done = false;
+}
+
+static void
+begin(struct asker *a, const char *verb, const char *arg)
+{
+	struct query_request r = { .id = 1, .verb = verb, .args = &arg, .n_args = arg ? 1 : 0 };
+	uint8_t bytes[256];
+	size_t n = query_request_size(&r);
+
+	forget(a);
+	a->rows = json_array();
+	query_request_encode(&r, bytes);
+	assert_int_equal(rt_write(a->stream, bytes, n), n);
+}
+
+/* The rows of an answer, borrowed until the next question. */
+static json_t *
+ask(struct asker *a, const char *verb, const char *arg)
+{
+	begin(a, verb, arg);
+	for (int i = 0; i < 1000 && !a->done; i++)
+		world_run(a->world, MS(1));
+	if (!a->done)
+		fail_msg("%s: no answer", verb);
+	return a->rows;
+}
+
+static const char *
+text_of(const json_t *row, const char *key)
+{
+	const char *text = json_string_value(json_object_get(row, key));
+
+	return text ? text : "";
+}
+
+static json_int_t
+number_of(const json_t *row, const char *key)
+{
+	const json_t *v = json_object_get(row, key);
+
+	return json_is_integer(v) ? json_integer_value(v) : -1;
+}
+
+/* The row whose key has this text. */
+static json_t *
+row_where(json_t *rows, const char *key, const char *text)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (strcmp(text_of(row, key), text) == 0)
+			return row;
+	}
+	fail_msg("no row with %s %s", key, text);
+	return NULL;
+}
+
+/* ---- the fabric ---- */
+
+static const char file[] =
+    "schema: 1\nfabric: lab\ntiers:\n"
+    "  - {name: spine, count: 2, asn: 65000, loopback: [10.0.0.0/24, \"fd00:0:0:0::/64\"]}\n"
+    "  - {name: leaf, count: 4, asn: {base: 65000}, loopback: [10.0.1.0/24, \"fd00:0:0:1::/64\"],\n"
+    "     up: {to: spine, local: \"eth[1-2]\", remote: \"eth[1-32]\"},\n"
+    "     hosts: {ports: \"eth[3-6]\", racks: [{pool: 10.1.0.0/16, len: 24}, {pool: \"fd00:1::/48\", len: 64}]}}\n";
+
+static void
+open_fabric(struct asker *a)
+{
+	struct topo_errors errs = { 0 };
+	struct world_config cfg = { .seed = 7 };
+	char err[256] = "";
+
+	*a = (struct asker){ .topo = topo_load(file, sizeof(file) - 1, &errs) };
+	topo_errors_free(&errs);
+	cfg.topo = a->topo;
+	if (!(a->world = world_new(&cfg, err, sizeof(err))))
+		fail_msg("%s", err);
+	assert_true(world_settle(a->world, MS(300), (struct mono){ SECONDS(30) }));
+	a->leaf = world_node_find(a->world, "leaf1");
+	assert_int_equal(node_query_open(a->leaf->node, RUN_DIR, 0, &a->server), 0);
+	a->outside = sim_node_new(world_net(a->world), "outside");
+	assert_int_equal(
+	    sim_unix_connect(a->outside, a->leaf->rt, RUN_DIR "/" QUERY_SOCKET, &handler, a, &a->stream), 0);
+	world_run(a->world, MS(1));
+}
+
+static void
+close_fabric(struct asker *a)
+{
+	forget(a);
+	rt_stream_close(a->stream, true);
+	query_server_free(a->server);
+	world_free(a->world);
+	topo_free(a->topo);
+}
+
+/* ---- tests ---- */
+
+static void
+a_converged_leaf(void **state)
+{
+	struct asker a;
+	json_t *rows, *row;
+
+	(void)state;
+	open_fabric(&a);
+	rows = ask(&a, "bgp.summary", NULL);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_string_equal(text_of(a.header, "schema"), "fabricd.bgp.summary/1");
+	assert_string_equal(text_of(a.header, "fabric"), "lab");
+	assert_string_equal(text_of(a.header, "node"), "leaf1");
+	assert_int_equal(number_of(json_object_get(a.header, "summary"), "as"), 65001);
+	assert_int_equal(json_array_size(rows), 2);
+	row = row_where(rows, "port", "eth2");
+	assert_string_equal(text_of(row, "peer"), "spine2");
+	assert_string_equal(text_of(row, "state"), "Established");
+	assert_int_equal(number_of(row, "accepted"), 14); /* 3 leaves x 4, and the spine's own 2 */
+	assert_int_equal(number_of(row, "advertised"), 4);
+	assert_null(json_object_get(row, "next"));
+
+	rows = ask(&a, "routes", NULL);
+	assert_int_equal(json_array_size(rows), 20);
+	row = row_where(rows, "prefix", "10.1.3.0/24");
+	assert_string_equal(text_of(row, "state"), "installed");
+	assert_int_equal(number_of(row, "width"), 2);
+	assert_string_equal(text_of(row, "as_path"), "65000 65003");
+	assert_string_equal(text_of(row_where(rows, "prefix", "10.1.1.0/24"), "state"), "local");
+
+	rows = ask(&a, "fib.check", NULL);
+	assert_int_equal(json_array_size(rows), 0);
+	rows = ask(&a, "status", NULL);
+	assert_int_equal(json_array_size(rows), 0);
+	assert_int_equal(number_of(json_object_get(a.header, "summary"), "sessions_up"), 2);
+	close_fabric(&a);
+}
+
+/* Small tables come in order: family, address, length. */
+static void
+routes_are_sorted(void **state)
+{
+	struct prefix last = { 0 }, p;
+	struct asker a;
+	json_t *rows;
+
+	(void)state;
+	open_fabric(&a);
+	rows = ask(&a, "routes", NULL);
+	for (size_t i = 0; i < json_array_size(rows); i++) {
+		assert_true(prefix_parse(text_of(json_array_get(rows, i), "prefix"), &p));
+		assert_true(i == 0 || prefix_cmp(&last, &p) < 0);
+		last = p;
+	}
+	close_fabric(&a);
+}
+
+static void
+a_dark_port_says_where_it_stopped(void **state)
+{
+	struct asker a;
+	json_t *rows, *row;
+
+	(void)state;
+	open_fabric(&a);
+	assert_int_equal(world_link_set(a.world, "leaf1", "eth1", false), 0);
+	world_run(a.world, SECONDS(1));
+	row = row_where(ask(&a, "bgp.summary", NULL), "port", "eth1");
+	assert_int_equal(a.status, QUERY_FINDINGS);
+	assert_string_equal(text_of(row, "next"), "fabctl bgp neighbor eth1");
+	assert_true(*text_of(row, "reason"));
+	assert_null(json_object_get(row, "accepted")); /* absent, not 0 */
+	row = json_array_get(ask(&a, "bgp.neighbor", "eth1"), 0);
+	assert_int_equal(number_of(row, "rung"), 2);
+	assert_int_equal(json_array_size(json_object_get(row, "rungs")), 9);
+	assert_string_equal(text_of(json_array_get(json_object_get(row, "rungs"), 1), "state"), "stopped");
+	assert_string_equal(text_of(json_array_get(json_object_get(row, "rungs"), 2), "state"), "not asked");
+	row = json_array_get(ask(&a, "bgp.neighbor", "spine2"), 0); /* by the neighbour's name */
+	assert_string_equal(text_of(row, "port"), "eth2");
+	assert_int_equal(number_of(row, "rung"), 10);
+	rows = ask(&a, "status", NULL);
+	assert_string_equal(text_of(json_array_get(rows, 0), "kind"), "link down");
+	row = json_array_get(ask(&a, "route", "10.1.3.77"), 0);
+	assert_string_equal(text_of(row, "prefix"), "10.1.3.0/24");
+	assert_int_equal(json_array_size(json_object_get(row, "installed")), 1);
+	assert_string_equal(text_of(json_array_get(json_object_get(row, "installed"), 0), "port"), "eth2");
+	rows = ask(&a, "log", "5");
+	assert_int_equal(json_array_size(rows), 5);
+	close_fabric(&a);
+}
+
+static void
+what_is_offered_and_told(void **state)
+{
+	struct asker a;
+	json_t *rows;
+
+	(void)state;
+	open_fabric(&a);
+	rows = ask(&a, "bgp.received", "eth1");
+	assert_int_equal(json_array_size(rows), 14);
+	assert_true(json_is_true(json_object_get(row_where(rows, "prefix", "10.0.0.1/32"), "best")));
+	rows = ask(&a, "bgp.advertised", "eth1");
+	assert_int_equal(json_array_size(rows), 4);
+	assert_string_equal(text_of(row_where(rows, "prefix", "10.1.1.0/24"), "as_path"), "65001");
+	rows = ask(&a, "bgp.why", "10.1.2.0/24");
+	assert_int_equal(json_array_size(rows), 2);
+	row_where(rows, "choice", "best");
+	row_where(rows, "choice", "shares");
+	close_fabric(&a);
+}
+
+static void
+wrong_questions(void **state)
+{
+	static const struct {
+		const char *verb, *arg;
+		uint32_t status;
+	} cases[] = {
+		{ "bgp.neighbor", "eth99", QUERY_USAGE },
+		{ "bgp.neighbor", "eth3", QUERY_USAGE },
+		{ "bgp.why", "10.0.0.0/33", QUERY_USAGE },
+		{ "bgp.why", "10.0.0.1/24", QUERY_USAGE },
+		{ "route", "192.0.2.1", QUERY_FINDINGS },
+		{ "route", "10.99.0.0/16", QUERY_FINDINGS },
+		{ "bgp.received", "%n%s", QUERY_USAGE },
+		{ "log", "0", QUERY_USAGE },
+		{ "log", "1e3", QUERY_USAGE },
+	};
+	struct asker a;
+
+	(void)state;
+	open_fabric(&a);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		ask(&a, cases[i].verb, cases[i].arg);
+		if (!a.error || a.status != cases[i].status || !*text_of(a.error, "next"))
+			fail_msg("%s %s: status %u", cases[i].verb, cases[i].arg, a.status);
+	}
+	close_fabric(&a);
+}
+
+/* ---- Q05 ---- */
+
+enum { MANY = 20000 };
+
+static struct prefix
+numbered(unsigned int i)
+{
+	struct ip ip = ip_v4(0x64000000u + i * 256);
+
+	return prefix_of(&ip, 24);
+}
+
+/*
+ * A table of 20,000 prefixes is listed while half of it comes and goes: whoever stays is listed once and only once,
+ * whoever moves at most twice (it may leave its place behind the walk and come back before it), and the answer has an
+ * end.
+ */
+static void
+test_Q05_dump_during_churn(void **state)
+{
+	uint8_t *seen = calloc(MANY, 1);
+	struct rib_view own;
+	struct asker a;
+	struct node *node;
+	struct prefix p;
+	struct attrs *attrs;
+
+	(void)state;
+	open_fabric(&a);
+	/* Alone, so that nobody has to hear of these. */
+	world_link_set(a.world, "leaf1", "eth1", false);
+	world_link_set(a.world, "leaf1", "eth2", false);
+	world_run(a.world, SECONDS(1));
+	node = a.leaf->node;
+	assert_true(prefix_parse("10.0.1.1/32", &p));
+	assert_true(rib_get(node->rib, RIB_MAIN_TABLE, &p, &own));
+	attrs = own.list->paths[own.list->best].attrs;
+	for (unsigned int i = 0; i < MANY; i++) {
+		p = numbered(i);
+		rib_announce(node->rib, RIB_MAIN_TABLE, &node->local, &p, attrs, NULL);
+	}
+	world_run(a.world, SECONDS(2));
+	begin(&a, "routes", NULL);
+	for (unsigned int turn = 0; !a.done && turn < 20000; turn++) {
+		for (unsigned int i = 0; i < 20; i++) {
+			p = numbered((turn * 20 + i) * 2 % MANY); /* even ones move */
+			if ((turn * 20 + i) * 2 / MANY % 2 == 0)
+				rib_withdraw(node->rib, RIB_MAIN_TABLE, &node->local, &p);
+			else
+				rib_announce(node->rib, RIB_MAIN_TABLE, &node->local, &p, attrs, NULL);
+		}
+		rt_work_schedule(node->work);
+		world_run(a.world, 20);
+	}
+	assert_true(a.done);
+	assert_int_equal(a.status, QUERY_OK);
+	for (size_t i = 0; i < json_array_size(a.rows); i++) {
+		struct ip ip;
+
+		assert_true(prefix_parse(text_of(json_array_get(a.rows, i), "prefix"), &p));
+		ip = prefix_addr(&p);
+		if (p.family == FAMILY_IPV4 && p.len == 24 && ip_to_v4(&ip) >= 0x64000000u &&
+		    ip_to_v4(&ip) < 0x64000000u + MANY * 256)
+			seen[(ip_to_v4(&ip) - 0x64000000u) / 256]++;
+	}
+	for (unsigned int i = 1; i < MANY; i += 2) {
+		if (seen[i] != 1)
+			fail_msg("prefix %u, which did not move, was listed %u times", i, seen[i]);
+	}
+	free(seen);
+	close_fabric(&a);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_converged_leaf),
+		cmocka_unit_test(routes_are_sorted),
+		cmocka_unit_test(a_dark_port_says_where_it_stopped),
+		cmocka_unit_test(what_is_offered_and_told),
+		cmocka_unit_test(wrong_questions),
+		cmocka_unit_test(test_Q05_dump_during_churn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
