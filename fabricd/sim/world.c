@@ -17,7 +17,7 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/sim/world.h"
 
-#define LATENCY_US 10
+
 #define TURN_US    MS(1)
 
 struct world {
@@ -202,7 +202,7 @@ add_ports(struct world_node *wn)
 static int
 add_links(struct world *w)
 {
-	int64_t latency = w->cfg.latency_us ? w->cfg.latency_us : LATENCY_US;
+	int64_t latency = w->cfg.latency_us ? w->cfg.latency_us : WORLD_LATENCY_US;
 
 	for (size_t i = 0; i < w->cfg.topo->nlinks; i++) {
 		const struct topo_link *l = &w->cfg.topo->links[i];
@@ -350,7 +350,7 @@ world_swap(struct world *w, const char *node_a, const char *port_a, const char *
 {
 	struct world_node *a = world_node_find(w, node_a), *b = world_node_find(w, node_b);
 	uint32_t ia = a ? world_ifindex(a, port_a) : 0, ib = b ? world_ifindex(b, port_b) : 0;
-	int64_t latency = w->cfg.latency_us ? w->cfg.latency_us : LATENCY_US;
+	int64_t latency = w->cfg.latency_us ? w->cfg.latency_us : WORLD_LATENCY_US;
 	struct sim_port_view va, vb;
 	int e;
 

@@ -14,6 +14,8 @@
 
 struct world;
 
+#define WORLD_LATENCY_US 10 /* of a link, unless the configuration says otherwise */
+
 struct world_node {
 	struct world *world;
 	const struct topo_node *topo;

@@ -1,0 +1,512 @@
+/*
+ * fabricd/sim/check.c -- see check.h
+ *
+ *   flow --changed, good, valley--> here
+ *   fault --check_fault()--> what works --reconnect_us later--> what is counted on --oracle--> who must be reached
+ *
+ * bad_since of a (destination, node) is set while the node must reach it and does not. One deadline serves all: the
+ * latest time by which the consequences of all faults so far must be over. Once it has passed, nobody may be bad.
+ *
+ * Always true: nbad is the number of (destination, node) with bad_since set.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/sim/check_impl.h"
+
+#define ALLOWANCE_US  MS(10)
+#define RECONNECT_US  SECONDS(90)
+#define HOP_US        MS(1)  /* what a node needs to pass news on, beside the link and its forwarding plane */
+#define DOUBT_US      MS(50) /* so long a port may be used that the neighbour has just withdrawn, at most */
+#define SLOW_HOLDS_UP 1      /* hold times that a slow node may delay others */
+
+static const char *const kinds[CHECK_KINDS] = {
+	[CHECK_NONE] = "nothing",
+	[CHECK_VALLEY] = "valley or loop",
+	[CHECK_LEAVES] = "packets leave the fabric",
+	[CHECK_UNADVERTISED] = "next hop that did not advertise",
+	[CHECK_BLACK_HOLE] = "black hole",
+	[CHECK_PATHS] = "paths differ from the graph's",
+	[CHECK_RIB_FIB] = "RIB and forwarding plane differ",
+	[CHECK_REASON] = "state without a reason",
+	[CHECK_RESTLESS] = "no rest",
+	[CHECK_LEAK] = "left over",
+};
+
+const char *
+check_kind_name(enum check_kind k)
+{
+	return (size_t)k < CHECK_KINDS ? kinds[k] : "?";
+}
+
+struct mono
+check_now(const struct check *c)
+{
+	return sim_now(world_net(c->w));
+}
+
+void
+check_fail(struct check *c, enum check_kind kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->violation.kind)
+		return;
+	c->violation.kind = kind;
+	c->violation.at = check_now(c);
+	va_start(ap, fmt);
+	vsnprintf(c->violation.text, sizeof(c->violation.text), fmt, ap);
+	va_end(ap);
+	if (c->cfg.log)
+		simlog_add(c->cfg.log, c->violation.at, "*", "violation: %s: %s", kinds[kind], c->violation.text);
+}
+
+static const char *
+name(const struct check *c, uint32_t node)
+{
+	return node == TOPO_NONE ? "?" : c->t->nodes[node].name;
+}
+
+/* ---- who must be reached, and is not ---- */
+
+static bool
+must_reach(const struct check *c, size_t dest, uint32_t node)
+{
+	return c->paths[flow_dest(c->flow, dest)->owner].distance[node] != ORACLE_FAR;
+}
+
+static void
+bad_begins(struct check *c, size_t at)
+{
+	c->bad_since[at] = check_now(c);
+	c->nbad++;
+}
+
+static void
+bad_ends(struct check *c, size_t dest, uint32_t node, bool counts)
+{
+	size_t at = dest * c->n + node;
+	int64_t us = mono_sub(check_now(c), c->bad_since[at]);
+
+	if (counts) {
+		c->stats.losses++;
+		c->stats.worst_us = MAX_OF(c->stats.worst_us, us);
+		if (c->cfg.loss)
+			c->cfg.loss(c->cfg.arg, dest, node, c->bad_since[at], us);
+	}
+	c->bad_since[at].us = 0;
+	c->nbad--;
+}
+
+static void
+judge_bad(struct check *c)
+{
+	char p[PREFIX_TEXT];
+
+	if (!c->nbad || check_now(c).us <= c->deadline.us)
+		return;
+	for (size_t at = 0; at < flow_dests(c->flow) * c->n; at++) {
+		const struct flow_dest *d = flow_dest(c->flow, at / c->n);
+		uint32_t node = (uint32_t)(at % c->n);
+		char ports[256];
+
+		if (!c->bad_since[at].us)
+			continue;
+		check_fail(c, CHECK_BLACK_HOLE,
+		    "%s does not reach %s (%s) for %lld us, %lld us longer than it may: it uses %s", name(c, node),
+		    prefix_print(&d->prefix, p), name(c, d->owner),
+		    (long long)mono_sub(check_now(c), c->bad_since[at]),
+		    (long long)mono_sub(check_now(c), c->deadline),
+		    flow_print(c->flow, node, flow_ports(c->flow, at / c->n, node), ports, sizeof(ports)));
+		return;
+	}
+}
+
+/* ---- what flow tells ---- */
+
+static void
+on_good(void *arg, size_t dest, uint32_t node, bool good)
+{
+	struct check *c = arg;
+	size_t at = dest * c->n + node;
+
+	if (good && c->bad_since[at].us)
+		bad_ends(c, dest, node, true);
+	else if (!good && !c->bad_since[at].us && must_reach(c, dest, node))
+		bad_begins(c, at);
+}
+
+static void
+on_valley(void *arg, size_t dest, uint32_t node)
+{
+	struct check *c = arg;
+	char p[PREFIX_TEXT], ports[256];
+
+	check_fail(c, CHECK_VALLEY, "packets to %s come down from %s to %s, which sends them to %s",
+	    prefix_print(&flow_dest(c->flow, dest)->prefix, p), name(c, flow_from_above(c->flow, dest, node)),
+	    name(c, node), flow_print(c->flow, node, flow_ports(c->flow, dest, node), ports, sizeof(ports)));
+}
+
+static void
+on_leaves(void *arg, size_t dest, uint32_t node, const char *how)
+{
+	struct check *c = arg;
+	char p[PREFIX_TEXT];
+
+	check_fail(c, CHECK_LEAVES, "%s sends packets to %s out of the fabric: %s", name(c, node),
+	    prefix_print(&flow_dest(c->flow, dest)->prefix, p), how);
+}
+
+/* The ports whose neighbours offer the destination to this node now. */
+static void
+offered(const struct check *c, size_t dest, const struct node *n, uint64_t *out)
+{
+	struct rib_view v;
+
+	memset(out, 0, c->words * sizeof(*out));
+	if (!rib_get(n->rib, 0, &flow_dest(c->flow, dest)->prefix, &v) || !v.list)
+		return;
+	for (size_t i = 0; i < v.list->n; i++) {
+		const struct rib_nexthop *nh = v.list->paths[i].nexthop;
+
+		if (nh && nh->ifindex && nh->ifindex <= c->words * 64)
+			out[(nh->ifindex - 1) / 64] |= 1ull << (nh->ifindex - 1) % 64;
+	}
+}
+
+static bool
+all_offered(const struct check *c, const uint64_t *ports, const uint64_t *offers)
+{
+	for (size_t w = 0; w < c->words; w++)
+		if (ports[w] & ~offers[w])
+			return false;
+	return true;
+}
+
+static void
+on_changed(void *arg, size_t dest, uint32_t node, const uint64_t *was, const uint64_t *now)
+{
+	struct check *c = arg;
+	struct world_node *wn = world_node_at(c->w, node);
+	char p[PREFIX_TEXT], ports[256];
+
+	c->stats.flow_changes++;
+	if (c->cfg.log)
+		simlog_add(c->cfg.log, check_now(c), name(c, node), "fib %s via %s",
+		    prefix_print(&flow_dest(c->flow, dest)->prefix, p),
+		    flow_print(c->flow, node, now, ports, sizeof(ports)));
+	if (!wn->node || all_offered(c, now, was)) /* none was added */
+		return;
+	offered(c, dest, wn->node, c->scratch);
+	for (size_t w = 0; w < c->words; w++)
+		c->scratch[w] |= was[w]; /* of those it had before, other rules speak */
+	if (all_offered(c, now, c->scratch))
+		return;
+	c->doubts = mem_grow(NULL, MEM_OTHER, c->doubts, &c->cap_doubts, c->ndoubts + 1, sizeof(*c->doubts));
+	c->doubts[c->ndoubts++] = (struct check_doubt){ dest, node, check_now(c) };
+}
+
+static void
+on_after(void *arg)
+{
+	judge_bad(arg);
+}
+
+/*
+ * A port was added that its neighbour does not offer. It may just have taken that back: then the next operation of the
+ * forwarding plane takes the port away again. Anything else is a violation.
+ */
+static void
+judge_doubts(struct check *c)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->ndoubts; i++) {
+		struct check_doubt d = c->doubts[i];
+		struct world_node *wn = world_node_at(c->w, d.node);
+		const uint64_t *ports = flow_ports(c->flow, d.dest, d.node);
+		char p[PREFIX_TEXT], text[256];
+		struct model_stats s;
+
+		if (!wn->node || !wn->platform)
+			continue;
+		offered(c, d.dest, wn->node, c->scratch);
+		if (all_offered(c, ports, c->scratch))
+			continue;
+		c->doubts[kept++] = d;
+		if (c->slow_until[d.node].us > check_now(c).us)
+			continue;
+		model_stats(wn->platform, &s);
+		if ((node_quiet(wn->node) && !s.in_flight) || mono_sub(check_now(c), d.since) > DOUBT_US)
+			check_fail(c, CHECK_UNADVERTISED,
+			    "%s sends packets to %s to %s, and not all of these neighbours advertise it", name(c, d.node),
+			    prefix_print(&flow_dest(c->flow, d.dest)->prefix, p),
+			    flow_print(c->flow, d.node, ports, text, sizeof(text)));
+	}
+	c->ndoubts = kept;
+}
+
+/* ---- what works ---- */
+
+static bool
+end_works(struct check *c, uint32_t node, uint32_t port, uint32_t far, uint32_t far_port)
+{
+	uint32_t ifindex = 0;
+
+	return world_far(c->w, world_node_at(c->w, node), port + 1, &ifindex) == far && ifindex == far_port + 1;
+}
+
+/* Cabled as the file says, with carrier, and passing packets both ways. */
+static bool
+link_works(struct check *c, uint32_t link)
+{
+	const struct topo_link *l = &c->t->links[link];
+	const uint32_t *port = c->oracle.links[link].port;
+
+	return end_works(c, l->lower, port[0], l->upper, port[1]) && end_works(c, l->upper, port[1], l->lower, port[0]);
+}
+
+static bool
+node_works(const struct check *c, uint32_t node)
+{
+	return world_node_at(c->w, node)->node && c->slow_until[node].us <= check_now(c).us;
+}
+
+/* Works out whom everybody must reach from what is counted on. */
+static void
+search_all(struct check *c)
+{
+	struct oracle_graph g = check_graph(c);
+
+	for (uint32_t i = 0; i < c->n; i++)
+		oracle_search(&c->oracle, &g, i, &c->paths[i]);
+	for (size_t d = 0; d < flow_dests(c->flow); d++) {
+		for (uint32_t i = 0; i < c->n; i++) {
+			size_t at = d * c->n + i;
+			bool bad = must_reach(c, d, i) && !flow_good(c->flow, d, i);
+
+			if (bad && !c->bad_since[at].us)
+				bad_begins(c, at);
+			else if (!bad && c->bad_since[at].us)
+				bad_ends(c, d, i, false);
+		}
+	}
+}
+
+static bool
+count_on(struct check *c, struct check_part *p, bool works)
+{
+	bool was = p->sure;
+
+	if (works && !p->works)
+		p->since = check_now(c);
+	p->works = works;
+	p->sure = works && mono_sub(check_now(c), p->since) >= c->cfg.reconnect_us;
+	if (works && !p->sure)
+		c->next_sure = mono_min(c->next_sure, mono_add(p->since, c->cfg.reconnect_us));
+	return p->sure != was;
+}
+
+static void
+look_at_plant(struct check *c)
+{
+	bool changed = false;
+
+	c->next_sure = MONO_NEVER;
+	for (uint32_t i = 0; i < c->n; i++) {
+		changed |= count_on(c, &c->nodes[i], node_works(c, i));
+		c->node_sure[i] = c->nodes[i].sure;
+		if (c->slow_until[i].us > check_now(c).us)
+			c->next_sure = mono_min(c->next_sure, c->slow_until[i]);
+	}
+	for (uint32_t i = 0; i < c->t->nlinks; i++) {
+		changed |= count_on(c, &c->links[i], link_works(c, i));
+		c->link_sure[i] = c->links[i].sure;
+	}
+	if (changed)
+		search_all(c);
+}
+
+/* News crosses the fabric once up and once down. */
+static int64_t
+propagation(const struct check *c)
+{
+	const struct world_config *cfg = world_config(c->w);
+	int64_t hop = (cfg->latency_us ? cfg->latency_us : WORLD_LATENCY_US) + cfg->model.ack_us + HOP_US;
+	uint32_t top = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		top = MAX_OF(top, c->t->nodes[i].level);
+	return (2 * (int64_t)top + 1) * hop + c->cfg.allowance_us;
+}
+
+void
+check_fault(struct check *c, int64_t detection_us)
+{
+	struct mono now = check_now(c), until = mono_add(now, detection_us), slow = { 0 };
+
+	for (uint32_t i = 0; i < c->n; i++)
+		slow.us = MAX_OF(slow.us, c->slow_until[i].us);
+	/* What a slow node has to do with it is done when it is well again, or its neighbours give it up. */
+	slow = mono_min(slow, mono_add(now, c->slow_us));
+	until.us = MAX_OF(until.us, slow.us);
+	until = mono_add(until, propagation(c));
+	c->deadline.us = MAX_OF(c->deadline.us, until.us);
+	world_run_until(c->w, now); /* so that flow hears of what was done between events */
+	look_at_plant(c);
+}
+
+void
+check_slow(struct check *c, uint32_t node, struct mono until, int64_t detection_us)
+{
+	c->slow_until[node].us = MAX_OF(c->slow_until[node].us, until.us);
+	c->slow_us = MAX_OF(c->slow_us, detection_us);
+	check_fault(c, detection_us);
+}
+
+/* ---- life ---- */
+
+struct check *
+check_new(struct world *w, const struct check_config *cfg)
+{
+	static const struct flow_ops ops = { on_changed, on_good, on_valley, on_leaves, on_after };
+	struct check *c = mem_zalloc(NULL, MEM_OTHER, sizeof(*c));
+	int64_t reconnect;
+
+	c->w = w;
+	c->t = world_topo(w);
+	c->n = c->t->nnodes;
+	c->cfg = *cfg;
+	c->cfg.reconnect_us = cfg->reconnect_us ? cfg->reconnect_us : RECONNECT_US;
+	c->cfg.allowance_us = cfg->allowance_us ? cfg->allowance_us : ALLOWANCE_US;
+	c->slow_us = SLOW_HOLDS_UP * c->t->timers.hold_us;
+	oracle_init(&c->oracle, c->t);
+	c->words = c->oracle.words;
+	c->scratch = mem_zalloc(NULL, MEM_OTHER, c->words * sizeof(*c->scratch));
+	c->nodes = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->nodes));
+	c->links = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->links));
+	c->node_sure = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->node_sure));
+	c->link_sure = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->link_sure));
+	c->slow_until = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->slow_until));
+	c->paths = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->paths));
+	for (size_t i = 0; i < c->n; i++)
+		oracle_paths_init(&c->oracle, &c->paths[i]);
+	c->flow = flow_new(w, &ops, c);
+	c->bad_since = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n * sizeof(*c->bad_since) + 1);
+	c->deadline = check_now(c);
+	reconnect = c->cfg.reconnect_us;
+	c->cfg.reconnect_us = 0; /* what works now is counted on */
+	look_at_plant(c);
+	c->cfg.reconnect_us = reconnect;
+	for (size_t i = 0; i < c->n; i++)
+		c->nodes[i].since.us -= reconnect;
+	for (size_t i = 0; i < c->t->nlinks; i++)
+		c->links[i].since.us -= reconnect;
+	judge_bad(c);
+	return c;
+}
+
+void
+check_free(struct check *c)
+{
+	if (!c)
+		return;
+	flow_free(c->flow);
+	for (size_t i = 0; i < c->n; i++)
+		oracle_paths_done(&c->paths[i]);
+	oracle_done(&c->oracle);
+	mem_free(NULL, MEM_OTHER, c->scratch);
+	mem_free(NULL, MEM_OTHER, c->nodes);
+	mem_free(NULL, MEM_OTHER, c->links);
+	mem_free(NULL, MEM_OTHER, c->node_sure);
+	mem_free(NULL, MEM_OTHER, c->link_sure);
+	mem_free(NULL, MEM_OTHER, c->slow_until);
+	mem_free(NULL, MEM_OTHER, c->paths);
+	mem_free(NULL, MEM_OTHER, c->bad_since);
+	mem_free(NULL, MEM_OTHER, c->doubts);
+	mem_free(NULL, MEM_OTHER, c);
+}
+
+const struct flow *
+check_flow(const struct check *c)
+{
+	return c->flow;
+}
+
+const struct oracle *
+check_oracle(const struct check *c)
+{
+	return &c->oracle;
+}
+
+const struct check_violation *
+check_violation(const struct check *c)
+{
+	return &c->violation;
+}
+
+const struct check_stats *
+check_stats(const struct check *c)
+{
+	return &c->stats;
+}
+
+struct oracle_graph
+check_graph(const struct check *c)
+{
+	return (struct oracle_graph){ c->link_sure, c->node_sure };
+}
+
+const struct oracle_paths *
+check_paths(const struct check *c, uint32_t owner)
+{
+	return &c->paths[owner];
+}
+
+/* ---- time ---- */
+
+void
+check_run_until(struct check *c, struct mono until)
+{
+	while (!c->violation.kind && check_now(c).us < until.us) {
+		struct mono to = mono_min(until, c->next_sure), now = check_now(c);
+
+		if (c->nbad && c->deadline.us >= now.us)
+			to = mono_min(to, mono_add(c->deadline, 1));
+		if (c->ndoubts)
+			to = mono_min(to, mono_add(now, MS(1)));
+		if (to.us <= now.us)
+			to = mono_add(now, 1);
+		world_run_until(c->w, to);
+		judge_bad(c);
+		if (c->ndoubts)
+			judge_doubts(c);
+		if (mono_due(c->next_sure, to))
+			look_at_plant(c);
+	}
+}
+
+struct mono
+check_calm_at(const struct check *c)
+{
+	struct mono at = c->deadline;
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (c->slow_until[i].us > check_now(c).us)
+			at.us = MAX_OF(at.us, c->slow_until[i].us + c->cfg.reconnect_us);
+		if (c->nodes[i].works)
+			at.us = MAX_OF(at.us, c->nodes[i].since.us + c->cfg.reconnect_us);
+	}
+	for (size_t i = 0; i < c->t->nlinks; i++)
+		if (c->links[i].works)
+			at.us = MAX_OF(at.us, c->links[i].since.us + c->cfg.reconnect_us);
+	return at;
+}
+
+bool
+check_is_calm(const struct check *c)
+{
+	return check_calm_at(c).us <= check_now(c).us;
+}

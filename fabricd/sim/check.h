@@ -1,0 +1,94 @@
+/*
+ * fabricd/sim/check.h -- what must be true of a fabric at every event, after every fault, and when it is quiet
+ *
+ *   at every event   no valley and no loop; no packet leaves the fabric; no port is added to what a prefix's packets
+ *                    take unless its neighbour advertises the prefix
+ *   after a fault    whoever can be reached is reached again within detection + propagation + 10 ms, worst flow
+ *   when quiet       every switch sends to every destination over the full set of shortest valley-free paths, as the
+ *                    oracle finds them; RIB = what sync wants = what the forwarding plane does; every session that is
+ *                    down says why
+ *   when withdrawn   with all links cut nothing is left of what neighbours have told
+ *
+ * "Can be reached" is said of links and nodes that have worked for a while (reconnect_us): sessions need that long to
+ * come back in the worst case. The first violation is kept; what follows from it is not looked at.
+ */
+#ifndef FABRICD_SIM_CHECK_H
+#define FABRICD_SIM_CHECK_H
+
+#include "fabricd/sim/flow.h"
+#include "fabricd/sim/log.h"
+#include "fabricd/sim/oracle.h"
+
+enum check_kind {
+	CHECK_NONE,
+	CHECK_VALLEY,
+	CHECK_LEAVES,
+	CHECK_UNADVERTISED,
+	CHECK_BLACK_HOLE,
+	CHECK_PATHS,
+	CHECK_RIB_FIB,
+	CHECK_REASON,
+	CHECK_RESTLESS,
+	CHECK_LEAK,
+	CHECK_KINDS,
+};
+const char *check_kind_name(enum check_kind);
+
+struct check_violation {
+	enum check_kind kind; /* CHECK_NONE: none */
+	struct mono at;
+	char text[512];
+};
+
+struct check_stats {
+	uint64_t flow_changes; /* ports of (destination, node) that changed */
+	uint64_t quiet;        /* full comparisons done */
+	uint64_t losses;       /* (destination, node) that could not be reached for a while, and should have been */
+	int64_t worst_us;      /* the longest of them */
+	uint64_t isolated, parted; /* at the last comparison: pairs of switches without a valley-free path, by design or cut off */
+};
+
+/* One loss that has ended: from `since` on `node` had no good path to `dest`, for so long. */
+typedef void check_loss_fn(void *arg, size_t dest, uint32_t node, struct mono since, int64_t us);
+
+struct check_config {
+	int64_t reconnect_us;  /* a link or a node that works again is counted on after this; 0: 90 s */
+	int64_t allowance_us;  /* beside detection and propagation; 0: 10 ms */
+	struct simlog *log;    /* NULL: nothing is written down */
+	check_loss_fn *loss;   /* NULL: nobody */
+	void *arg;
+};
+
+struct check;
+
+/* All that works now is counted on from the start. Takes the world's observer. */
+struct check *check_new(struct world *, const struct check_config *);
+void check_free(struct check *); /* NULL is allowed */
+
+const struct flow *check_flow(const struct check *);
+const struct oracle *check_oracle(const struct check *);
+const struct check_violation *check_violation(const struct check *);
+const struct check_stats *check_stats(const struct check *);
+/* What works, and is counted on; valid until the next call. */
+struct oracle_graph check_graph(const struct check *);
+const struct oracle_paths *check_paths(const struct check *, uint32_t owner);
+
+/*
+ * A fault began or ended now: what works is read anew, and may be noticed only after detection_us (0: at once). A node
+ * that is slow until some time (it is stalled, its forwarding plane hangs or refuses) is not counted on until it has
+ * been well for reconnect_us, and what needs its help may last as long.
+ */
+void check_fault(struct check *, int64_t detection_us);
+void check_slow(struct check *, uint32_t node, struct mono until, int64_t detection_us);
+
+/* Runs the world, and looks. Ends early, at the next millisecond or so, on a violation. */
+void check_run_until(struct check *, struct mono);
+/* Whether everything that works has worked for so long that it is counted on, and no node is slow. */
+bool check_is_calm(const struct check *);
+struct mono check_calm_at(const struct check *);
+/* The comparison of the whole fabric; the fabric should be calm. */
+void check_quiet(struct check *);
+/* Nothing may be left; all links should have been cut for a while. */
+void check_empty(struct check *);
+
+#endif

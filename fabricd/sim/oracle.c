@@ -1,0 +1,159 @@
+/*
+ * fabricd/sim/oracle.c -- see oracle.h
+ *
+ * A valley-free path goes up some links, then down some. Seen from its end, the owner: the ways that only go down are
+ * found from the owner upwards, level by level; then every switch, from the top downwards, takes the shorter of its
+ * ways down and of what the switches above it have, plus one link; the ways down when both are equally short, since
+ * what came from above may not go up again. All of the equally short ones of that side are taken.
+ */
+#include <string.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/lib/mem.h"
+#include "fabricd/sim/oracle.h"
+
+static void
+fill_order(struct oracle *o)
+{
+	const struct topo *t = o->topo;
+	size_t n = 0;
+
+	for (uint32_t level = 0; n < t->nnodes; level++)
+		for (uint32_t i = 0; i < t->nnodes; i++)
+			if (t->nodes[i].level == level)
+				o->order[n++] = i;
+}
+
+void
+oracle_init(struct oracle *o, const struct topo *t)
+{
+	uint32_t most = 1;
+
+	*o = (struct oracle){ .topo = t };
+	o->links = mem_zalloc(NULL, MEM_OTHER, (t->nlinks + 1) * sizeof(*o->links));
+	o->order = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->order));
+	o->below = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->below));
+	for (uint32_t i = 0; i < t->nnodes; i++) {
+		for (uint32_t k = 0; k < t->nodes[i].nports; k++) {
+			const struct topo_port *p = &t->nodes[i].ports[k];
+
+			if (p->kind != TOPO_UP && p->kind != TOPO_DOWN)
+				continue;
+			most = MAX_OF(most, k + 1);
+			if (p->link != TOPO_NONE)
+				o->links[p->link].port[p->kind == TOPO_DOWN] = k;
+		}
+	}
+	o->words = (most + 63) / 64;
+	o->ports = mem_zalloc(NULL, MEM_OTHER, o->words * sizeof(*o->ports));
+	fill_order(o);
+}
+
+void
+oracle_done(struct oracle *o)
+{
+	mem_free(NULL, MEM_OTHER, o->links);
+	mem_free(NULL, MEM_OTHER, o->order);
+	mem_free(NULL, MEM_OTHER, o->below);
+	mem_free(NULL, MEM_OTHER, o->ports);
+}
+
+void
+oracle_paths_init(const struct oracle *o, struct oracle_paths *p)
+{
+	p->distance = mem_zalloc(NULL, MEM_OTHER, (o->topo->nnodes + 1) * sizeof(*p->distance));
+	p->ports = mem_zalloc(NULL, MEM_OTHER, (o->topo->nnodes * o->words + 1) * sizeof(*p->ports));
+}
+
+void
+oracle_paths_done(struct oracle_paths *p)
+{
+	mem_free(NULL, MEM_OTHER, p->distance);
+	mem_free(NULL, MEM_OTHER, p->ports);
+}
+
+static bool
+works(const struct oracle *o, const struct oracle_graph *g, uint32_t link)
+{
+	const struct topo_link *l = &o->topo->links[link];
+
+	return g->links[link] && g->nodes[l->lower] && g->nodes[l->upper];
+}
+
+/* The distance of node `at` over its ports of one kind, given those of their far ends; sets the ports that have it. */
+static uint32_t
+nearest(const struct oracle *o, const struct oracle_graph *g, uint32_t at, enum topo_port_kind kind,
+    const uint32_t *distance, uint64_t *ports)
+{
+	const struct topo_node *n = &o->topo->nodes[at];
+	uint32_t best = ORACLE_FAR;
+
+	memset(ports, 0, o->words * sizeof(*ports));
+	for (uint32_t k = 0; k < n->nports; k++) {
+		const struct topo_port *p = &n->ports[k];
+		uint32_t d;
+
+		if (p->kind != kind || p->link == TOPO_NONE || !works(o, g, p->link))
+			continue;
+		d = distance[p->far_node];
+		if (d == ORACLE_FAR || d + 1 > best)
+			continue;
+		if (d + 1 < best)
+			memset(ports, 0, o->words * sizeof(*ports));
+		best = d + 1;
+		ports[k / 64] |= 1ull << k % 64;
+	}
+	return best;
+}
+
+void
+oracle_search(const struct oracle *o, const struct oracle_graph *g, uint32_t owner, struct oracle_paths *out)
+{
+	size_t n = o->topo->nnodes;
+
+	memset(out->ports, 0, n * o->words * sizeof(*out->ports));
+	for (size_t i = 0; i < n; i++)
+		o->below[i] = out->distance[i] = ORACLE_FAR;
+	if (!g->nodes[owner])
+		return;
+	for (size_t i = 0; i < n; i++) {
+		uint32_t at = o->order[i];
+
+		if (at == owner)
+			o->below[at] = 0;
+		else if (g->nodes[at])
+			o->below[at] = nearest(o, g, at, TOPO_DOWN, o->below, &out->ports[at * o->words]);
+	}
+	for (size_t i = n; i-- > 0;) {
+		uint32_t at = o->order[i], up;
+
+		out->distance[at] = o->below[at];
+		if (!g->nodes[at] || at == owner)
+			continue;
+		up = nearest(o, g, at, TOPO_UP, out->distance, o->ports);
+		if (up >= o->below[at])
+			continue;
+		out->distance[at] = up;
+		memcpy(&out->ports[at * o->words], o->ports, o->words * sizeof(*o->ports));
+	}
+}
+
+void
+oracle_parts(const struct oracle *o, const struct oracle_graph *g, uint32_t *part)
+{
+	bool more = true;
+
+	for (uint32_t i = 0; i < o->topo->nnodes; i++)
+		part[i] = i;
+	while (more) {
+		more = false;
+		for (uint32_t i = 0; i < o->topo->nlinks; i++) {
+			uint32_t *a = &part[o->topo->links[i].lower], *b = &part[o->topo->links[i].upper];
+
+			if (!works(o, g, i) || *a == *b)
+				continue;
+			*a = *b = MIN_OF(*a, *b);
+			more = true;
+		}
+	}
+}

@@ -1,0 +1,50 @@
+/*
+ * fabricd/sim/oracle.h -- what a fabric ought to do, by a plain graph search
+ *
+ * Given the file's graph and what of it works, the shortest valley-free paths from every switch to one of them: which
+ * ports a packet may take at each, and how far it is. Knows nothing of BGP, RIBs or policies, and includes only
+ * fabricd/lib and topology, so that it cannot repeat their mistakes.
+ */
+#ifndef FABRICD_SIM_ORACLE_H
+#define FABRICD_SIM_ORACLE_H
+
+#include "topology/topology.h"
+
+#define ORACLE_FAR UINT32_MAX
+
+/* A set of ports, by their place in topo_node.ports; `words` is the same for all nodes of an oracle. */
+struct oracle {
+	const struct topo *topo;
+	size_t words;
+	struct oracle_link {
+		uint32_t port[2]; /* place of the lower, of the upper end in its node's ports */
+	} * links;            /* as topo.links */
+	uint32_t *order;      /* nodes by level, lowest first */
+	uint32_t *below;      /* scratch: distance by paths that only go down */
+	uint64_t *ports;      /* scratch: a set of ports */
+};
+
+/* What works; false: as if it were not there. */
+struct oracle_graph {
+	const bool *links; /* as topo.links */
+	const bool *nodes; /* as topo.nodes */
+};
+
+struct oracle_paths {
+	uint32_t *distance; /* of each node, in links; ORACLE_FAR: by no valley-free path */
+	uint64_t *ports;    /* nnodes x words: the ports that begin a shortest path */
+};
+
+void oracle_init(struct oracle *, const struct topo *);
+void oracle_done(struct oracle *);
+void oracle_paths_init(const struct oracle *, struct oracle_paths *);
+void oracle_paths_done(struct oracle_paths *);
+/* All shortest valley-free paths to `owner`. */
+void oracle_search(const struct oracle *, const struct oracle_graph *, uint32_t owner, struct oracle_paths *);
+/*
+ * Numbers the parts into which what works falls, valleys or not: two switches of one part that are ORACLE_FAR from each
+ * other are isolated by design, two of different parts are partitioned. What does not work is a part of its own.
+ */
+void oracle_parts(const struct oracle *, const struct oracle_graph *, uint32_t *part);
+
+#endif
