@@ -148,7 +148,7 @@ class Fabric:
         e, node = self.behind, self.clos["leaf2"]
         self.prefixes = count
         four, six = (count + 1) // 2, count // 2
-        peer = f"{e.peer},{e.local},{e.asn},{node.asn},{e.peer6}"
+        peer = f"{e.peer},{e.local},{e.asn},{node.asn},{e.peer6},{e.peer_link_local}"
         args = ["--netns", self.lab.ns(e.name), "--count4", four, "--count6", six, "--feed", peer]
         self.feeder = self.tool("bgpload", *args)
         if not self.feeder.expect("up", 30):

@@ -52,7 +52,7 @@ class Bed:
     def wire(self):
         lab, node = self.lab, self.node
         lab.add("leaf1", "load")
-        lab.cables(*[((node.name, e.port, None), ("load", f"p{i}", None)) for i, e in enumerate(node.externals)])
+        lab.cables(*[((node.name, e.port, e.local_mac), ("load", f"p{i}", e.mac)) for i, e in enumerate(node.externals)])
         inner, outer = [], []
         for i, e in enumerate(node.externals):
             inner += [f"link set {e.port} up", f"addr add {e.local6}/127 dev {e.port} nodad"]
@@ -84,8 +84,10 @@ class Bed:
         args += ["--same"] if same else []
         for e in self.node.externals:
             kind = "--feed" if e.take else "--sink"
-            # Global next hops alone: without zebra, FRR knows no port that a link-local one could belong to.
-            args += [kind, f"{e.peer},{e.local},{e.asn},{self.node.asn},{e.peer6}"]
+            hop = f"{e.peer6},{e.peer_link_local}"
+            if self.stack.name == "frr" and not self.stack.fib:
+                hop = e.peer6  # without zebra it knows no port that a link-local next hop could belong to
+            args += [kind, f"{e.peer},{e.local},{e.asn},{self.node.asn},{hop}"]
         return Tool(f"{self.options.tools}/bgpload", *args)
 
 

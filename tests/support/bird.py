@@ -1,8 +1,8 @@
 """BIRD 2.0.12 as a Clos switch: direct sessions over link-local addresses, merged paths into the kernel.
 
 BIRD has no router-advertisement discovery for BGP in this version, so its neighbours' link-local addresses are either
-written into the configuration (between BIRDs: the MAC addresses are ours to choose), or a range is opened to whoever
-comes (`discover=False` with a fabricd at the other end: see docs/interop.md).
+written into the configuration (between BIRDs: the MAC addresses are ours to choose), or, with passive_range, a range is
+opened to whoever comes, and BIRD's own router advertisements tell the other end where to connect to (docs/interop.md).
 """
 
 import re
@@ -39,6 +39,10 @@ class Bird(Stack):
             f"  ipv6 {{ import all; export where {up}; }};\n"
             "}"
         )
+        if self.passive_range and node.ports:
+            # How the other end learns this one's link-local address: BIRD cannot discover, but it can advertise.
+            ports = " ".join(f'interface "{p.name}" {{ min ra interval 3; max ra interval 4; }};' for p in node.ports)
+            out.append(f"protocol radv {{ {ports} }}")
         for p in node.ports:
             if self.passive_range:
                 out.append(

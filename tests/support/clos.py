@@ -47,6 +47,12 @@ class External:
     peer6: str = ""
     take: bool = True  # accept everything from it
     give: bool = False  # announce everything to it
+    mac: str = ""  # its port
+    local_mac: str = ""
+
+    @property
+    def peer_link_local(self):
+        return link_local(self.mac)
 
 
 @dataclasses.dataclass
@@ -107,7 +113,8 @@ class Clos:
         base6 = f"2001:470:0:{node.number:x}{i:02x}::{{}}"
         e = External(
             name or f"ext{node.number}x{i}", EXTERNAL_PORT.format(81 + i), asn,
-            base.format(unit & 255), base.format((unit & 255) + 1), base6.format(0x10), base6.format(0x11), take, give,
+            base.format(unit & 255), base.format((unit & 255) + 1), base6.format(10), base6.format(11), take, give,
+            f"02:fb:{node.number:02x}:{i:02x}:00:02", f"02:fb:{node.number:02x}:{i:02x}:00:01",
         )  # fmt: skip
         node.externals.append(e)
         return e
@@ -161,7 +168,7 @@ class Clos:
                 else:
                     ends.append(((node.name, p.name, p.mac), (p.far, p.far_port, p.far_mac)))
             for e in node.externals:
-                ends.append(((node.name, e.port, None), (e.name, "eth0", None)))
+                ends.append(((node.name, e.port, e.local_mac), (e.name, "eth0", e.mac)))
         for n in hosts:
             ends.append(((f"leaf{n}", HOST_PORT, None), (f"host{n}", "eth0", None)))
             up[f"leaf{n}"].append(HOST_PORT)
