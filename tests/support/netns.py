@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -81,6 +82,8 @@ class Lab:
         self.nodes = []
         self.processes = []
         self._index = 100
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:  # or nothing would be taken down
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
         self._home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def __enter__(self):
