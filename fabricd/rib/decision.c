@@ -119,13 +119,10 @@ tiebreak_text(enum tiebreak t)
 	return (size_t)t < TIEBREAKS ? steps[t].text : "?";
 }
 
-int
-path_compare(const struct path *a, const struct path *b, enum tiebreak *why)
+static int
+compare_from(enum tiebreak first, const struct path *a, const struct path *b, enum tiebreak *why)
 {
-	/* Most neighbours of a tier send the same: then nothing tells before the router id. */
-	bool alike = a->attrs == b->attrs && a->source->side == b->source->side && a->source->up == b->source->up;
-
-	for (size_t i = alike ? WHY_ROUTER_ID : WHY_ONLY + 1; i < TIEBREAKS; i++) {
+	for (size_t i = first; i < TIEBREAKS; i++) {
 		int c = steps[i].cmp(a, b);
 
 		*why = (enum tiebreak)i;
@@ -133,6 +130,15 @@ path_compare(const struct path *a, const struct path *b, enum tiebreak *why)
 			return c;
 	}
 	return 0;
+}
+
+int
+path_compare(const struct path *a, const struct path *b, enum tiebreak *why)
+{
+	/* Most neighbours of a tier send the same: then nothing tells before the router id. */
+	bool same = a->attrs == b->attrs && a->source->side == b->source->side && a->source->up == b->source->up;
+
+	return compare_from(same ? WHY_ROUTER_ID : WHY_ONLY + 1, a, b, why);
 }
 
 /*
@@ -177,6 +183,23 @@ path_is_multipath(const struct path_list *l, size_t i)
 	return i == l->best || shares_load(l, i, &why);
 }
 
+/* All paths share the load: only the best is to be found, and no attributes are looked at. */
+static void
+decide_alike(struct path_list *l, unsigned int max_width)
+{
+	enum tiebreak why;
+
+	for (uint16_t i = 1; i < l->n; i++)
+		if (compare_from(WHY_ROUTER_ID, &l->paths[i], &l->paths[l->best], &why) < 0)
+			l->best = i;
+	l->width = (uint16_t)MIN_OF((unsigned int)l->n, max_width);
+	for (uint16_t i = 0; i < l->n; i++)
+		if (i != l->best) {
+			compare_from(WHY_ROUTER_ID, &l->paths[l->best], &l->paths[i], &why);
+			l->reason = (uint8_t)MAX_OF(l->reason, why);
+		}
+}
+
 void
 path_list_decide(struct path_list *l, unsigned int max_width)
 {
@@ -185,10 +208,14 @@ path_list_decide(struct path_list *l, unsigned int max_width)
 	size_t best = 0;
 
 	l->decided = true;
-	l->med = any_med(l);
 	l->width = 0;
 	l->best = 0;
 	l->reason = WHY_ONLY;
+	if (l->alike && l->n) {
+		decide_alike(l, max_width);
+		return;
+	}
+	l->med = any_med(l);
 	for (size_t i = 0; i < l->n; i++) {
 		if (!path_usable(&l->paths[i]) || (l->med && loses_by_med(l, i)))
 			continue;

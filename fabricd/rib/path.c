@@ -376,6 +376,7 @@ path_list_drop(struct path_lists *t, struct path_list *l, const struct rib_sourc
 	if (at >= l->n || l->paths[at].source != source)
 		return;
 	gone = l->paths[at];
+	l->alike = l->decided && l->width == l->n;
 	bucket_remove(t, l);
 	l->serial = ++t->serial;
 	memmove(&l->paths[at], &l->paths[at + 1], (l->n - at - 1u) * sizeof(struct path));
@@ -391,19 +392,16 @@ path_list_drop(struct path_lists *t, struct path_list *l, const struct rib_sourc
 uint32_t
 path_list_snapshot(struct path_lists *t, const struct path_list *of)
 {
-	struct path_list *l = list_alloc(t, of->n);
+	struct path_list *l = list_alloc(t, of->width ? 1 : 0);
 
-	memcpy(l->paths, of->paths, of->n * sizeof(struct path));
-	for (size_t i = 0; i < l->n; i++) {
-		attrs_ref(l->paths[i].attrs);
-		if (l->paths[i].nexthop)
-			l->paths[i].nexthop->refs++;
+	if (l->n) {
+		l->paths[0] = of->paths[of->best];
+		attrs_ref(l->paths[0].attrs);
+		if (l->paths[0].nexthop)
+			l->paths[0].nexthop->refs++;
+		l->width = 1;
 	}
-	l->best = of->best;
-	l->width = of->width;
 	l->reason = of->reason;
-	l->decided = of->decided;
-	l->med = of->med;
-	l->hash = of->hash;
+	l->decided = true;
 	return l->id;
 }

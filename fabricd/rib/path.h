@@ -71,6 +71,7 @@ struct path_list {
 	uint8_t reason; /* enum tiebreak that made the best path best */
 	bool decided;
 	bool med;         /* some path has a MED; set with the decision */
+	bool alike;       /* what is left of a list all of whose paths shared the load: the decision knows most of it */
 	bool group_dirty; /* its group does not have its members yet */
 	bool mixed;       /* during a run: its prefixes went to several lists */
 	bool in_place;    /* during a run: its group went on to move_to */
@@ -122,7 +123,7 @@ void path_list_ref(struct path_lists *, uint32_t id);
 void path_list_unref(struct path_lists *, uint32_t id);
 /* Takes the source's path out of the list in place; its id stays. The list may be left with no path. */
 void path_list_drop(struct path_lists *, struct path_list *, const struct rib_source *);
-/* A list of its own with the same paths, found by nobody; a new reference. */
+/* A list of its own with the best path alone (what peers may know of a list), found by nobody; a new reference. */
 uint32_t path_list_snapshot(struct path_lists *, const struct path_list *);
 const struct path *path_list_find(const struct path_list *, const struct rib_source *);
 

@@ -164,12 +164,16 @@ test_a_drop_in_place(void **state)
 	struct path_list *l = path_list_get(t->lists, a);
 
 	(void)state;
+	path_list_decide(l, 64);
+	assert_int_equal(l->best, 0);
 	was = path_list_snapshot(t->lists, l);
 	path_list_drop(t->lists, l, &t->sources[1]);
 	path_list_drop(t->lists, l, &t->sources[7]); /* is not in it */
 	assert_int_equal(l->n, 2);
 	assert_false(l->decided);
-	assert_int_equal(path_list_get(t->lists, was)->n, 3); /* a list of its own */
+	assert_int_equal(path_list_get(t->lists, was)->n, 1); /* a list of its own, of the best */
+	assert_ptr_equal(path_list_get(t->lists, was)->paths[0].source, &t->sources[0]);
+	assert_int_equal(path_list_get(t->lists, was)->width, 1);
 	smaller = step(t, step(t, 0, 0, 0), 2, 2);
 	assert_int_equal(smaller, a); /* it is found by what it holds now */
 	path_list_unref(t->lists, smaller);
@@ -186,6 +190,57 @@ test_a_drop_in_place(void **state)
 	path_list_unref(t->lists, a);
 	path_list_unref(t->lists, was);
 	done(t);
+}
+
+/* After a drop the decision is the same as for a list that is made new of what is left. */
+static void
+test_a_drop_decides_as_anew(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 0; seed < 2000; seed++) {
+		struct fixture *t = fixture();
+		uint32_t a = 0, b = 0, rnd = seed * 2654435761u + 1;
+		struct path_list *l, *anew;
+
+		for (unsigned int i = 0; i < SETS; i++) { /* mostly equal, at times a longer path or a MED */
+			rnd = rnd * 1664525 + 1013904223;
+			t->set[i]->v.path_len = (rnd >> 16) % 6 == 0;
+			t->set[i]->v.med = (rnd >> 20) % 6 == 0;
+			t->set[i]->v.flags = t->set[i]->v.med ? ATTRS_HAS_MED : 0;
+		}
+		for (unsigned int i = 0; i < SOURCES; i++)
+			t->sources[i].router_id = (rnd >> i) % 4;
+		for (unsigned int i = 0; i < SOURCES; i++)
+			a = step(t, a, i, (int)((rnd >> (2 * i)) % SETS));
+		l = path_list_get(t->lists, a);
+		path_list_decide(l, 64);
+		for (unsigned int gone = 0; gone < SOURCES; gone++) {
+			path_list_drop(t->lists, l, &t->sources[(gone * 3 + seed) % SOURCES]);
+			path_list_decide(l, 64);
+			b = 0;
+			for (unsigned int k = 0; k < l->n; k++) {
+				uint32_t next = path_list_with(t->lists, b, l->paths[k].source, &l->paths[k]);
+
+				path_list_unref(t->lists, b);
+				b = next;
+			}
+			if (b && b != a) /* found by its content */
+				fail_msg("another list");
+			anew = calloc(1, sizeof(*anew) + SOURCES * sizeof(struct path));
+			anew->n = l->n;
+			memcpy(anew->paths, l->paths, l->n * sizeof(struct path));
+			path_list_decide(anew, 64);
+			assert_int_equal(l->best, anew->best);
+			assert_int_equal(l->width, anew->width);
+			assert_int_equal(l->reason, anew->reason);
+			for (unsigned int k = 0; k < l->n; k++)
+				assert_int_equal(path_is_multipath(l, k), path_is_multipath(anew, k));
+			free(anew);
+			path_list_unref(t->lists, b);
+		}
+		path_list_unref(t->lists, a);
+		done(t);
+	}
 }
 
 static void
@@ -254,6 +309,7 @@ main(void)
 		cmocka_unit_test(test_what_makes_another_list),
 		cmocka_unit_test(test_an_id_that_is_used_again),
 		cmocka_unit_test(test_a_drop_in_place),
+		cmocka_unit_test(test_a_drop_decides_as_anew),
 		cmocka_unit_test(test_next_hops_are_shared),
 		cmocka_unit_test(test_random_walks),
 	};
