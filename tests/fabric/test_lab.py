@@ -147,6 +147,14 @@ def test_P11_stray_signals_change_nothing(fab):
     assert next(n["state"] for n in fab.nodes() if n["node"] == "leaf2") == "running"
 
 
+def test_the_readme_shows_the_file_of_the_laboratory(fab):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as f:
+        shown = f.read().split("```yaml\n")[1].split("```")[0]
+    with open(os.path.join(os.path.dirname(os.path.dirname(fab.run_dir("leaf1"))), "topology.yaml"), encoding="utf-8") as f:
+        assert f.read() == shown
+
+
 def test_a_lab_ends_what_it_started_and_nothing_else(new_lab):
     lab = new_lab("2x1")
     pids = [n["pid"] for n in lab.nodes("switch")]

@@ -205,6 +205,7 @@ world_open(struct world *w)
 
 	*w = (struct world){ .net = sim_net_new(NULL, 1) };
 	w->daemon = sim_node_new(w->net, "leaf1");
+	sim_node_slice_cost(w->daemon, MS(1)); /* as on a real switch, about */
 	w->outside = sim_node_new(w->net, "outside");
 	cfg.rt = w->daemon;
 	cfg.mem = &w->mem;
@@ -506,7 +507,7 @@ test_Q04_client_killed_in_mid_reply(void **state)
 
 		client_open(&w, &c);
 		client_ask(&c, 1, "count", "100000");
-		run_for(&w, at * 37);
+		run_for(&w, at * 370);
 		rt_stream_close(c.stream, true);
 		c.stream = NULL;
 		client_done(&c);
