@@ -253,6 +253,7 @@ path_list_unref(struct path_lists *t, uint32_t id)
 	l = t->by_id[id];
 	if (--l->refs)
 		return;
+	path_list_unref(t, l->was);
 	bucket_remove(t, l);
 	for (size_t i = 0; i < l->n; i++) {
 		attrs_unref(t->attrs, l->paths[i].attrs);

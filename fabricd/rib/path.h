@@ -64,7 +64,7 @@ struct path_list {
 	uint32_t group;         /* handle of its group, 0: none */
 	uint32_t move_to;       /* during a run: where its prefixes went, and how many */
 	uint32_t moved;
-	uint32_t was; /* id of a list that holds what this one was before a source went down; 0: unchanged */
+	uint32_t was; /* id of a list of what this one was before a source went down, one reference; 0: unchanged */
 	uint16_t n;
 	uint16_t best;  /* index of the best path */
 	uint16_t width; /* equal-cost paths, the best among them; 0: no usable path */

@@ -298,7 +298,7 @@ rib_source_down(struct rib *r, struct rib_source *s)
 	for (uint32_t id = 1; id < limit; id++) {
 		struct path_list *l = path_list_get(r->lists, id);
 
-		if (l && l->now)
+		if (l && (l->now || l->fib)) /* fib alone: its prefixes moved, their routes did not yet */
 			drop_from_list(r, l, s);
 	}
 	s->paths[FAMILY_IPV4] = s->paths[FAMILY_IPV6] = 0;

@@ -353,6 +353,27 @@ test_a_source_down_shrinks_every_group_at_once(void **state)
 	teardown(t);
 }
 
+/* Its prefixes have moved to another list already, but packets still go by the group of the old one. */
+static void
+test_a_source_down_shrinks_groups_that_are_being_left(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_all(t, 2);
+	for (unsigned int i = 0; i < 10; i++) {
+		announce(t, 2, FAMILY_IPV4, i, 0);
+		announce(t, 3, FAMILY_IPV6, i, 0);
+	}
+	rib_source_down(t->rib, &t->sources[0]);
+	rib_run_groups(t->rib);
+	for (unsigned int i = 0; i < 10; i++)
+		assert_false(group_has(t, t->routes[FAMILY_IPV4][i].group, 0));
+	run(t);
+	assert_true(group_has(t, t->routes[FAMILY_IPV4][1].group, 2));
+	teardown(t);
+}
+
 /* The second one goes between two slices, when the sweep for the first has passed what it changes. */
 static void
 test_two_sources_down_within_a_run(void **state)
@@ -600,6 +621,7 @@ main(void)
 		cmocka_unit_test(test_withdrawal_of_an_origin_is_one_change),
 		cmocka_unit_test(test_a_part_of_an_origin_is_rewritten),
 		cmocka_unit_test(test_a_source_down_shrinks_every_group_at_once),
+		cmocka_unit_test(test_a_source_down_shrinks_groups_that_are_being_left),
 		cmocka_unit_test(test_two_sources_down_within_a_run),
 		cmocka_unit_test(test_the_last_path_takes_the_route_along),
 		cmocka_unit_test(test_new_reachability_waits_for_the_fib),
