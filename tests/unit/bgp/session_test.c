@@ -351,6 +351,87 @@ raw_established(struct world *w)
 	return e;
 }
 
+/* a's own attempt gets through to a peer that the test plays. */
+static struct end *
+raw_dialled(struct world *w)
+{
+	for (int i = 0; i < MAX_ENDS; i++) {
+		struct end *e = &w->ends[i];
+
+		if (!e->used || e->host != &w->a || !e->pending)
+			continue;
+		e->pending = false;
+		e->far->used = false;
+		e->far = NULL;
+		bgp_connected(e->conn, w->now);
+		world_run(w, 0, NULL);
+		return e;
+	}
+	fail_msg("no attempt under way");
+	return NULL;
+}
+
+/* The order of things that happen to two connections: D dialled, A accepted; o OPEN, k KEEPALIVE. */
+static void
+test_W07_collision_in_order(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t id, as; /* of the peer; a has identifier 10.0.0.5 and AS 65001 */
+		const char *script;
+		int stays; /* 'D', 'A', or 'B' for both */
+	} cases[] = {
+		{ "peer higher, OPEN on its own", 0x0a000009, 65002, "DAAo", 'A' },
+		{ "peer higher, OPEN on ours", 0x0a000009, 65002, "DADo", 'A' },
+		{ "peer lower, OPEN on its own", 0x0a000002, 65002, "DAAo", 'D' },
+		{ "peer lower, OPEN on ours", 0x0a000002, 65002, "DADo", 'D' },
+		{ "the other order, peer higher", 0x0a000009, 65002, "ADAo", 'A' },
+		{ "the other order, peer lower", 0x0a000002, 65002, "ADAo", 'D' },
+		{ "equal identifiers, AS higher", 0x0a000005, 65002, "DADo", 'A' },
+		{ "equal identifiers, AS lower", 0x0a000005, 65000, "DADo", 'D' },
+		{ "nothing known yet", 0x0a000009, 65002, "DA", 'B' },
+		{ "ours is ahead, its own would win: both stay", 0x0a000009, 65002, "DDoA", 'B' },
+		{ "until its OPEN comes", 0x0a000009, 65002, "DDoAAo", 'A' },
+		{ "or ours is up first", 0x0a000009, 65002, "DDoADk", 'D' },
+		{ "its own is ahead, ours would win: our attempt is given up", 0x0a000002, 65002, "AAo", 'A' },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct world *w = world_new(20 + i);
+		struct end *ends[2] = { NULL, NULL };
+
+		w->a.cfg.router_id = 0x0a000005;
+		w->a.cfg.peer_as = cases[i].as;
+		w->a.cfg.peer_id = 0;
+		w->b.silent = true;
+		world_make(w);
+		bgp_peer_link_up(w->a.peer, w->now);
+		for (const char *p = cases[i].script; *p; p++) {
+			struct end **e = &ends[*p == 'A'];
+
+			if (p[1] == 'o' || p[1] == 'k') {
+				p++;
+				if (*p == 'o')
+					raw_open(*e, cases[i].as, cases[i].id, 90);
+				else
+					raw_keepalive(*e);
+			} else {
+				*e = *p == 'A' ? raw_accept(w) : raw_dialled(w);
+				assert_non_null(*e);
+			}
+		}
+		if ((ends[0] && ends[0]->conn ? 1 : 0) != (cases[i].stays != 'A') ||
+		    (ends[1] && ends[1]->conn ? 1 : 0) != (cases[i].stays != 'D'))
+			fail_msg("%s: dialled %d, accepted %d", cases[i].name, ends[0] && ends[0]->conn,
+			    ends[1] && ends[1]->conn);
+		for (int k = 0; k < 2; k++)
+			if (ends[k] && !ends[k]->conn)
+				raw_expect_notice(ends[k], cases[i].name, BGP_ERR_CEASE, BGP_CEASE_COLLISION);
+		world_free(w);
+	}
+}
+
 /* The end of an OPEN that is not to our liking: what is answered, what is said, who is told. */
 static void
 wrong_identities(void **state)
@@ -957,6 +1038,7 @@ main(void)
 		cmocka_unit_test(hold_times_meet),
 		cmocka_unit_test(test_W07_collision),
 		cmocka_unit_test(test_W07_collision_with_established),
+		cmocka_unit_test(test_W07_collision_in_order),
 		cmocka_unit_test(wrong_identities),
 		cmocka_unit_test(crossed_cables),
 		cmocka_unit_test(unexpected_messages),
