@@ -186,6 +186,36 @@ def test_a_bad_file_starts_nothing(new_lab, tmp_path):
     assert "no laboratory" in lab.run("lab", "status", want=4).stderr
 
 
+def test_C07_swapped_spine_cables(new_lab):
+    """leaf1's two cables are exchanged: AS numbers agree (spines share one), so only the BGP Identifier and LLDP tell."""
+    lab = new_lab("2x2", "--bare")
+    for was, now in [("eth1", "x"), ("eth2", "eth1"), ("x", "eth2")]:
+        lab.exec("leaf1", "ip", "link", "set", was, "name", now)
+    folder = os.path.dirname(os.path.dirname(lab.nodes()[0]["namespace"]))
+    running = []
+    try:
+        for node in [n["node"] for n in lab.nodes("switch")]:
+            run = os.path.join(folder, "run", node)
+            os.makedirs(run, exist_ok=True)
+            running.append(subprocess.Popen([f"{lab.bin}/fabctl", "--lab", lab.name, "lab", "exec", node, f"{lab.bin}/fabricd",
+                                             "--topology", f"{folder}/topology.yaml", "--node", node, "--run-dir", run],
+                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            lab.until(f"{node} answers", lambda at=run: os.path.exists(os.path.join(at, "fabricd.sock")))
+        lab.until("leaf2 is up", lambda: all(r["state"] == "Established" for r in lab.rows("leaf2", "bgp", want=(0, 1, 4))))
+        lab.until("both were refused", lambda: all(
+            "wanted" in r.get("reason", "") for r in lab.rows("leaf1", "bgp", want=(0, 1))))
+        for r in lab.rows("leaf1", "bgp", want=1):
+            assert r["state"] != "Established" and "accepted" not in r
+            ladder = lab.rows("leaf1", "bgp", "neighbor", r["port"], want=1)[0]
+            assert ladder["rung"] in (5, 7), ladder
+        assert len(lab.rows("leaf1", "status", want=1)) == 2
+    finally:
+        for p in running:
+            p.terminate()
+        for p in running:
+            p.wait(10)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="already without root")
 def test_a_lab_without_root(new_lab, tmp_path):
     """As user nobody, in a user namespace of its own."""

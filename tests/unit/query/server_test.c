@@ -502,7 +502,7 @@ test_Q04_client_killed_in_mid_reply(void **state)
 
 	(void)state;
 	world_open(&w);
-	for (int64_t at = 0; at < 200; at++) {
+	for (int64_t at = 0; at < 40; at++) {
 		struct client c;
 
 		client_open(&w, &c);
