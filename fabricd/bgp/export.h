@@ -39,8 +39,11 @@ void export_changed(struct export *, enum family, const struct rib_change *, siz
 bool export_ready(struct export *, struct mono now);
 
 bool export_pending(const struct export *);
-/* One slice of walks; true: there is more to do now. False may also mean that those who walk have no room: call again
- * when a peer's queue became shorter, and tell export_drained(). */
+/*
+ * One slice of walks; true: there is more to do now. False may also mean that those who walk have no room: call again
+ * when a peer's queue became shorter, and tell export_drained(). While it is pending, ask export_ready() from time to
+ * time: that gives up on a peer that does not read, and may end its session from within.
+ */
 bool export_run(struct export *);
 void export_drained(struct export *);
 

@@ -71,10 +71,11 @@ struct path_lists *rib_lists(struct rib *);
 /* Registers a source and gives it its index; -ENOSPC beyond RIB_MAX_SOURCES. The caller owns *s until
  * rib_source_remove(). */
 int rib_source_add(struct rib *, struct rib_source *s);
-void rib_source_remove(
-    struct rib *, struct rib_source *s); /* only while nothing is pending: lists that peers were told may name it */
+/* Only while nothing is pending: lists that peers were told may name it until then. */
+void rib_source_remove(struct rib *, struct rib_source *s);
 void rib_source_up(struct rib *, struct rib_source *s);
-/* All of its paths are gone, now: lists shrink in place. */
+/* All of its paths are gone, now: lists shrink in place. Work for each list, none for each prefix; may come between
+ * slices. */
 void rib_source_down(struct rib *, struct rib_source *s);
 
 /* attrs and nexthop are only borrowed. nexthop NULL: a local path. */
@@ -102,7 +103,7 @@ struct rib_view {
 	struct prefix prefix;
 	uint32_t table, entry;
 	const struct path_list *list; /* all paths; NULL: none */
-	const struct path_list *told; /* what the exporter was told last */
+	const struct path_list *told; /* what the exporter was told last: of its paths, only the best is meant */
 	uint32_t group;               /* in the FIB, 0: no route */
 	bool fib_installed, fib_failed;
 };
