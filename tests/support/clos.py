@@ -175,7 +175,7 @@ class Clos:
         lab.cables(*ends)
         for i in bridges:  # 16384: LLDP passes, as on a wire
             lab.ip("cable", f"link add br{i} type bridge stp_state 0 forward_delay 0 group_fwd_mask 16384",
-                   f"link set a{i} master br{i}", f"link set b{i} master br{i}",
+                   f"link set a{i} mtu 9216 master br{i}", f"link set b{i} mtu 9216 master br{i}",
                    f"link set a{i} up", f"link set b{i} up", f"link set br{i} up")  # fmt: skip
         for name, ports in up.items():
             if name in self.nodes and ports:
