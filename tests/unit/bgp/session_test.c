@@ -425,6 +425,9 @@ test_W07_collision_in_order(void **state)
 		    (ends[1] && ends[1]->conn ? 1 : 0) != (cases[i].stays != 'D'))
 			fail_msg("%s: dialled %d, accepted %d", cases[i].name, ends[0] && ends[0]->conn,
 			    ends[1] && ends[1]->conn);
+		for (int k = 0; k < MAX_ENDS; k++)
+			if (w->ends[k].used && w->ends[k].pending)
+				fail_msg("%s: an attempt that nobody needs goes on", cases[i].name);
 		for (int k = 0; k < 2; k++)
 			if (ends[k] && !ends[k]->conn)
 				raw_expect_notice(ends[k], cases[i].name, BGP_ERR_CEASE, BGP_CEASE_COLLISION);
