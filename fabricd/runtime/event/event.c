@@ -8,8 +8,11 @@
  * priorities would let a flood of I/O starve them; and it is what makes the order of a turn certain: a keepalive that
  * has arrived is read before the timer that would call its sender dead.
  *
- * Always true: callbacks come only from ev_turn(); a timer that sets itself to the present runs in the next turn, not
- * again in this one; the time is read once per turn before the I/O callbacks, and once after them.
+ * Input is work, too: streams are read in the order in which they became readable, for some 4 ms a turn; the others are
+ * the first of the next turn.
+ *
+ * Always true: callbacks come only from rt_event_turn(); a timer that sets itself to the present runs in the next turn,
+ * not again in this one; the time is read once per turn before the I/O callbacks, and once after them.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -443,8 +446,9 @@ wait_for_io(struct ev_runtime *rt, int64_t max_wait_us)
 	if (work_next(rt) || rt->ready || rt->stop)
 		wait = 0;
 	rt->now_fresh = false; /* the first callback reads the time anew */
+	/* NONBLOCK alone would go on for as long as anything is ready, and no timer would run. */
 	if (wait == 0) {
-		r = event_base_loop(rt->base, EVLOOP_NONBLOCK);
+		r = event_base_loop(rt->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	} else {
 		if (wait != INT64_MAX) {
 			tv = (struct timeval){ .tv_sec = (time_t)(wait / 1000000),

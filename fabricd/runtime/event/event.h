@@ -34,6 +34,7 @@ struct rt_event_stats {
 	uint64_t turns, slices, accepted, accept_pauses;
 	uint64_t packets_in, packets_out, packet_errors;
 	uint64_t bytes_in, bytes_out;
+	uint64_t put_off;        /* streams that waited for the next turn */
 	int64_t latest_timer_us; /* the most by which a timer was late */
 	int64_t longest_turn_us;
 	size_t streams, listeners, leftover_bytes;

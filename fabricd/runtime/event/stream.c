@@ -1,9 +1,9 @@
 /*
  * fabricd/runtime/event/stream.c -- TCP and UNIX streams on non-blocking sockets
  *
- *   readable --> recv into the runtime's one buffer, behind what was left over --> input() --> the rest is kept
- *   rt_write --> send at once; when the kernel takes less: EV_WRITE --> writable()
- *   errors, rt_stream_again(), resume --> `ready` list --> callbacks in the same turn, never from inside a call
+ *   readable --> `ready` list --> recv into the runtime's one buffer, behind what was left over --> input() --> the
+ * rest is kept rt_write --> send at once; when the kernel takes less: EV_WRITE --> writable() errors,
+ * rt_stream_again(), resume --> `ready` list --> callbacks in the same turn, never from inside a call
  *
  * Only a stream whose handler left bytes over holds memory for input. While it waits for rt_stream_again() to come, and
  * above LEFTOVER_MAX, it does not read, so TCP stops the sender.
@@ -31,6 +31,7 @@
 
 #include "fabricd/runtime/event/impl.h"
 
+#define READY_TURN_US  MS(4)
 #define LEFTOVER_MAX   (4 * 1024 * 1024)
 #define READ_MIN       (64 * 1024)
 #define ACCEPTS_A_TURN 64
@@ -61,6 +62,7 @@ struct rt_stream {
 	unsigned int busy;
 	int error;
 	bool queued; /* in the ready list */
+	bool read_due;
 	struct rt_stream *ready_prev, *ready_next;
 	const struct rt_stream_handler *handler;
 	void *arg;
@@ -289,23 +291,14 @@ drain_read(struct rt_stream *s)
 }
 
 static void
-on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+read_some(struct rt_stream *s)
 {
-	struct rt_stream *s = arg;
 	struct ev_runtime *rt = s->h.rt;
 	size_t room;
 	bool shared;
-	uint8_t *to;
-	ssize_t n;
+	uint8_t *to = read_place(s, &room, &shared);
+	ssize_t n = recv(s->fd, to, room, 0);
 
-	if (s->state == STREAM_DRAINS) {
-		drain_read(s);
-		return;
-	}
-	if (s->again || s->failed)
-		return;
-	to = read_place(s, &room, &shared);
-	n = recv(s->fd, to, room, 0);
 	if (n > 0) {
 		rt->stats.bytes_in += (uint64_t)n;
 		if (!shared) {
@@ -320,6 +313,20 @@ on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	} else if (errno != EAGAIN && errno != EINTR) {
 		finish(s, -errno);
 	}
+}
+
+/* Reading is done by ev_ready_run(), in the order in which streams became readable: so a turn can end between two. */
+static void
+on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct rt_stream *s = arg;
+
+	if (s->state == STREAM_DRAINS) {
+		drain_read(s);
+		return;
+	}
+	s->read_due = true;
+	ready_add(s);
 }
 
 /* ---- output ---- */
@@ -485,25 +492,43 @@ ev_stream_close(struct rt_stream *s, bool reset)
 		stream_free(s);
 }
 
-void
-ev_ready_run(struct ev_runtime *rt)
+static void
+serve(struct rt_stream *s)
 {
-	struct rt_stream *s;
-	size_t n = 0;
+	bool read_due = s->read_due;
 
-	for (s = rt->ready; s; s = s->ready_next) /* who joins meanwhile waits for the next turn */
-		n++;
-	while (n-- && (s = rt->ready)) {
-		ready_remove(s);
-		if (s->failed) {
-			finish(s, s->error);
-			continue;
-		}
+	s->read_due = false;
+	if (s->failed) {
+		finish(s, s->error);
+	} else if (s->again) {
 		s->again = false;
 		if (s->left_n && s->handler && !s->paused)
 			give(s, s->left + s->left_off, s->left_n);
 		else
 			refresh_read(s);
+	} else if (read_due && s->reading) {
+		read_some(s);
+	}
+}
+
+/* At least one, then for as long as the turn has time; who is left, and who joins meanwhile, waits for the next turn.
+ */
+void
+ev_ready_run(struct ev_runtime *rt)
+{
+	struct mono until = mono_add(rt_clock(&rt->rt), READY_TURN_US);
+	struct rt_stream *s;
+	size_t n = 0;
+
+	for (s = rt->ready; s; s = s->ready_next)
+		n++;
+	for (; n && (s = rt->ready); n--) {
+		ready_remove(s);
+		serve(s);
+		if (n > 1 && mono_due(until, rt_clock(&rt->rt))) {
+			rt->stats.put_off += n - 1;
+			return;
+		}
 	}
 }
 

@@ -410,6 +410,107 @@ tcp_both_ways(void **state UNUSED)
 	both_ways("127.0.0.1", &o);
 }
 
+/* G9: many busy peers, each costly to read: timers still run between them, and every peer gets its turn. */
+enum { BUSY = 16 };
+
+struct busy {
+	struct bench *b;
+	struct rt_stream *s[BUSY];
+	int n, reads[BUSY];
+	struct rt_timer *tick;
+	int ticks;
+};
+
+struct busy_one {
+	struct busy *all;
+	int i;
+};
+
+static size_t
+busy_input(void *arg, const uint8_t *bytes UNUSED, size_t n)
+{
+	struct busy_one *one = arg;
+	struct mono until = mono_add(rt_clock(one->all->b->rt), MS(2));
+
+	while (!mono_due(until, rt_clock(one->all->b->rt)))
+		;
+	one->all->reads[one->i]++;
+	return n;
+}
+
+static void
+busy_tick(void *arg)
+{
+	struct busy *all = arg;
+	struct mono now = rt_clock(all->b->rt);
+
+	all->ticks++;
+	rt_timer_set(all->tick, mono_add(now, MS(1)));
+}
+
+static void
+busy_closed(void *arg UNUSED, int error UNUSED)
+{
+}
+
+static void
+busy_accept(void *arg, struct rt_stream *s, const struct ip *from UNUSED, uint16_t port UNUSED)
+{
+	static const struct rt_stream_handler busy_handler = { .input = busy_input, .closed = busy_closed };
+	struct busy_one *ones = arg;
+	struct busy *all = ones[0].all;
+
+	rt_stream_handle(s, &busy_handler, &ones[all->n]);
+	all->s[all->n++] = s;
+}
+
+static void
+busy_peers_do_not_delay_timers(void **state UNUSED)
+{
+	static const struct rt_stream_handler idle = { .input = on_input, .closed = busy_closed };
+	static uint8_t bytes[8192];
+	struct bench b;
+	struct busy all = { .b = &b };
+	struct busy_one ones[BUSY];
+	struct rt_stream *out[BUSY];
+	struct rt_stream_options o = { 0 };
+	struct rt_listener *l;
+	struct ip loopback;
+	struct mono until;
+	int most = 0, least = INT32_MAX;
+
+	begin(&b);
+	assert_true(ip_parse("::1", &loopback));
+	o.local = loopback;
+	for (int i = 0; i < BUSY; i++)
+		ones[i] = (struct busy_one){ &all, i };
+	do
+		o.local_port = (uint16_t)(20000 + rt_random(b.rt) % 10000);
+	while (rt_listen(b.rt, &o, busy_accept, ones, &l) == -EADDRINUSE);
+	for (int i = 0; i < BUSY; i++) {
+		struct rt_stream_options c = { 0 };
+
+		assert_int_equal(rt_connect(b.rt, &c, &loopback, o.local_port, &idle, NULL, &out[i]), 0);
+	}
+	UNTIL(&b, all.n == BUSY);
+	all.tick = rt_timer_new(b.rt, busy_tick, &all);
+	rt_timer_set(all.tick, in_us(&b, 0));
+	until = in_us(&b, SECONDS(1));
+	while (!mono_due(until, rt_clock(b.rt))) {
+		for (int i = 0; i < BUSY; i++) /* always something to read */
+			rt_write(out[i], bytes, sizeof(bytes));
+		rt_event_turn(b.rt, MS(10));
+	}
+	for (int i = 0; i < BUSY; i++) {
+		most = MAX_OF(most, all.reads[i]);
+		least = MIN_OF(least, all.reads[i]);
+	}
+	assert_true(least > 0 && most <= 3 * least); /* none is forgotten */
+	/* A turn of all sixteen would be 32 ms; the machine may be busy, so what counts is how many there were. */
+	assert_true(all.ticks > 60);
+	end(&b);
+}
+
 /* A close in order loses nothing, even with unread input in the socket, where the kernel would reset. */
 static void
 close_in_order(void **state UNUSED)
@@ -794,6 +895,7 @@ main(void)
 		cmocka_unit_test(test_P11_signals),
 		cmocka_unit_test(watched_descriptor),
 		cmocka_unit_test(tcp_both_ways),
+		cmocka_unit_test(busy_peers_do_not_delay_timers),
 		cmocka_unit_test(close_in_order),
 		cmocka_unit_test(close_from_outside_a_callback),
 		cmocka_unit_test(reset_and_refusal),
