@@ -180,6 +180,8 @@ path_is_multipath(const struct path_list *l, size_t i)
 
 	if (l->width == 0)
 		return false;
+	if (l->width == l->n) /* all of them do */
+		return true;
 	return i == l->best || shares_load(l, i, &why);
 }
 
