@@ -1,3 +1,3 @@
 /* tests/cppcheck.h -- macros of other libraries that cppcheck must know to read our files */
-#define json_array_foreach(array, index, value) \
+#define json_array_foreach(array, index, value)                                                                        \
 	for (index = 0; index < json_array_size(array) && (value = json_array_get(array, index)); index++)

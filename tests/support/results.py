@@ -8,7 +8,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 FAULT = re.compile(r"test_([A-Z]\d\d)_")
 
 
-def cmocka(binary, timeout=600):
+def cmocka(binary, timeout=300):
     """[(test, passed)], output. A program that ends early gives one failed test under its own name."""
     name = os.path.relpath(binary, ROOT)
     try:
