@@ -128,7 +128,11 @@ struct plat_system_config {
 /* ---- what the backend tells; all from the loop ---- */
 
 struct platform_client {
-	void (*port)(void *arg, const struct plat_port *); /* new, changed or gone */
+	/*
+	 * New, changed or gone. A loss of carrier is told even when the carrier is back by then: as two events, since
+	 * the forwarding plane may have dropped what was on the port.
+	 */
+	void (*port)(void *arg, const struct plat_port *);
 	void (*results)(void *arg, const struct plat_result *, size_t n);
 	/* Something of ours was changed by another hand, or messages were lost (ENOBUFS): audit. */
 	void (*desync)(void *arg, const char *why);

@@ -521,6 +521,26 @@ group_usable(struct sync *s, uint32_t handle)
 	replay_begin(s);
 }
 
+/* The object leads to a next hop that the group does not want. */
+static bool
+group_is_stale(const struct group *g, const struct pgroup *o)
+{
+	for (uint32_t i = 0; i < o->have.n; i++) {
+		if (!members_have(&g->want, o->have.m[i].nh))
+			return true;
+	}
+	return false;
+}
+
+/* All that the group wants is dark, and its object leads elsewhere: its routes are taken out of the plane. */
+static void
+group_abandon(struct sync *s, uint32_t handle)
+{
+	pg_unbind(s, group_at(s, handle)->pg);
+	group_at(s, handle)->replay = s->replaying ? 2 : 1;
+	replay_begin(s);
+}
+
 static void
 group_push(struct sync *s, uint32_t handle)
 {
@@ -542,8 +562,9 @@ group_push(struct sync *s, uint32_t handle)
 	m = group_effective(s, handle);
 	n = m.n;
 	if (n == 0) {
-		/* The last member is never taken out by a group change: what is there stays until its routes are gone.
-		 */
+		/* The last member is never taken out by a group change: the routes leave. Dark members may stay. */
+		if (o && group_is_stale(g, o))
+			group_abandon(s, handle);
 		group_tell(s, handle, false);
 	} else if (!o || o->state != PG_PRESENT || o->again || !members_equal(&m, &o->have)) {
 		group_send(s, handle, &m);
@@ -592,6 +613,8 @@ group_failed(struct sync *s, uint32_t pg, const struct plat_result *res)
 		    res->detail ? res->detail : strerror(-res->error));
 	g->err = sync_error_slot(s, res->error, res->detail);
 	sync_arm_retry(s);
+	if (res->outcome == PLAT_FAILED)
+		audit_soon(s); /* perhaps what it refers to is not there any more */
 }
 
 void

@@ -254,10 +254,9 @@ route_refused(struct sync *s, enum family f, uint32_t index, const struct flight
 		return;
 	}
 	r->err = sync_error_slot(s, res->error, res->detail);
-	if (res->error == -EEXIST) {
-		s->stats.foreign_conflicts++;
-		audit_soon(s); /* perhaps it is ours after all */
-	}
+	s->stats.foreign_conflicts += res->error == -EEXIST;
+	if (res->outcome == PLAT_FAILED)
+		audit_soon(s); /* perhaps it is ours after all, or its group is not there any more */
 	refused(s, f, r, true);
 	sync_arm_retry(s);
 	tell(s, f, r, SYNC_FAILED);
@@ -499,8 +498,10 @@ route_state_of(const struct sync *s, const struct sroute *r)
 	if (!ROUTE_SPECIAL(r->want)) {
 		const struct group *g = group_at(s, r->want);
 
+		if (g->told_dark)
+			return SYNC_WAITS_LINK;
 		if (!group_ready(s, g) && !is_counted(s, r))
-			return g->err ? SYNC_FAILED : g->told_dark || group_dark(s, g) ? SYNC_WAITS_LINK : SYNC_PENDING;
+			return g->err ? SYNC_FAILED : group_dark(s, g) ? SYNC_WAITS_LINK : SYNC_PENDING;
 	}
 	if (r->err) /* also while it is tried again */
 		return SYNC_FAILED;

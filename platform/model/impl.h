@@ -54,6 +54,7 @@ struct model_port {
 	char bridge[PLATFORM_PORT_NAME];
 	bool is_bridge, wire; /* wire: what the glue says of the carrier */
 	bool dirty;           /* the client is to be told */
+	bool lost;            /* it lost carrier since it was told: to be told first, even when it is back */
 	bool admin_dirty;     /* the glue is to be told */
 	struct model_address *addresses;
 	size_t naddresses, cap;

@@ -150,7 +150,10 @@ tell_ports(struct model *m)
 		if (p->dirty) {
 			struct plat_port view = p->p;
 
-			p->dirty = false;
+			p->dirty = p->lost && view.carrier; /* then its return is told in the next round */
+			if (p->lost)
+				view.carrier = false;
+			p->lost = false;
 			if (m->base.client && m->base.client->port)
 				m->base.client->port(m->base.client_arg, &view);
 			p = m->ports; /* the list may have changed */
@@ -345,8 +348,10 @@ carrier_refresh(struct model *m)
 			continue;
 		p->p.carrier = lit;
 		p->dirty = true;
-		if (!lit)
+		if (!lit) {
+			p->lost = true;
 			model_port_dark(m, p->p.ifindex);
+		}
 	}
 	if (!m->busy)
 		rearm(m);

@@ -1,0 +1,796 @@
+/*
+ * tests/unit/platform/sync_test.c -- sync over the forwarding plane in memory: faults, limits, restarts, and churn
+ *
+ * Time stands still unless a test moves it. What is there is asked of the model, never of sync.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "platform/model/model.h"
+#include "platform/null/null.h"
+#include "platform/sync.h"
+#include "tests/support/tiny_runtime.h"
+
+#define PORTS  8
+#define METRIC 20
+#define COVER  9999
+
+struct env {
+	struct tiny tiny;
+	struct mem mem;
+	struct platform *p;
+	struct sync *s;
+	size_t installed, failed, waiting, dark, back, events;
+	char detail[100], event[400];
+};
+
+static void
+on_route(void *arg, uint32_t table, const struct prefix *p, enum sync_route_state state, int error, const char *detail)
+{
+	struct env *e = arg;
+
+	(void)table;
+	(void)p;
+	(void)error;
+	e->installed += state == SYNC_INSTALLED;
+	e->failed += state == SYNC_FAILED;
+	e->waiting += state == SYNC_WAITS_LINK;
+	if (detail)
+		snprintf(e->detail, sizeof(e->detail), "%s", detail);
+}
+
+static void
+on_group(void *arg, uint32_t group, bool usable)
+{
+	struct env *e = arg;
+
+	(void)group;
+	e->dark += !usable;
+	e->back += usable;
+}
+
+static void
+on_event(void *arg, const char *type, const char *text)
+{
+	struct env *e = arg;
+
+	e->events++;
+	snprintf(e->event, sizeof(e->event), "%s %s", type, text);
+}
+
+static const struct sync_client client = { .route_state = on_route, .group_state = on_group, .event = on_event };
+
+static void
+carrier(struct env *e, int port, bool up)
+{
+	uint8_t mac[6] = { 2, 0, 0, 0, 0, (uint8_t)port };
+	char name[16];
+
+	snprintf(name, sizeof(name), "p%d", port);
+	model_port_set(e->p, name, (uint32_t)port + 1, mac, up, NULL);
+}
+
+static void
+settle(struct env *e)
+{
+	tiny_settle(&e->tiny);
+}
+
+static void
+pass(struct env *e, int64_t us)
+{
+	settle(e);
+	while (us > 0) {
+		e->tiny.clock.us += MIN_OF(us, MS(10));
+		us -= MS(10);
+		settle(e);
+	}
+}
+
+static void
+start_sync(struct env *e)
+{
+	struct sync_config cfg = {
+		.mem = &e->mem, .rt = &e->tiny.rt, .seed = 3, .id_base = 1000, .metric = METRIC, .cover_metric = COVER
+	};
+
+	e->s = sync_new(e->p, &cfg, &client, e);
+	assert_int_equal(sync_start(e->s), 0);
+	settle(e);
+}
+
+static void
+env_open(struct env *e, const struct model_config *cfg)
+{
+	memset(e, 0, sizeof(*e));
+	tiny_init(&e->tiny, true);
+	e->p = model_open(&e->tiny.rt, &e->mem, cfg, NULL, NULL);
+	for (int i = 0; i < PORTS; i++)
+		carrier(e, i, true);
+	start_sync(e);
+}
+
+static void
+env_close(struct env *e)
+{
+	sync_free(e->s);
+	e->p->ops->close(e->p);
+	for (size_t i = 0; i < MEM_KINDS; i++) {
+		if (e->mem.by[i].bytes)
+			fail_msg(
+			    "%zu bytes of kind %s were not freed", e->mem.by[i].bytes, mem_kind_name((enum mem_kind)i));
+	}
+}
+
+static struct prefix
+prefix(const char *text)
+{
+	struct prefix p;
+
+	assert_true(prefix_parse(text, &p));
+	return p;
+}
+
+static size_t
+hops_of_mask(unsigned int mask, struct sync_nexthop *out)
+{
+	size_t n = 0;
+
+	for (unsigned int i = 0; i < PORTS; i++) {
+		if (!(mask & 1u << i))
+			continue;
+		out[n] = (struct sync_nexthop){ .ifindex = i + 1 };
+		assert_true(ip_parse("fe80::2", &out[n++].gateway));
+	}
+	return n;
+}
+
+/* A group over the ports whose bits are set. */
+static uint32_t
+group(struct env *e, unsigned int mask)
+{
+	struct sync_nexthop nh[PORTS];
+
+	return sync_group_new(e->s, nh, hops_of_mask(mask, nh));
+}
+
+static void
+route(struct env *e, const char *text, uint32_t g)
+{
+	struct prefix p = prefix(text);
+
+	if (g)
+		sync_route_set(e->s, 0, &p, g);
+	else
+		sync_route_del(e->s, 0, &p);
+}
+
+/* The ports to which the model forwards this prefix as bits; 0: it does not. */
+static unsigned int
+forwards(struct env *e, const char *text)
+{
+	struct prefix p = prefix(text);
+	struct ip a = prefix_addr(&p);
+	struct model_result r;
+	unsigned int mask = 0;
+
+	if (model_lookup(e->p, 0, &a, &r) != MODEL_FORWARD || r.metric != METRIC || !prefix_equal(&r.prefix, &p))
+		return 0;
+	for (size_t i = 0; i < r.nhops; i++)
+		mask |= 1u << (r.hops[i].ifindex - 1);
+	return mask;
+}
+
+static enum sync_route_state
+state_of(struct env *e, const char *text)
+{
+	struct prefix p = prefix(text);
+	struct sync_route_view v;
+
+	return sync_route_get(e->s, 0, &p, &v) ? v.state : SYNC_ABSENT;
+}
+
+static struct sync_stats
+stats(struct env *e)
+{
+	struct sync_stats st;
+
+	sync_stats(e->s, &st);
+	return st;
+}
+
+/* ---- the usual ---- */
+
+static void
+one_message_per_change(void **state)
+{
+	struct sync_nexthop nh[PORTS];
+	struct sync_stats before, after;
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	g = group(&e, 0x0f);
+	for (int i = 0; i < 200; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "10.1.%d.0/24", i);
+		route(&e, text, g);
+	}
+	settle(&e);
+	assert_int_equal(e.installed, 200);
+	before = stats(&e);
+	sync_group_change(e.s, g, nh, hops_of_mask(0xf3, nh));
+	settle(&e);
+	after = stats(&e);
+	assert_int_equal(after.group_messages, before.group_messages + 1);
+	assert_int_equal(after.route_messages, before.route_messages);
+	assert_int_equal(forwards(&e, "10.1.7.0/24"), 0xf3);
+	assert_int_equal(after.nexthops, 6); /* the two that left are gone */
+	env_close(&e);
+}
+
+/* What changes faster than the forwarding plane follows is sent once, as it is in the end. */
+static void
+latest_wins(void **state)
+{
+	const struct model_config cfg = { .ack_us = MS(10), .queue = 16 };
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, &cfg);
+	a = group(&e, 1);
+	b = group(&e, 2);
+	pass(&e, MS(100));
+	for (int i = 0; i < 1000; i++)
+		route(&e, "10.1.0.0/24", i % 3 == 0 ? 0 : i % 3 == 1 ? a : b);
+	route(&e, "10.1.0.0/24", b);
+	pass(&e, MS(200));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 2);
+	assert_true(stats(&e).route_messages <= 3);
+	env_close(&e);
+}
+
+static void
+freed_group_waits_for_its_routes(void **state)
+{
+	const struct model_config cfg = { .ack_us = MS(5), .queue = 4 };
+	struct model_stats ms;
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, &cfg);
+	a = group(&e, 3);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "2001:db8::/64", a);
+	pass(&e, MS(100));
+	b = group(&e, 12);
+	route(&e, "10.1.0.0/24", b);
+	route(&e, "2001:db8::/64", b);
+	sync_group_free(e.s, a); /* in the same turn as the moves */
+	for (int i = 0; i < 100; i++) {
+		pass(&e, MS(1));
+		assert_int_not_equal(forwards(&e, "10.1.0.0/24"), 0); /* never without a next hop */
+		assert_int_not_equal(forwards(&e, "2001:db8::/64"), 0);
+	}
+	pass(&e, MS(100));
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 1);
+	assert_int_equal(ms.nexthops, 2);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 12);
+	env_close(&e);
+}
+
+/* ---- ports ---- */
+
+/* A plane that keeps next hops on dark ports (an ASIC) is told to shrink, with one message for each group. */
+static void
+shrinks_where_the_plane_does_not(void **state)
+{
+	const struct model_config cfg = { .keep_nexthops = true };
+	struct sync_stats before;
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, &cfg);
+	a = group(&e, 7);
+	b = group(&e, 6);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", b);
+	settle(&e);
+	before = stats(&e);
+	carrier(&e, 0, false);
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 6);
+	assert_int_equal(stats(&e).group_messages, before.group_messages + 1);
+	carrier(&e, 1, false);
+	carrier(&e, 2, false);
+	settle(&e);
+	assert_int_equal(e.dark, 2);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_WAITS_LINK);
+	carrier(&e, 2, true);
+	settle(&e);
+	assert_int_equal(e.back, 2);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 4);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 4);
+	assert_int_equal(state_of(&e, "10.2.0.0/24"), SYNC_INSTALLED);
+	env_close(&e);
+}
+
+/* New routes to a group that is dark wait, and come with the port. */
+static void
+waits_for_the_link(void **state)
+{
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	carrier(&e, 0, false);
+	settle(&e);
+	g = group(&e, 1);
+	route(&e, "10.1.0.0/24", g);
+	settle(&e);
+	assert_int_equal(e.waiting, 1);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_WAITS_LINK);
+	assert_int_equal(stats(&e).routes_waiting, 1);
+	carrier(&e, 0, true);
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 1);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
+	env_close(&e);
+}
+
+/* ---- refusals ---- */
+
+static void
+test_N09_table_full(void **state)
+{
+	const struct model_config cfg = { .max_routes = { 100, 100 } };
+	struct model_stats before, after;
+	struct env e;
+	char text[32];
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, &cfg);
+	g = group(&e, 3);
+	for (int i = 0; i < 150; i++) {
+		snprintf(text, sizeof(text), "10.1.%d.0/24", i);
+		route(&e, text, g);
+	}
+	settle(&e);
+	assert_int_equal(e.installed, 100);
+	assert_int_equal(stats(&e).routes_failed, 50);
+	assert_int_equal(state_of(&e, "10.1.149.0/24"), SYNC_FAILED);
+	model_stats(e.p, &before);
+	pass(&e, SECONDS(10));
+	model_stats(e.p, &after);
+	assert_true(after.full - before.full < 200); /* a full table is not hammered */
+	for (int i = 0; i < 60; i++) {               /* deletions still go through, and make room */
+		snprintf(text, sizeof(text), "10.1.%d.0/24", i);
+		route(&e, text, 0);
+	}
+	pass(&e, SECONDS(60));
+	assert_int_equal(stats(&e).routes_failed, 0);
+	assert_int_equal(stats(&e).routes_installed[FAMILY_IPV4], 90);
+	assert_int_equal(forwards(&e, "10.1.149.0/24"), 3);
+	env_close(&e);
+}
+
+static void
+test_N09_groups_full(void **state)
+{
+	const struct model_config cfg = { .max_groups = 2 };
+	struct env e;
+	uint32_t a, b, c;
+
+	(void)state;
+	env_open(&e, &cfg);
+	a = group(&e, 1);
+	b = group(&e, 2);
+	c = group(&e, 4);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", b);
+	route(&e, "10.3.0.0/24", c);
+	settle(&e);
+	assert_int_equal(state_of(&e, "10.3.0.0/24"), SYNC_FAILED);
+	assert_non_null(strstr(e.event, "fib.group_failed"));
+	assert_int_equal(e.installed, 2);
+	route(&e, "10.1.0.0/24", 0);
+	sync_group_free(e.s, a);
+	pass(&e, SECONDS(60));
+	assert_int_equal(state_of(&e, "10.3.0.0/24"), SYNC_INSTALLED);
+	assert_int_equal(forwards(&e, "10.3.0.0/24"), 4);
+	env_close(&e);
+}
+
+static void
+test_N10_group_wider_than_the_plane_takes(void **state)
+{
+	const struct model_config cfg = { .max_group_size = 4 };
+	struct env e;
+
+	(void)state;
+	env_open(&e, &cfg);
+	route(&e, "10.1.0.0/24", group(&e, 0xff));
+	settle(&e);
+	assert_non_null(strstr(e.event, "fib.group_cut"));
+	assert_int_equal(__builtin_popcount(forwards(&e, "10.1.0.0/24")), 4);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
+	env_close(&e);
+}
+
+/* A refused replacement leaves the old entry; withdrawal does not wait for the retry. */
+static void
+refused_replacement(void **state)
+{
+	const struct model_fault fault = {
+		.kind = MODEL_FAIL, .kinds = 1u << PLAT_ROUTE_SET, .error = -EINVAL, .detail = "no"
+	};
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, NULL);
+	a = group(&e, 1);
+	b = group(&e, 2);
+	route(&e, "10.1.0.0/24", a);
+	settle(&e);
+	model_fault_set(e.p, &fault);
+	route(&e, "10.1.0.0/24", b);
+	pass(&e, SECONDS(5));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 1);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_FAILED);
+	assert_string_equal(e.detail, "no");
+	route(&e, "10.1.0.0/24", 0);
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_ABSENT);
+	model_fault_set(e.p, NULL);
+	env_close(&e);
+}
+
+static void
+transient_refusals_pass(void **state)
+{
+	const struct model_fault fault = { .kind = MODEL_TRANSIENT, .count = 40 };
+	struct env e;
+	char text[32];
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	model_fault_set(e.p, &fault);
+	g = group(&e, 0x3f);
+	for (int i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "10.1.%d.0/24", i);
+		route(&e, text, g);
+	}
+	pass(&e, SECONDS(30));
+	assert_int_equal(stats(&e).routes_installed[FAMILY_IPV4], 100);
+	assert_int_equal(forwards(&e, "10.1.99.0/24"), 0x3f);
+	env_close(&e);
+}
+
+/* ---- what is read back ---- */
+
+static int diffs;
+
+static void
+count_diff(void *arg, const char *what, const struct prefix *p, const char *text)
+{
+	(void)arg;
+	(void)p;
+	assert_true(what[0] && text[0]);
+	diffs++;
+}
+
+/* A plane that says yes and does nothing is found out by the check, and repaired by the audit. */
+static void
+a_plane_that_lies(void **state)
+{
+	const struct model_fault fault = { .kind = MODEL_LIE, .kinds = 1u << PLAT_ROUTE_SET, .after = 10, .count = 5 };
+	struct env e;
+	char text[32];
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	g = group(&e, 3);
+	model_fault_set(e.p, &fault);
+	for (int i = 0; i < 50; i++) {
+		snprintf(text, sizeof(text), "10.1.%d.0/24", i);
+		route(&e, text, g);
+	}
+	settle(&e);
+	assert_int_equal(e.installed, 50);
+	diffs = 0;
+	assert_int_equal(sync_check(e.s, count_diff, NULL), 5);
+	assert_int_equal(diffs, 5);
+	assert_int_equal(sync_check(e.s, count_diff, NULL), 5); /* the check repairs nothing */
+	sync_audit(e.s);
+	settle(&e);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	assert_int_equal(stats(&e).repairs, 5);
+	env_close(&e);
+}
+
+static void
+losses_are_repaired(void **state)
+{
+	struct prefix p = prefix("10.1.0.0/24");
+	struct sync_route_view v;
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	g = group(&e, 3);
+	route(&e, "10.1.0.0/24", g);
+	route(&e, "10.2.0.0/24", g);
+	route(&e, "2001:db8::/64", g);
+	settle(&e);
+	assert_true(sync_route_get(e.s, 0, &p, &v));
+	assert_int_equal(model_lose_route(e.p, 0, &p, METRIC, true), 0);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(model_lose_group(e.p, v.platform_group, true), 0);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(model_lose_nexthop(e.p, 1000, true), 0);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "2001:db8::/64"), 3);
+	model_reset(e.p);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "2001:db8::/64"), 3);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/* A restart with other wishes: equal things stay, others are changed, what is left is swept; nothing is flushed. */
+static void
+restart_with_other_wishes(void **state)
+{
+	struct prefix cover = prefix("10.0.0.0/8");
+	struct model_stats ms;
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, NULL);
+	a = group(&e, 3);
+	b = group(&e, 12);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", a);
+	route(&e, "10.3.0.0/24", b);
+	sync_route_cover(e.s, 0, &cover, PLAT_UNREACHABLE);
+	settle(&e);
+	sync_free(e.s);
+	start_sync(&e);
+	e.installed = 0;
+	a = group(&e, 3);
+	b = group(&e, 0x30);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.3.0.0/24", b);
+	sync_route_cover(e.s, 0, &cover, PLAT_UNREACHABLE);
+	settle(&e);
+	assert_int_equal(e.installed, 2);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.3.0.0/24"), 0x30);
+	assert_int_equal(stats(&e).route_messages, 1);
+	sync_sweep(e.s);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 0);
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.routes[FAMILY_IPV4], 3);
+	assert_int_equal(ms.groups, 2);
+	assert_int_equal(ms.nexthops, 4);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+static void
+null_takes_everything(void **state)
+{
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	memset(&e, 0, sizeof(e));
+	tiny_init(&e.tiny, true);
+	e.p = null_platform_open(&e.tiny.rt, &e.mem, NULL, NULL, 0);
+	start_sync(&e);
+	g = group(&e, 3);
+	route(&e, "10.1.0.0/24", g);
+	settle(&e);
+	assert_int_equal(e.installed, 1);
+	assert_int_equal(sync_check(e.s, NULL, NULL), -ENOTSUP);
+	sync_audit(e.s);
+	pass(&e, SECONDS(1));
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
+	env_close(&e);
+}
+
+/* ---- churn: anything in any order, and in the end the plane is as wanted ---- */
+
+#define GROUPS   12
+#define PREFIXES 60
+
+struct churn {
+	uint32_t group[GROUPS];
+	unsigned int mask[GROUPS];
+	int want[PREFIXES]; /* index of a group, -1: none */
+	unsigned int up;
+	uint64_t seed;
+};
+
+static uint32_t
+dice(struct churn *c, uint32_t sides)
+{
+	c->seed = c->seed * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(c->seed >> 33) % sides;
+}
+
+static const char *
+nth_prefix(int i)
+{
+	static char text[40];
+
+	snprintf(text, sizeof(text), i % 2 ? "2001:db8:%x::/64" : "10.1.%d.0/24", i);
+	return text;
+}
+
+static void
+churn_group(struct env *e, struct churn *c, uint32_t i)
+{
+	struct sync_nexthop nh[PORTS];
+	unsigned int mask = 1 + dice(c, (1u << PORTS) - 1);
+	bool used = false;
+
+	for (int k = 0; k < PREFIXES; k++)
+		used = used || c->want[k] == (int)i;
+	if (!c->group[i]) {
+		c->mask[i] = mask;
+		c->group[i] = group(e, mask);
+	} else if (!used && dice(c, 2)) {
+		sync_group_free(e->s, c->group[i]);
+		c->group[i] = 0;
+	} else {
+		c->mask[i] = mask;
+		sync_group_change(e->s, c->group[i], nh, hops_of_mask(mask, nh));
+	}
+}
+
+static void
+churn_step(struct env *e, struct churn *c)
+{
+	uint32_t i = dice(c, GROUPS), k = dice(c, PREFIXES), port;
+
+	switch (dice(c, 12)) {
+	case 0:
+	case 1:
+		churn_group(e, c, i);
+		break;
+	case 2:
+		port = dice(c, PORTS);
+		c->up ^= 1u << port;
+		carrier(e, (int)port, c->up & 1u << port);
+		break;
+	case 3:
+		e->tiny.clock.us += (int64_t)dice(c, 3000);
+		break;
+	case 4:
+		for (uint32_t n = dice(c, 20); n; n--)
+			tiny_turn(&e->tiny, 0);
+		break;
+	case 5:
+		route(e, nth_prefix((int)k), 0);
+		c->want[k] = -1;
+		break;
+	case 6:
+		if (dice(c, 30) == 0)
+			sync_audit(e->s);
+		break;
+	default:
+		if (!c->group[i])
+			break;
+		route(e, nth_prefix((int)k), c->group[i]);
+		c->want[k] = (int)i;
+		break;
+	}
+}
+
+static void
+churn_judge(struct env *e, const struct churn *c, const char *name, uint64_t seed)
+{
+	struct model_stats ms;
+	size_t groups = 0, routes = 0;
+
+	for (int k = 0; k < PREFIXES; k++) {
+		unsigned int want = c->want[k] < 0 ? 0 : c->mask[c->want[k]] & c->up;
+		unsigned int got = forwards(e, nth_prefix(k));
+
+		if (want != got)
+			fail_msg("%s, seed %lu: %s goes to ports %x, not %x (state %d)", name, (unsigned long)seed,
+			    nth_prefix(k), got, want, (int)state_of(e, nth_prefix(k)));
+		routes += want != 0;
+	}
+	for (int i = 0; i < GROUPS; i++)
+		groups += c->group[i] && c->mask[i] & c->up;
+	model_stats(e->p, &ms);
+	if (ms.groups != groups || ms.routes[0] + ms.routes[1] != routes)
+		fail_msg("%s, seed %lu: %zu groups and %zu routes in the plane, not %zu and %zu", name,
+		    (unsigned long)seed, ms.groups, ms.routes[0] + ms.routes[1], groups, routes);
+	assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+	assert_int_equal(stats(e).routes_installed[0] + stats(e).routes_installed[1], routes);
+}
+
+static void
+churn(void **state)
+{
+	static const struct {
+		const char *name;
+		struct model_config cfg;
+		struct model_fault fault;
+	} rows[] = {
+		{ "at once", { .queue = 0 }, { .count = 0 } },
+		{ "slow", { .ack_us = MS(1), .op_us = 50, .queue = 8 }, { .count = 0 } },
+		{ "refusing now and then", { .ack_us = 200 }, { .kind = MODEL_TRANSIENT, .count = 400 } },
+	};
+
+	(void)state;
+	for (size_t row = 0; row < ARRAY_LEN(rows); row++) {
+		for (uint64_t seed = 1; seed <= 60; seed++) {
+			struct churn c = { .up = (1u << PORTS) - 1, .seed = seed * 977 };
+			struct env e;
+
+			env_open(&e, &rows[row].cfg);
+			if (rows[row].fault.count)
+				model_fault_set(e.p, &rows[row].fault);
+			memset(c.want, 0xff, sizeof(c.want));
+			for (int i = 0; i < 1500; i++)
+				churn_step(&e, &c);
+			model_fault_set(e.p, NULL);
+			pass(&e, SECONDS(2));
+			pass(&e, SECONDS(62));
+			churn_judge(&e, &c, rows[row].name, seed);
+			env_close(&e);
+		}
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_message_per_change),
+		cmocka_unit_test(latest_wins),
+		cmocka_unit_test(freed_group_waits_for_its_routes),
+		cmocka_unit_test(shrinks_where_the_plane_does_not),
+		cmocka_unit_test(waits_for_the_link),
+		cmocka_unit_test(test_N09_table_full),
+		cmocka_unit_test(test_N09_groups_full),
+		cmocka_unit_test(test_N10_group_wider_than_the_plane_takes),
+		cmocka_unit_test(refused_replacement),
+		cmocka_unit_test(transient_refusals_pass),
+		cmocka_unit_test(a_plane_that_lies),
+		cmocka_unit_test(losses_are_repaired),
+		cmocka_unit_test(restart_with_other_wishes),
+		cmocka_unit_test(null_takes_everything),
+		cmocka_unit_test(churn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
