@@ -506,6 +506,14 @@ group_forget(struct sync *s, uint32_t handle)
 	s->free_group = handle;
 }
 
+/* Its routes are looked at again, in a sweep. */
+static void
+group_replay(struct sync *s, uint32_t handle)
+{
+	group_at(s, handle)->replay = s->replaying ? 2 : 1;
+	replay_begin(s);
+}
+
 /* Routes can be sent to it: those that wait for it are found by a sweep. */
 static void
 group_usable(struct sync *s, uint32_t handle)
@@ -517,8 +525,7 @@ group_usable(struct sync *s, uint32_t handle)
 	if (!g->waiters && !g->lost)
 		return;
 	g->lost = false;
-	g->replay = s->replaying ? 2 : 1;
-	replay_begin(s);
+	group_replay(s, handle);
 }
 
 /* The object leads to a next hop that the group does not want. */
@@ -537,8 +544,7 @@ static void
 group_abandon(struct sync *s, uint32_t handle)
 {
 	pg_unbind(s, group_at(s, handle)->pg);
-	group_at(s, handle)->replay = s->replaying ? 2 : 1;
-	replay_begin(s);
+	group_replay(s, handle);
 }
 
 static void
@@ -565,6 +571,9 @@ group_push(struct sync *s, uint32_t handle)
 		/* The last member is never taken out by a group change: the routes leave. Dark members may stay. */
 		if (o && group_is_stale(g, o))
 			group_abandon(s, handle);
+		else if (g->err && g->waiters)
+			group_replay(s, handle); /* they kept their old entries while it was merely refused */
+		g->err = 0;
 		group_tell(s, handle, false);
 	} else if (!o || o->state != PG_PRESENT || o->again || !members_equal(&m, &o->have)) {
 		group_send(s, handle, &m);
