@@ -305,6 +305,9 @@ main(int argc, char **argv)
 			i))
 			die("veth pairs cannot be made");
 	}
+	if (!netns_write(
+		"/proc/sys/net/ipv4/nexthop_compat_mode", "0")) /* for bare as for sync, from the first round */
+		die("nexthop_compat_mode cannot be set");
 	family(FAMILY_IPV4, count, rounds);
 	family(FAMILY_IPV6, count, rounds);
 	return 0;
