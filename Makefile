@@ -103,6 +103,7 @@ $(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/mai
 
 # ---- programs ----
 fabricd_libs = query node bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
+fabsim_libs  = sim $(needs_sim)
 fabctl_libs  = ctl query topology lib
 
 # in a folder of their own: build/gcc/fabricd is where the objects of fabricd/ are
@@ -112,6 +113,9 @@ $(O)/bin/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
 $(O)/bin/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabctl_libs))
+$(O)/bin/fabsim: $(O)/fabricd/sim/main.o $(call arch,$(fabsim_libs))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabsim_libs))
 
 # ---- unit tests: tests/unit/<library>/<file>_test.c, linked with that library and what it needs ----
 #: make unit            all unit tests;  make unit-topology: those of one library;  SAN=1: under sanitizers

@@ -116,8 +116,7 @@ judge_bad(struct check *c)
 			continue;
 		check_fail(c, CHECK_BLACK_HOLE,
 		    "%s does not reach %s (%s) for %lld us, %lld us longer than it may: it uses %s", name(c, node),
-		    prefix_print(&d->prefix, p), name(c, d->owner),
-		    (long long)mono_sub(check_now(c), c->bad_since[at]),
+		    prefix_print(&d->prefix, p), name(c, d->owner), (long long)mono_sub(check_now(c), c->bad_since[at]),
 		    (long long)mono_sub(check_now(c), c->deadline),
 		    flow_print(c->flow, node, flow_ports(c->flow, at / c->n, node), ports, sizeof(ports)));
 		return;
@@ -193,6 +192,7 @@ on_changed(void *arg, size_t dest, uint32_t node, const uint64_t *was, const uin
 	char p[PREFIX_TEXT], ports[256];
 
 	c->stats.flow_changes++;
+	c->stats.last_change = check_now(c);
 	if (c->cfg.log)
 		simlog_add(c->cfg.log, check_now(c), name(c, node), "fib %s via %s",
 		    prefix_print(&flow_dest(c->flow, dest)->prefix, p),
@@ -241,8 +241,8 @@ judge_doubts(struct check *c)
 		model_stats(wn->platform, &s);
 		if ((node_quiet(wn->node) && !s.in_flight) || mono_sub(check_now(c), d.since) > DOUBT_US)
 			check_fail(c, CHECK_UNADVERTISED,
-			    "%s sends packets to %s to %s, and not all of these neighbours advertise it", name(c, d.node),
-			    prefix_print(&flow_dest(c->flow, d.dest)->prefix, p),
+			    "%s sends packets to %s to %s, and not all of these neighbours advertise it",
+			    name(c, d.node), prefix_print(&flow_dest(c->flow, d.dest)->prefix, p),
 			    flow_print(c->flow, d.node, ports, text, sizeof(text)));
 	}
 	c->ndoubts = kept;
@@ -278,7 +278,7 @@ node_works(const struct check *c, uint32_t node)
 static void
 search_all(struct check *c)
 {
-	struct oracle_graph g = check_graph(c);
+	struct oracle_graph g = check_counted_on(c);
 
 	for (uint32_t i = 0; i < c->n; i++)
 		oracle_search(&c->oracle, &g, i, &c->paths[i]);
@@ -397,12 +397,13 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->bad_since = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n * sizeof(*c->bad_since) + 1);
 	c->deadline = check_now(c);
 	reconnect = c->cfg.reconnect_us;
-	c->cfg.reconnect_us = 0; /* what works now is counted on */
+	if (!cfg->cold)
+		c->cfg.reconnect_us = 0;
 	look_at_plant(c);
 	c->cfg.reconnect_us = reconnect;
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n && !cfg->cold; i++)
 		c->nodes[i].since.us -= reconnect;
-	for (size_t i = 0; i < c->t->nlinks; i++)
+	for (size_t i = 0; i < c->t->nlinks && !cfg->cold; i++)
 		c->links[i].since.us -= reconnect;
 	judge_bad(c);
 	return c;
@@ -454,7 +455,7 @@ check_stats(const struct check *c)
 }
 
 struct oracle_graph
-check_graph(const struct check *c)
+check_counted_on(const struct check *c)
 {
 	return (struct oracle_graph){ c->link_sure, c->node_sure };
 }

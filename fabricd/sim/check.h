@@ -41,27 +41,30 @@ struct check_violation {
 };
 
 struct check_stats {
-	uint64_t flow_changes; /* ports of (destination, node) that changed */
-	uint64_t quiet;        /* full comparisons done */
-	uint64_t losses;       /* (destination, node) that could not be reached for a while, and should have been */
-	int64_t worst_us;      /* the longest of them */
-	uint64_t isolated, parted; /* at the last comparison: pairs of switches without a valley-free path, by design or cut off */
+	uint64_t flow_changes;   /* ports of (destination, node) that changed */
+	struct mono last_change; /* of them */
+	uint64_t quiet;          /* full comparisons done */
+	uint64_t losses;         /* (destination, node) that could not be reached for a while, and should have been */
+	int64_t worst_us;        /* the longest of them */
+	uint64_t isolated,
+	    parted; /* at the last comparison: pairs of switches without a valley-free path, by design or cut off */
 };
 
 /* One loss that has ended: from `since` on `node` had no good path to `dest`, for so long. */
 typedef void check_loss_fn(void *arg, size_t dest, uint32_t node, struct mono since, int64_t us);
 
 struct check_config {
-	int64_t reconnect_us;  /* a link or a node that works again is counted on after this; 0: 90 s */
-	int64_t allowance_us;  /* beside detection and propagation; 0: 10 ms */
-	struct simlog *log;    /* NULL: nothing is written down */
-	check_loss_fn *loss;   /* NULL: nobody */
+	int64_t reconnect_us; /* a link or a node that works again is counted on after this; 0: 90 s */
+	int64_t allowance_us; /* beside detection and propagation; 0: 10 ms */
+	bool cold;            /* the fabric comes up: nothing is counted on yet; else all that works now is */
+	struct simlog *log;   /* NULL: nothing is written down */
+	check_loss_fn *loss;  /* NULL: nobody */
 	void *arg;
 };
 
 struct check;
 
-/* All that works now is counted on from the start. Takes the world's observer. */
+/* Takes the world's observer. */
 struct check *check_new(struct world *, const struct check_config *);
 void check_free(struct check *); /* NULL is allowed */
 
@@ -70,7 +73,7 @@ const struct oracle *check_oracle(const struct check *);
 const struct check_violation *check_violation(const struct check *);
 const struct check_stats *check_stats(const struct check *);
 /* What works, and is counted on; valid until the next call. */
-struct oracle_graph check_graph(const struct check *);
+struct oracle_graph check_counted_on(const struct check *);
 const struct oracle_paths *check_paths(const struct check *, uint32_t owner);
 
 /*

@@ -26,9 +26,9 @@ struct check {
 	uint64_t *scratch;
 	struct check_part *nodes, *links;
 	bool *node_sure, *link_sure;
-	struct mono *slow_until; /* by node */
-	int64_t slow_us;         /* how long a slow node may hold up others */
-	struct mono next_sure;   /* when something that works is counted on next */
+	struct mono *slow_until;    /* by node */
+	int64_t slow_us;            /* how long a slow node may hold up others */
+	struct mono next_sure;      /* when something that works is counted on next */
 	struct oracle_paths *paths; /* by owner */
 	struct mono *bad_since;     /* [dest][node]; 0: not bad */
 	size_t nbad;

@@ -10,6 +10,9 @@
  * `good` is worked out backwards from the owner: a node is good when all of its ports lead to good nodes. A change
  * spreads to the nodes that send packets here, and no further than it changes something.
  *
+ * A port whose next hop is not the address of who is at its other end loses what is sent there: nobody answers for it.
+ * It is not among the ports, and the node is ASTRAY, so not good.
+ *
  * Always true between events: ports, far and above agree with each other, and with the forwarding planes.
  */
 #include <stdio.h>
@@ -19,7 +22,7 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/flow.h"
 
-enum { GOOD = 1, DIRTY = 2, QUEUED = 4, HERE = 8 };
+enum { GOOD = 1, DIRTY = 2, QUEUED = 4, HERE = 8, ASTRAY = 16 };
 
 struct flow {
 	struct world *w;
@@ -38,11 +41,11 @@ struct flow {
 	size_t *into;    /* [node][width]: the inverse of from */
 	uint64_t *scratch;
 
-	size_t *dirty, ndirty, cap_dirty;    /* dest x n + node */
-	uint32_t *whole, nwhole;             /* nodes of which any destination may have changed */
-	bool *is_whole;                      /* by node */
-	size_t *wires, nwires, cap_wires;    /* node x width + port */
-	size_t *queue, nqueue, cap_queue;    /* dest x n + node, whose good is to be worked out */
+	size_t *dirty, ndirty, cap_dirty; /* dest x n + node */
+	uint32_t *whole, nwhole;          /* nodes of which any destination may have changed */
+	bool *is_whole;                   /* by node */
+	size_t *wires, nwires, cap_wires; /* node x width + port */
+	size_t *queue, nqueue, cap_queue; /* dest x n + node, whose good is to be worked out */
 };
 
 static void *
@@ -104,7 +107,7 @@ is_good(const struct flow *f, size_t dest, uint32_t node)
 
 	if (f->state[dest * f->n + node] & HERE)
 		return true;
-	if (k == SIZE_MAX)
+	if (k == SIZE_MAX || f->state[dest * f->n + node] & ASTRAY)
 		return false;
 	for (; k != SIZE_MAX; k = next_port(f, ports, k + 1)) {
 		uint32_t far = f->far[node * f->width + k];
@@ -177,37 +180,42 @@ count_above(struct flow *f, size_t dest, uint32_t node, size_t port, int step)
 
 /* ---- reading anew ---- */
 
-/* What the forwarding plane of a node does with packets of dest, into f->scratch; whether they end here. */
-static bool
+/* What the forwarding plane of a node does with packets of dest, into f->scratch; HERE: they end here. */
+static uint8_t
 read_ports(struct flow *f, size_t dest, uint32_t node)
 {
 	struct world_node *wn = world_node_at(f->w, node);
 	const struct topo_node *t = &f->t->nodes[node];
 	struct model_result r;
+	uint8_t flags = 0;
 
 	memset(f->scratch, 0, f->words * sizeof(*f->scratch));
 	if (!wn->platform)
-		return false;
+		return 0;
 	switch (model_lookup(wn->platform, 0, &f->dests[dest].probe, &r)) {
 	case MODEL_LOCAL:
 	case MODEL_CONNECTED:
 		if (f->dests[dest].owner != node)
 			f->ops.leaves(f->arg, dest, node, "into a network of its own");
-		return f->dests[dest].owner == node;
+		return f->dests[dest].owner == node ? HERE : 0;
 	case MODEL_FORWARD:
 		for (size_t i = 0; i < r.nhops; i++) {
 			uint32_t k = r.hops[i].ifindex - 1;
 
 			if (k < t->nports && k < f->width &&
-			    (t->ports[k].kind == TOPO_UP || t->ports[k].kind == TOPO_DOWN))
-				f->scratch[k / 64] |= 1ull << k % 64;
-			else
+			    (t->ports[k].kind == TOPO_UP || t->ports[k].kind == TOPO_DOWN)) {
+				if (world_next(f->w, wn, &r.hops[i]) == f->far[node * f->width + k])
+					f->scratch[k / 64] |= 1ull << k % 64;
+				else
+					flags = ASTRAY;
+			} else {
 				f->ops.leaves(f->arg, dest, node,
 				    k < t->nports ? t->ports[k].name : "a port that is not in the file");
+			}
 		}
-		return false;
+		return flags;
 	default:
-		return false;
+		return 0;
 	}
 }
 
@@ -216,11 +224,11 @@ read_dest(struct flow *f, size_t dest, uint32_t node)
 {
 	size_t at = dest * f->n + node;
 	uint64_t *ports = ports_of(f, dest, node);
-	bool here = read_ports(f, dest, node), was = f->state[at] & HERE;
+	uint8_t flags = read_ports(f, dest, node);
 
-	if (here == was && memcmp(ports, f->scratch, f->words * sizeof(*ports)) == 0)
+	if (flags == (f->state[at] & (HERE | ASTRAY)) && memcmp(ports, f->scratch, f->words * sizeof(*ports)) == 0)
 		return;
-	f->state[at] = (uint8_t)((f->state[at] & ~HERE) | (here ? HERE : 0));
+	f->state[at] = (uint8_t)((f->state[at] & ~(HERE | ASTRAY)) | flags);
 	for (size_t w = 0; w < f->words; w++) { /* swapped, so that what was is in scratch */
 		uint64_t now = f->scratch[w];
 
@@ -237,6 +245,15 @@ read_dest(struct flow *f, size_t dest, uint32_t node)
 			count_above(f, dest, node, k, 1);
 	look_for_valley(f, dest, node);
 	push(f, dest, node);
+}
+
+static void
+note_whole(struct flow *f, uint32_t node)
+{
+	if (f->is_whole[node])
+		return;
+	f->is_whole[node] = true;
+	f->whole[f->nwhole++] = node;
 }
 
 /* The port leads elsewhere now, or nowhere. */
@@ -264,6 +281,7 @@ read_wire(struct flow *f, uint32_t node, uint32_t port)
 			look_for_valley(f, d, node);
 			push(f, d, node);
 		}
+	note_whole(f, node); /* its next hops may be astray now, or no more */
 }
 
 static void
@@ -311,15 +329,6 @@ find_dest(const struct flow *f, const struct prefix *p)
 	return SIZE_MAX;
 }
 
-static void
-note_whole(struct flow *f, uint32_t node)
-{
-	if (f->is_whole[node])
-		return;
-	f->is_whole[node] = true;
-	f->whole[f->nwhole++] = node;
-}
-
 /* A prefix that is no destination may cover some: a default route, or a cover route of all. */
 static void
 note_fib(void *arg, struct world_node *wn, const struct prefix *p)
@@ -365,11 +374,11 @@ fill_dests(struct flow *f)
 			const struct topo_node *t = &f->t->nodes[i];
 
 			if (t->has_loopback[v])
-				f->dests[f->ndests++] =
-				    (struct flow_dest){ t->loopback[v], prefix_addr(&t->loopback[v]), i };
+				f->dests[f->ndests++] = (struct flow_dest){ t->loopback[v],
+					prefix_addr(&t->loopback[v]), i };
 			if (t->has_rack[v])
-				f->dests[f->ndests++] =
-				    (struct flow_dest){ t->rack[v], node_rack_gateway(&t->rack[v]), i };
+				f->dests[f->ndests++] = (struct flow_dest){ t->rack[v], node_rack_gateway(&t->rack[v]),
+					i };
 		}
 	qsort(f->dests, f->ndests, sizeof(*f->dests), by_prefix);
 }
@@ -512,7 +521,8 @@ flow_print(const struct flow *f, uint32_t node, const uint64_t *ports, char *buf
 
 /* Spreads what is at each node over its ports, nodes in an order in which all senders come first. */
 static double
-load_dest(const struct flow *f, size_t dest, const bool *sends, double *load, double *at, uint32_t *wait, uint32_t *todo)
+load_dest(
+    const struct flow *f, size_t dest, const bool *sends, double *load, double *at, uint32_t *wait, uint32_t *todo)
 {
 	size_t n = 0, done = 0;
 	double lost = 0;

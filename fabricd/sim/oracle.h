@@ -18,10 +18,10 @@ struct oracle {
 	size_t words;
 	struct oracle_link {
 		uint32_t port[2]; /* place of the lower, of the upper end in its node's ports */
-	} * links;            /* as topo.links */
-	uint32_t *order;      /* nodes by level, lowest first */
-	uint32_t *below;      /* scratch: distance by paths that only go down */
-	uint64_t *ports;      /* scratch: a set of ports */
+	} * links;                /* as topo.links */
+	uint32_t *order;          /* nodes by level, lowest first */
+	uint32_t *below;          /* scratch: distance by paths that only go down */
+	uint64_t *ports;          /* scratch: a set of ports */
 };
 
 /* What works; false: as if it were not there. */

@@ -67,8 +67,8 @@ compare_sync(struct check *c, uint32_t node)
 	int n = sync_check(world_node_at(c->w, node)->node->sync, on_diff, &d);
 
 	if (n)
-		check_fail(c, CHECK_RIB_FIB, "%s: %d differences between wanted and installed", c->t->nodes[node].name,
-		    n);
+		check_fail(
+		    c, CHECK_RIB_FIB, "%s: %d differences between wanted and installed", c->t->nodes[node].name, n);
 }
 
 static void
@@ -96,7 +96,7 @@ compare_sessions(struct check *c, uint32_t node)
 static void
 count_pairs(struct check *c)
 {
-	struct oracle_graph g = check_graph(c);
+	struct oracle_graph g = check_counted_on(c);
 	uint32_t *part = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*part));
 
 	oracle_parts(&c->oracle, &g, part);
@@ -164,7 +164,8 @@ check_empty(struct check *c)
 				    (unsigned long long)r.fib_routes[f]);
 		if (r.groups || s.groups || s.nexthops || m.groups || m.nexthops)
 			check_fail(c, CHECK_LEAK,
-			    "%s: left are %llu groups of the RIB, %llu groups and %llu next hops of sync, %zu groups and "
+			    "%s: left are %llu groups of the RIB, %llu groups and %llu next hops of sync, %zu groups "
+			    "and "
 			    "%zu next hops of the forwarding plane",
 			    wn->topo->name, (unsigned long long)r.groups, (unsigned long long)s.groups,
 			    (unsigned long long)s.nexthops, m.groups, m.nexthops);

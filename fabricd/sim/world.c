@@ -17,8 +17,7 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/sim/world.h"
 
-
-#define TURN_US    MS(1)
+#define TURN_US MS(1)
 
 struct world {
 	struct world_config cfg;
@@ -363,6 +362,7 @@ world_swap(struct world *w, const char *node_a, const char *port_a, const char *
 	wire_changed(b, ib);
 	wire_changed(sim_node_owner(va.far_node), va.far_ifindex);
 	wire_changed(sim_node_owner(vb.far_node), vb.far_ifindex);
+	world_run(w, 0); /* all four ends see that they are unplugged */
 	e = sim_link_connect(a->rt, ia, vb.far_node, vb.far_ifindex, latency);
 	return e ? e : sim_link_connect(b->rt, ib, va.far_node, va.far_ifindex, latency);
 }
@@ -450,6 +450,17 @@ world_far(struct world *w, const struct world_node *wn, uint32_t ifindex, uint32
 	return far->topo->index;
 }
 
+uint32_t
+world_next(struct world *w, const struct world_node *wn, const struct model_hop *hop)
+{
+	uint32_t ifindex = 0, far = hop->dark ? TOPO_NONE : world_far(w, wn, hop->ifindex, &ifindex);
+	struct sim_port_view v;
+
+	if (far == TOPO_NONE || sim_port_get(w->nodes[far].rt, ifindex, &v) < 0)
+		return TOPO_NONE;
+	return ip_is_zero(&hop->gateway) || ip_equal(&hop->gateway, &v.link_local) ? far : TOPO_NONE;
+}
+
 /* Puts the switch into the walk; false: it was there before, or the walk is too long. */
 static bool
 enter(struct world *w, struct world_walk *out, uint32_t at)
@@ -510,9 +521,9 @@ world_walk(struct world *w, uint32_t from, const struct ip *dst, uint64_t flow, 
 		if (r.nhops == 0)
 			return out->fate;
 		pick = model_pick(w->nodes[at].platform, &r, flow);
-		if (pick == UINT32_MAX || r.hops[pick].dark)
+		if (pick == UINT32_MAX)
 			return out->fate = WORLD_DARK;
-		at = world_far(w, &w->nodes[at], r.hops[pick].ifindex, NULL);
+		at = world_next(w, &w->nodes[at], &r.hops[pick]);
 		if (at == TOPO_NONE)
 			return out->fate = WORLD_DARK;
 	}
@@ -547,7 +558,7 @@ walk_on(struct walks *s, struct world_walk walk, uint32_t at)
 	n = MIN_OF(r.nhops, ARRAY_LEN(hops));
 	memcpy(hops, r.hops, n * sizeof(*hops)); /* the next look-up takes its place */
 	for (size_t i = 0; i < n; i++) {
-		uint32_t next = hops[i].dark ? TOPO_NONE : world_far(s->w, &s->w->nodes[at], hops[i].ifindex, NULL);
+		uint32_t next = world_next(s->w, &s->w->nodes[at], &hops[i]);
 
 		if (next != TOPO_NONE) {
 			walk_on(s, walk, next);

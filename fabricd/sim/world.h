@@ -31,6 +31,7 @@ struct world_config {
 	int64_t latency_us;        /* of each link; 0: 10 us */
 	struct model_config model; /* of each forwarding plane */
 	journal_fn *log;           /* every event of every node; arg is the struct world_node */
+	void *log_arg;             /* for who logs: world_config() gives it back */
 };
 
 /*
@@ -60,7 +61,7 @@ uint32_t world_ifindex(const struct world_node *, const char *port);
 
 /* -ENOENT: no such node, port or link. */
 int world_link_set(struct world *, const char *node, const char *port, bool up);
-/* Exchanges the far ends of two ports, as a hand with two cables does. */
+/* Exchanges the far ends of two ports, as a quick hand with two cables does: all ends lose carrier for a moment. */
 int world_swap(struct world *, const char *node_a, const char *port_a, const char *node_b, const char *port_b);
 /* Loses in silence what a port sends (one way); carrier stays. */
 int world_black(struct world *, const char *node, const char *port, bool black);
@@ -93,6 +94,9 @@ enum world_fate world_walk(struct world *, uint32_t from, const struct ip *dst, 
 
 /* The switch and the ifindex at the other end of a port whose packets arrive there; TOPO_NONE: nowhere. */
 uint32_t world_far(struct world *, const struct world_node *, uint32_t ifindex, uint32_t *far_ifindex);
+
+/* Where a packet on this hop arrives: nowhere, too, when nobody at the other end has the gateway's address. */
+uint32_t world_next(struct world *, const struct world_node *, const struct model_hop *);
 
 /* Calls fn for every equal path that flows from a switch to an address may take. Returns how many. */
 typedef void world_walk_fn(void *arg, const struct world_walk *);

@@ -541,6 +541,12 @@ sim_node_stall(struct runtime *rt, int64_t us)
 	node->stalled.us = MAX_OF(node->stalled.us, node->net->now.us + us);
 }
 
+struct mono
+sim_node_stalled(const struct runtime *rt)
+{
+	return sim_node_of(rt)->stalled;
+}
+
 void
 sim_node_crash(struct runtime *rt, enum sim_crash how)
 {

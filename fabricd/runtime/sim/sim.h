@@ -60,6 +60,7 @@ struct runtime *sim_node_find(const struct sim_net *, const char *name); /* NULL
 
 /* Nothing of this node runs for so long; what happens meanwhile is kept, as behind SIGSTOP. */
 void sim_node_stall(struct runtime *, int64_t us);
+struct mono sim_node_stalled(const struct runtime *); /* until when; in the past: it is not */
 
 enum sim_crash {
 	SIM_KILLED, /* the process ended: its kernel ends the connections, carriers stay */

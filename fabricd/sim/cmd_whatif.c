@@ -1,0 +1,246 @@
+/*
+ * fabricd/sim/cmd_whatif.c -- fabsim whatif: every single (pair of) failure, from the fabric that has come up
+ *
+ *   study --fork()--> one worker per job --fork()--> one process per failure: it fails, settles, is looked at
+ *
+ * A process is the cheapest copy of a whole fabric: what a failure does not touch is never copied. Findings come back
+ * in memory that all share.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fabricd/lib/hash.h"
+#include "fabricd/sim/cmd.h"
+#include "fabricd/sim/study.h"
+
+#define SHOW 20
+
+struct trial {
+	uint32_t what[2]; /* a link, or nlinks + node; [1] TOPO_NONE: alone */
+	bool done;
+	struct findings r;
+};
+
+struct whatif {
+	const struct cmd *c;
+	struct study *s;
+	struct trial *trials; /* shared */
+	size_t n;
+};
+
+static void
+make_fault(const struct topo *t, uint32_t what, struct fault *f)
+{
+	*f = (struct fault){ .kind = FAULT_DARK, .port = { TOPO_NONE } };
+	if (what >= t->nlinks) {
+		f->node[0] = what - (uint32_t)t->nlinks;
+		return;
+	}
+	f->kind = FAULT_CUT;
+	f->node[0] = t->links[what].lower;
+	f->port[0] = (uint32_t)(topo_port_find(&t->nodes[f->node[0]], t->links[what].lower_port) -
+				t->nodes[f->node[0]].ports);
+}
+
+static void
+print_what(const struct topo *t, const struct trial *x, char *buf, size_t size)
+{
+	size_t at = 0;
+
+	buf[0] = '\0';
+	for (int i = 0; i < 2 && x->what[i] != TOPO_NONE && at < size; i++) {
+		if (x->what[i] >= t->nlinks) {
+			at += (size_t)snprintf(
+			    buf + at, size - at, "%s%s", i ? " + " : "", t->nodes[x->what[i] - t->nlinks].name);
+			continue;
+		}
+		at += (size_t)snprintf(buf + at, size - at, "%s%s:%s-%s", i ? " + " : "",
+		    t->nodes[t->links[x->what[i]].lower].name, t->links[x->what[i]].lower_port,
+		    t->nodes[t->links[x->what[i]].upper].name);
+	}
+}
+
+/* ---- the work ---- */
+
+static void
+try_one(const struct whatif *w, struct trial *x)
+{
+	struct mono at = sim_now(world_net(w->s->w));
+
+	for (int i = 0; i < 2 && x->what[i] != TOPO_NONE; i++) {
+		struct fault f;
+
+		make_fault(w->s->topo, x->what[i], &f);
+		f.at = at;
+		fault_do(w->s->w, w->s->c, &f, 0);
+	}
+	study_look(w->s, at, &x->r);
+	x->done = true;
+}
+
+static bool
+wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void
+work(const struct whatif *w, size_t first, size_t step)
+{
+	for (size_t i = first; i < w->n; i += step) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			try_one(w, &w->trials[i]);
+			_exit(0);
+		}
+		if (pid < 0 || !wait_for(pid))
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static bool
+try_all(const struct whatif *w)
+{
+	pid_t *pids = calloc(w->c->jobs, sizeof(*pids));
+	bool ok = pids != NULL;
+
+	fflush(NULL);
+	for (uint32_t i = 0; ok && i < w->c->jobs; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			work(w, i, w->c->jobs);
+	}
+	for (uint32_t i = 0; pids && i < w->c->jobs; i++)
+		ok = pids[i] > 0 && wait_for(pids[i]) && ok;
+	free(pids);
+	return ok;
+}
+
+/* ---- which ---- */
+
+static size_t
+count_trials(const struct cmd *c)
+{
+	size_t n = c->topo->nlinks + c->topo->nnodes, all = c->any == 1 ? n : n * (n - 1) / 2;
+
+	return c->sample ? MIN_OF(c->sample, all) : all;
+}
+
+static void
+choose_trials(struct whatif *w)
+{
+	uint32_t n = (uint32_t)(w->c->topo->nlinks + w->c->topo->nnodes);
+	uint64_t random = hash_u64(w->c->seed, 0x77686174);
+	size_t at = 0;
+
+	if (w->c->sample) {
+		for (; at < w->n; at++) {
+			uint32_t a = (uint32_t)(hash_u64(random, 2 * at) % n),
+				 b = (uint32_t)(hash_u64(random, 2 * at + 1) % (n - 1));
+
+			w->trials[at] = (struct trial){ .what = { a, w->c->any == 1 ? TOPO_NONE : b + (b >= a) } };
+		}
+		return;
+	}
+	for (uint32_t a = 0; a < n; a++) {
+		if (w->c->any == 1)
+			w->trials[at++] = (struct trial){ .what = { a, TOPO_NONE } };
+		for (uint32_t b = a + 1; b < n && w->c->any == 2; b++)
+			w->trials[at++] = (struct trial){ .what = { a, b } };
+	}
+}
+
+/* ---- the table ---- */
+
+/* The worst first: violations, then who is cut off, then loss, then width, then load. */
+static int
+by_harm(const void *a, const void *b)
+{
+	const struct findings *x = &((const struct trial *)a)->r, *y = &((const struct trial *)b)->r;
+	uint32_t cx = x->parted + x->isolated, cy = y->parted + y->isolated;
+
+	if (!!x->violation != !!y->violation)
+		return x->violation ? -1 : 1;
+	if (cx != cy)
+		return cx > cy ? -1 : 1;
+	if (x->worst_us != y->worst_us)
+		return x->worst_us > y->worst_us ? -1 : 1;
+	if (x->narrowest != y->narrowest)
+		return x->narrowest < y->narrowest ? -1 : 1;
+	if (x->most != y->most)
+		return x->most > y->most ? -1 : 1;
+	return memcmp(((const struct trial *)a)->what, ((const struct trial *)b)->what, sizeof(uint32_t[2]));
+}
+
+static int
+print_trials(struct whatif *w)
+{
+	const struct topo *t = w->c->topo;
+	uint32_t bad = 0, parted = 0, isolated = 0;
+
+	qsort(w->trials, w->n, sizeof(*w->trials), by_harm);
+	printf("%-44s %9s %7s %7s %8s %6s %6s  %s\n", "failure", "loss us", "pairs", "parted", "isolated", "width",
+	    "load", "busiest port");
+	for (size_t i = 0; i < w->n; i++) {
+		const struct trial *x = &w->trials[i];
+		const struct topo_node *busy = &t->nodes[x->r.most_node];
+		char what[128];
+
+		bad += x->r.violation != CHECK_NONE;
+		parted += x->r.parted != 0;
+		isolated += x->r.isolated != 0;
+		if (i >= SHOW)
+			continue;
+		print_what(t, x, what, sizeof(what));
+		printf("%-44s %9lld %7u %7u %8u %6u %6.2f  %s:%s\n", what, (long long)x->r.worst_us, x->r.lost_pairs,
+		    x->r.parted, x->r.isolated, x->r.narrowest, x->r.most, busy->name,
+		    x->r.most_port < busy->nports ? busy->ports[x->r.most_port].name : "-");
+		if (x->r.violation)
+			printf("  VIOLATION: %s: %s\n", check_kind_name(x->r.violation), x->r.text);
+	}
+	printf("%zu failures tried: %u part the fabric, %u isolate switches by design, %u violate an invariant\n", w->n,
+	    parted, isolated, bad);
+	return bad ? EXIT_UNMET : EXIT_MET;
+}
+
+int
+cmd_whatif(const struct cmd *c)
+{
+	struct whatif w = { .c = c };
+	char err[256];
+	int rc = EXIT_UNMET;
+
+	if (!c->any) {
+		fprintf(stderr, "fabsim: whatif needs --any 1 or --any 2\n");
+		return EXIT_USAGE;
+	}
+	w.s = study_new(c->topo, c->seed, NULL, err, sizeof(err));
+	w.n = count_trials(c);
+	w.trials = mmap(NULL, (w.n + 1) * sizeof(*w.trials), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (w.s && check_violation(w.s->c)->kind) {
+		printf("intent is not met before anything fails: %s\n", check_violation(w.s->c)->text);
+	} else if (w.s && w.trials != MAP_FAILED) {
+		choose_trials(&w);
+		if (try_all(&w))
+			rc = print_trials(&w);
+		else
+			fprintf(stderr, "fabsim: a worker ended early: %s\n", strerror(errno));
+	} else {
+		fprintf(stderr, "fabsim: %s\n", w.s ? strerror(errno) : err);
+	}
+	if (w.trials != MAP_FAILED)
+		munmap(w.trials, (w.n + 1) * sizeof(*w.trials));
+	study_free(w.s);
+	return rc;
+}

@@ -1,0 +1,543 @@
+/*
+ * fabricd/sim/fault.c -- see fault.h
+ *
+ * One table says of each kind what it is called, what it is done to, how it begins and ends, and how long it may go
+ * unnoticed. Carrier loss and the reset of connections are noticed at once; silence by the hold timer; what the
+ * forwarding plane loses without a word by the next audit.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fabricd/sim/fault.h"
+
+#define AUDIT_US SECONDS(66) /* the period of the node's full audit, and the repair */
+#define TOLD_US  SECONDS(1)  /* repair of what another hand has removed, when it is told */
+#define RETRY_US SECONDS(31) /* the longest back-off of sync */
+
+struct deed {
+	struct world *w;
+	struct check *c;
+	const struct fault *f;
+	struct world_node *wn[2];
+	const char *name[2], *port[2];
+	int64_t hold_us;
+	int64_t unnoticed_us; /* set by begin() */
+	struct mono slow;     /* set by begin(): the node is slow until then; 0: it is not */
+};
+
+typedef int deed_fn(struct deed *);
+
+static bool
+has_carrier(const struct deed *d, int i)
+{
+	struct sim_port_view v;
+
+	return sim_port_get(d->wn[i]->rt, d->f->port[i] + 1, &v) == 0 && v.carrier;
+}
+
+/* ---- links ---- */
+
+static int
+begin_cut(struct deed *d)
+{
+	if (!has_carrier(d, 0))
+		return 0;
+	return world_link_set(d->w, d->name[0], d->port[0], false) == 0;
+}
+
+static int
+end_cut(struct deed *d)
+{
+	return world_link_set(d->w, d->name[0], d->port[0], true) == 0;
+}
+
+/* A node that was stalled grants its peers some more time, since what they have sent may wait unread. */
+static int64_t
+granted(const struct deed *d)
+{
+	return MAX_OF(SECONDS(1), d->hold_us / 3) + MS(500);
+}
+
+/* How long until a node knows that it hears nothing more. */
+static int64_t
+until_deaf(const struct deed *d, const struct world_node *wn)
+{
+	struct mono now = sim_now(world_net(d->w)), stalled = sim_node_stalled(wn->rt);
+
+	return stalled.us > now.us ? MAX_OF(d->hold_us, mono_sub(stalled, now) + granted(d)) : d->hold_us;
+}
+
+/* Whether a node does not hear somebody that it should. */
+static bool
+is_deaf(const struct world_node *wn)
+{
+	struct sim_port_view v, far;
+
+	for (uint32_t i = 0; i < wn->topo->nports; i++)
+		if (sim_port_get(wn->rt, i + 1, &v) == 0 && v.carrier && v.far_node &&
+		    sim_port_get(v.far_node, v.far_ifindex, &far) == 0 && !far.passes)
+			return true;
+	return false;
+}
+
+static int
+black(struct deed *d, bool on)
+{
+	struct sim_port_view v;
+	const struct world_node *far;
+
+	if (sim_port_get(d->wn[0]->rt, d->f->port[0] + 1, &v) < 0 || !v.far_node || (on && !v.passes))
+		return 0;
+	world_black(d->w, d->name[0], d->port[0], on);
+	far = sim_node_owner(v.far_node);
+	if (d->f->kind == FAULT_TWO_WAY)
+		world_black(d->w, far->topo->name, far->topo->ports[v.far_ifindex - 1].name, on);
+	if (on)
+		d->unnoticed_us = MAX_OF(until_deaf(d, far), until_deaf(d, d->wn[0]));
+	return 1;
+}
+
+static int
+begin_black(struct deed *d)
+{
+	return black(d, true);
+}
+
+static int
+end_black(struct deed *d)
+{
+	return black(d, false);
+}
+
+static int
+swap(struct deed *d)
+{
+	return world_swap(d->w, d->name[0], d->port[0], d->name[1], d->port[1]) == 0;
+}
+
+/* ---- nodes ---- */
+
+static int
+begin_crash(struct deed *d)
+{
+	if (!d->wn[0]->node)
+		return 0;
+	world_crash(d->wn[0], d->f->kind == FAULT_DARK ? SIM_DARK : SIM_KILLED);
+	return 1;
+}
+
+static int
+end_crash(struct deed *d)
+{
+	char err[256];
+	int e;
+
+	if (d->wn[0]->node)
+		return 0;
+	e = world_boot(d->wn[0], err, sizeof(err));
+	return e < 0 ? e : 1;
+}
+
+static int
+begin_stall(struct deed *d)
+{
+	if (!d->wn[0]->node)
+		return 0;
+	sim_node_stall(d->wn[0]->rt, d->f->us);
+	d->slow = mono_add(d->f->at, d->f->us);
+	d->unnoticed_us = is_deaf(d->wn[0]) ? d->f->us + granted(d) : MIN_OF(d->f->us, d->hold_us);
+	return 1;
+}
+
+static int
+end_quietly(struct deed *d)
+{
+	(void)d;
+	return 1;
+}
+
+static int
+begin_clock(struct deed *d)
+{
+	int64_t us = SECONDS(1) << d->f->with % 24;
+
+	if (!d->wn[0]->node)
+		return 0;
+	sim_node_wall_shift(d->wn[0]->rt, d->f->with & 32 ? us : -us);
+	return 1;
+}
+
+/* ---- forwarding planes ---- */
+
+struct objects {
+	struct plat_op *list;
+	size_t n, cap;
+	enum plat_kind kind;
+};
+
+static void
+collect(void *arg, const struct plat_dumped *item)
+{
+	struct objects *o = arg;
+
+	if (item->foreign || item->kind != o->kind)
+		return;
+	o->list = mem_grow(NULL, MEM_OTHER, o->list, &o->cap, o->n + 1, sizeof(*o->list));
+	o->list[o->n++] = item->op;
+}
+
+/* Takes one object away; which, and of what kind, is chosen by a number. */
+static int
+lose(struct deed *d, uint64_t with, enum plat_kind kind, bool tell)
+{
+	struct platform *p = d->wn[0]->platform;
+	struct objects o = { .kind = kind };
+	const struct plat_op *op;
+	int e = -ENOENT;
+
+	if (!p || !d->wn[0]->node)
+		return 0;
+	p->ops->dump(p, collect, &o);
+	if (o.n) {
+		op = &o.list[with % o.n];
+		if (kind == PLAT_ROUTE_SET)
+			e = model_lose_route(p, op->route.table, &op->route.prefix, op->route.metric, tell);
+		else if (kind == PLAT_GROUP_SET)
+			e = model_lose_group(p, op->id, tell);
+		else
+			e = model_lose_nexthop(p, op->id, tell);
+	}
+	mem_free(NULL, MEM_OTHER, o.list);
+	return e == 0;
+}
+
+static int
+begin_lose(struct deed *d)
+{
+	static const enum plat_kind kinds[] = { PLAT_ROUTE_SET, PLAT_ROUTE_SET, PLAT_GROUP_SET, PLAT_NH_SET };
+	bool tell = d->f->with & 1;
+
+	if (!lose(d, d->f->with >> 3, kinds[d->f->with >> 1 & 3], tell))
+		return 0;
+	d->unnoticed_us = tell ? TOLD_US : AUDIT_US;
+	d->slow = mono_add(d->f->at, d->unnoticed_us);
+	return 1;
+}
+
+static int
+begin_hang(struct deed *d)
+{
+	if (!lose(d, d->f->with, PLAT_ROUTE_SET, true))
+		return 0;
+	model_hang(d->wn[0]->platform, true);
+	d->unnoticed_us = d->f->us + TOLD_US;
+	d->slow = mono_add(d->f->at, d->f->us + TOLD_US);
+	return 1;
+}
+
+static int
+end_hang(struct deed *d)
+{
+	if (d->wn[0]->platform)
+		model_hang(d->wn[0]->platform, false);
+	return 1;
+}
+
+static int
+begin_refuse(struct deed *d)
+{
+	static const enum model_fault_kind kinds[] = { MODEL_FAIL, MODEL_TRANSIENT, MODEL_FULL };
+	struct model_fault fault = { .kind = kinds[d->f->with % 3], .count = 1 + d->f->with / 3 % 64 };
+
+	if (fault.kind == MODEL_FAIL)
+		fault.error = -EINVAL;
+	if (!lose(d, d->f->with, PLAT_ROUTE_SET, true))
+		return 0;
+	model_fault_set(d->wn[0]->platform, &fault);
+	d->unnoticed_us = d->f->us + RETRY_US;
+	d->slow = mono_add(d->f->at, d->f->us + RETRY_US);
+	return 1;
+}
+
+static int
+end_refuse(struct deed *d)
+{
+	if (d->wn[0]->platform)
+		model_fault_set(d->wn[0]->platform, NULL);
+	return 1;
+}
+
+static const struct {
+	const char *name;
+	enum fault_target target;
+	bool lasts; /* it has an end of its own */
+	deed_fn *begin, *end;
+} kinds[FAULT_KINDS] = {
+	[FAULT_CUT] = { "cut", FAULT_AT_LINK, true, begin_cut, end_cut },
+	[FAULT_FLAP] = { "flap", FAULT_AT_LINK, true, begin_cut, end_cut },
+	[FAULT_DARK] = { "dark", FAULT_AT_NODE, true, begin_crash, end_crash },
+	[FAULT_KILL] = { "kill", FAULT_AT_NODE, true, begin_crash, end_crash },
+	[FAULT_ONE_WAY] = { "one-way", FAULT_AT_LINK, true, begin_black, end_black },
+	[FAULT_TWO_WAY] = { "two-way", FAULT_AT_LINK, true, begin_black, end_black },
+	[FAULT_STALL] = { "stall", FAULT_AT_NODE, true, begin_stall, end_quietly },
+	[FAULT_SWAP] = { "swap", FAULT_AT_LINKS, true, swap, swap },
+	[FAULT_REFUSE] = { "refuse", FAULT_AT_NODE, true, begin_refuse, end_refuse },
+	[FAULT_LOSE] = { "lose", FAULT_AT_NODE, false, begin_lose, end_quietly },
+	[FAULT_HANG] = { "hang", FAULT_AT_NODE, true, begin_hang, end_hang },
+	[FAULT_CLOCK] = { "clock", FAULT_AT_NODE, false, begin_clock, end_quietly },
+};
+
+const char *
+fault_kind_name(enum fault_kind k)
+{
+	return (size_t)k < FAULT_KINDS ? kinds[k].name : "?";
+}
+
+enum fault_target
+fault_target(enum fault_kind k)
+{
+	return kinds[k].target;
+}
+
+int
+fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
+{
+	struct deed d = { .w = w, .c = c, .f = f, .hold_us = world_topo(w)->timers.hold_us };
+	int did;
+
+	for (int i = 0; i < (kinds[f->kind].target == FAULT_AT_LINKS ? 2 : 1); i++) {
+		d.wn[i] = world_node_at(w, f->node[i]);
+		d.name[i] = d.wn[i]->topo->name;
+		d.port[i] = kinds[f->kind].target == FAULT_AT_NODE ? NULL : d.wn[i]->topo->ports[f->port[i]].name;
+		if (!d.wn[i]->rt)
+			return 0;
+	}
+	if (c)
+		check_fault(c, 0); /* what follows may be felt at once */
+	did = nth & 1 ? kinds[f->kind].end(&d) : kinds[f->kind].begin(&d);
+	if (did > 0 && c && d.slow.us)
+		check_slow(c, f->node[0], d.slow, d.unnoticed_us);
+	else if (did > 0 && c)
+		check_fault(c, d.unnoticed_us);
+	return did;
+}
+
+/* ---- steps ---- */
+
+static int
+by_time(const void *a, const void *b)
+{
+	const struct fault_step *x = a, *y = b;
+
+	if (x->at.us != y->at.us)
+		return x->at.us < y->at.us ? -1 : 1;
+	if (x->fault != y->fault)
+		return x->fault < y->fault ? -1 : 1;
+	return x->nth < y->nth ? -1 : x->nth > y->nth;
+}
+
+/* A flap goes down and up several times, evenly; all else begins and ends once. */
+static uint32_t
+steps_of(const struct fault *f)
+{
+	if (!kinds[f->kind].lasts || !f->us)
+		return 1;
+	return f->kind == FAULT_FLAP ? 2 * (2 + (uint32_t)(f->with % 4)) : 2;
+}
+
+struct fault_step *
+fault_steps(const struct fault *f, size_t nfaults, size_t *n)
+{
+	struct fault_step *list = NULL;
+	size_t cap = 0;
+
+	*n = 0;
+	for (size_t i = 0; i < nfaults; i++) {
+		uint32_t steps = steps_of(&f[i]);
+
+		list = mem_grow(NULL, MEM_OTHER, list, &cap, *n + steps, sizeof(*list));
+		for (uint32_t k = 0; k < steps; k++)
+			list[(*n)++] = (struct fault_step){
+				.at = mono_add(f[i].at, steps > 1 ? f[i].us * k / (steps - 1) : 0),
+				.fault = (uint32_t)i,
+				.nth = k,
+			};
+	}
+	if (*n)
+		qsort(list, *n, sizeof(*list), by_time);
+	return list;
+}
+
+/* ---- texts ---- */
+
+static bool
+is_wired(const struct topo_port *p)
+{
+	return (p->kind == TOPO_UP || p->kind == TOPO_DOWN) && p->link != TOPO_NONE;
+}
+
+char *
+fault_print(const struct topo *t, const struct fault *f, char buf[FAULT_TEXT])
+{
+	char time[SIMLOG_TIME];
+	size_t at = (size_t)snprintf(buf, FAULT_TEXT, "@%s %s", simlog_time(f->at, time), kinds[f->kind].name);
+
+	for (int i = 0; i < (kinds[f->kind].target == FAULT_AT_LINKS ? 2 : 1); i++) {
+		const struct topo_node *n = &t->nodes[f->node[i]];
+
+		at += (size_t)snprintf(buf + at, FAULT_TEXT - at, " %s", n->name);
+		if (kinds[f->kind].target != FAULT_AT_NODE)
+			at += (size_t)snprintf(buf + at, FAULT_TEXT - at, ":%s", n->ports[f->port[i]].name);
+	}
+	if (f->us)
+		at += (size_t)snprintf(buf + at, FAULT_TEXT - at, " for %s", simlog_time((struct mono){ f->us }, time));
+	if (f->with)
+		snprintf(buf + at, FAULT_TEXT - at, " with %llu", (unsigned long long)f->with);
+	return buf;
+}
+
+/* How many letters two names do not share, roughly: for "did you mean". */
+static size_t
+far_apart(const char *a, const char *b)
+{
+	size_t same = 0, la = strlen(a), lb = strlen(b), head = 0;
+
+	while (a[head] && a[head] == b[head])
+		head++;
+	while (same < la - head && same < lb - head && a[la - 1 - same] == b[lb - 1 - same])
+		same++;
+	return MAX_OF(la, lb) - head - same;
+}
+
+static void
+near_ports(const struct topo_node *n, const char *port, char *out, size_t size)
+{
+	size_t best = SIZE_MAX, at = 0;
+	int named = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < n->nports; i++)
+		if (is_wired(&n->ports[i]))
+			best = MIN_OF(best, far_apart(n->ports[i].name, port));
+	for (uint32_t i = 0; i < n->nports && named < 3; i++)
+		if (is_wired(&n->ports[i]) && far_apart(n->ports[i].name, port) == best)
+			at += (size_t)snprintf(out + at, size - at, "%s%s", named++ ? ", " : "", n->ports[i].name);
+}
+
+bool
+fault_place(const struct topo *t, const char *text, uint32_t *node, uint32_t *port, char *err, size_t errlen)
+{
+	const char *colon = strchr(text, ':'), *near[3];
+	char name[TOPO_NAME_MAX * 2], ports[3 * TOPO_NAME_MAX + 8];
+	const struct topo_node *n;
+	const struct topo_port *p;
+	size_t len = colon ? (size_t)(colon - text) : strlen(text), k, at;
+
+	snprintf(name, sizeof(name), "%.*s", (int)MIN_OF(len, sizeof(name) - 1), text);
+	n = topo_node_find(t, name);
+	if (!n) {
+		at = (size_t)snprintf(err, errlen, "no node %s in the topology file", name);
+		k = topo_node_near(t, name, near, ARRAY_LEN(near));
+		for (size_t i = 0; i < k && at < errlen; i++)
+			at += (size_t)snprintf(err + at, errlen - at, "%s%s", i ? ", " : "; did you mean ", near[i]);
+		return false;
+	}
+	*node = n->index;
+	*port = TOPO_NONE;
+	if (!colon)
+		return true;
+	p = topo_port_find(n, colon + 1);
+	if (p && is_wired(p)) {
+		*port = (uint32_t)(p - n->ports);
+		return true;
+	}
+	near_ports(n, colon + 1, ports, sizeof(ports));
+	snprintf(err, errlen,
+	    p ? "port %s of %s leads to no other switch; did you mean %s"
+	      : "no port %s on %s in the topology file; did you mean %s",
+	    colon + 1, name, ports);
+	return false;
+}
+
+/* Seconds with up to six places. */
+static bool
+parse_time(const char *s, int64_t *us)
+{
+	int64_t v = 0, unit = 1000000;
+	bool digits = false;
+
+	for (; isdigit((unsigned char)*s) && v < 100000000; s++, digits = true)
+		v = v * 10 + (*s - '0');
+	v *= 1000000;
+	if (*s == '.')
+		for (s++; isdigit((unsigned char)*s) && unit > 1; s++, digits = true)
+			v += (*s - '0') * (unit /= 10);
+	*us = v;
+	return digits && !*s;
+}
+
+static bool
+parse_words(const struct topo *t, char *words[], size_t n, struct fault *f, char *err, size_t errlen)
+{
+	size_t i = 2, targets;
+
+	if (n < 3 || words[0][0] != '@' || !parse_time(words[0] + 1, &f->at.us)) {
+		snprintf(err, errlen, "a fault is written as @SECONDS KIND NODE[:PORT] [for SECONDS] [with NUMBER]");
+		return false;
+	}
+	for (f->kind = 0; f->kind < FAULT_KINDS && strcmp(words[1], kinds[f->kind].name) != 0;)
+		f->kind++;
+	if (f->kind == FAULT_KINDS) {
+		snprintf(err, errlen, "%s is no kind of fault", words[1]);
+		return false;
+	}
+	targets = kinds[f->kind].target == FAULT_AT_LINKS ? 2 : 1;
+	for (; i < 2 + targets; i++) {
+		if (i >= n) {
+			snprintf(err, errlen, "%s needs two ports", words[1]);
+			return false;
+		}
+		if (!fault_place(t, words[i], &f->node[i - 2], &f->port[i - 2], err, errlen))
+			return false;
+		if ((f->port[i - 2] == TOPO_NONE) != (kinds[f->kind].target == FAULT_AT_NODE)) {
+			snprintf(err, errlen, "%s is done to %s", words[1],
+			    kinds[f->kind].target == FAULT_AT_NODE ? "a node" : "a port (NODE:PORT)");
+			return false;
+		}
+	}
+	for (; i + 1 < n; i += 2) {
+		char *end;
+
+		if (strcmp(words[i], "for") == 0 && parse_time(words[i + 1], &f->us))
+			continue;
+		if (strcmp(words[i], "with") == 0 && isdigit((unsigned char)words[i + 1][0])) {
+			f->with = strtoull(words[i + 1], &end, 10);
+			if (!*end)
+				continue;
+		}
+		break;
+	}
+	if (i != n)
+		snprintf(err, errlen, "\"%s\" is not understood: for SECONDS, or with NUMBER", words[i]);
+	return i == n;
+}
+
+bool
+fault_parse(const struct topo *t, const char *text, struct fault *out, char *err, size_t errlen)
+{
+	char copy[FAULT_TEXT], *words[10], *save = NULL;
+	size_t n = 0;
+
+	*out = (struct fault){ .port = { TOPO_NONE, TOPO_NONE } };
+	if (strlen(text) >= sizeof(copy)) {
+		snprintf(err, errlen, "the line is too long for a fault");
+		return false;
+	}
+	memcpy(copy, text, strlen(text) + 1);
+	for (char *s = strtok_r(copy, " \t", &save); s && n < ARRAY_LEN(words); s = strtok_r(NULL, " \t", &save))
+		words[n++] = s;
+	return parse_words(t, words, n, out, err, errlen);
+}
