@@ -63,7 +63,7 @@ port_speed(struct linux_platform *lp, const char *name)
 	req.ifr_data = (void *)&cmd;
 	if (lp->ioctl_fd < 0 || ioctl(lp->ioctl_fd, SIOCETHTOOL, &req))
 		return 0;
-	mbit = ethtool_cmd_speed(&cmd);
+	mbit = (uint32_t)cmd.speed_hi << 16 | cmd.speed; /* ethtool_cmd_speed() shifts into the sign */
 	return mbit == (uint32_t)SPEED_UNKNOWN || mbit == UINT16_MAX ? 0 : (uint64_t)mbit * 1000000;
 }
 
