@@ -45,7 +45,8 @@ struct rt_stream_options {
 	uint32_t ifindex;    /* bound to this port; 0: any */
 	struct ip local;     /* zero: the system's choice; rt_listen: zero of IPv6 only IPv6, zero of IPv4 both */
 	uint16_t local_port; /* 0: any (for rt_listen: the port to listen on) */
-	bool gtsm;           /* send hop limit 255 and accept nothing less (RFC 5082) */
+	bool gtsm;           /* drop what comes with a hop limit below 255 (RFC 5082) */
+	uint8_t hop_limit;   /* to send; 0: 255 on a stream that is bound to a port, else the system's */
 	uint8_t tclass;      /* 0xc0: CS6 */
 	const char *md5_key; /* TCP MD5 signature (RFC 2385), or NULL; key valid for md5_peer */
 	struct prefix md5_peer;
@@ -86,7 +87,8 @@ typedef void rt_watch_fn(void *arg, unsigned int what);
 struct runtime_ops {
 	const char *name;
 	struct mono (*now)(struct runtime *); /* cached per turn of the loop */
-	/* Monotonic time read anew, to measure slices of work; NULL: now. The simulator's stands still within a turn. */
+	/* Monotonic time read anew, to measure slices of work; NULL: now. The simulator's stands still within a turn.
+	 */
 	struct mono (*clock)(struct runtime *);
 	int64_t (*wall_us)(struct runtime *); /* microseconds since the epoch; for humans only */
 	uint64_t (*random)(struct runtime *);

@@ -614,20 +614,24 @@ set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
 }
 
-/* RFC 5082: we send 255, and the kernel drops whatever came with less before TCP sees it. */
+/*
+ * RFC 5082, two halves that do not depend on each other: with gtsm the kernel drops whatever came with less than 255
+ * before TCP sees it; and to the other end of a cable we send 255 in any case, since that end may want it of us.
+ */
 static int
-set_gtsm(int fd, int family)
+set_hop_limit(int fd, int family, const struct rt_stream_options *o)
 {
+	int send = o->hop_limit ? o->hop_limit : o->ifindex ? 255 : -1; /* -1: the system's */
 	int err = 0;
 
 	if (family == AF_INET6) {
-		err = set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 255);
-		if (!err)
+		err = set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, send);
+		if (!err && o->gtsm)
 			err = set_int(fd, IPPROTO_IPV6, IPV6_MINHOPCOUNT, 255);
 	}
 	if (!err)
-		err = set_int(fd, IPPROTO_IP, IP_TTL, 255);
-	if (!err)
+		err = set_int(fd, IPPROTO_IP, IP_TTL, send);
+	if (!err && o->gtsm)
 		err = set_int(fd, IPPROTO_IP, IP_MINTTL, 255);
 	return err;
 }
@@ -667,8 +671,8 @@ set_options(int fd, int family, const struct rt_stream_options *o, const struct 
 {
 	int err = ev_bind_port(fd, o->ifindex);
 
-	if (!err && o->gtsm)
-		err = set_gtsm(fd, family);
+	if (!err)
+		err = set_hop_limit(fd, family, o);
 	if (!err && o->md5_key)
 		err = set_md5(fd, family, o->md5_key, md5_peer, o->ifindex);
 	if (!err && o->tclass) {

@@ -57,6 +57,7 @@ struct rt_listener {
 	struct ip local;
 	uint16_t port;
 	bool gtsm;
+	uint8_t hop_limit; /* sent */
 	char *md5_key;
 	struct prefix md5_peer;
 	char *path; /* UNIX; else NULL */

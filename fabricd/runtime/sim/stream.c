@@ -71,7 +71,8 @@ struct sim_conn {
 	int64_t backoff;
 	uint32_t generation; /* of the link when the SYN went */
 	int refusal;
-	bool gtsm;
+	bool gtsm;         /* of end 0; the listener's is in struct rt_listener */
+	uint8_t hop_limit; /* that end 0 sends */
 	char *md5_key;
 	char *path; /* UNIX */
 };
@@ -568,6 +569,13 @@ same_key(const struct rt_listener *l, const struct sim_conn *c)
 	return strcmp(want, have) == 0;
 }
 
+/* RFC 5082: what comes with less than 255 is dropped, at either end, and nobody is told. */
+static bool
+same_cable(const struct rt_listener *l, const struct sim_conn *c)
+{
+	return (!l->gtsm || c->hop_limit == 255) && (!c->gtsm || l->hop_limit == 255);
+}
+
 static void
 conn_phase(struct sim_conn *c, enum conn_phase phase, struct sim_node *node, struct mono at)
 {
@@ -620,7 +628,7 @@ syn_arrives(struct sim_conn *c)
 		conn_phase(c, CONN_REFUSED, c->node[0], mono_add(c->net->now, conn_latency(c, 1)));
 		return;
 	}
-	if (!c->is_unix && (l->gtsm != c->gtsm || !same_key(l, c))) {
+	if (!c->is_unix && (!same_cable(l, c) || !same_key(l, c))) {
 		conn_phase(c, CONN_RETRY, c->node[0], mono_add(c->net->now, c->backoff));
 		c->backoff *= 2;
 		return;
@@ -751,6 +759,12 @@ choose_local(const struct sim_port *port, const struct ip *want, const struct ip
 	return false;
 }
 
+static uint8_t
+sent_hop_limit(const struct rt_stream_options *o)
+{
+	return o->hop_limit ? o->hop_limit : o->ifindex ? 255 : 64;
+}
+
 int
 sim_connect(struct runtime *rt, const struct rt_stream_options *o, const struct ip *peer, uint16_t port,
     const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
@@ -777,6 +791,7 @@ sim_connect(struct runtime *rt, const struct rt_stream_options *o, const struct 
 	c->port[0] = o->local_port ? o->local_port : node->ephemeral;
 	c->port[1] = port;
 	c->gtsm = o->gtsm;
+	c->hop_limit = sent_hop_limit(o);
 	c->side = via->side;
 	if (o->md5_key && (o->md5_peer.len == 0 || prefix_has(&o->md5_peer, peer)))
 		c->md5_key = mem_strdup(node->net->mem, MEM_RUNTIME, o->md5_key);
@@ -859,6 +874,7 @@ sim_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *
 	l->local = o->local;
 	l->port = o->local_port;
 	l->gtsm = o->gtsm;
+	l->hop_limit = sent_hop_limit(o);
 	l->md5_peer = o->md5_peer;
 	if (o->md5_key)
 		l->md5_key = mem_strdup(node->net->mem, MEM_RUNTIME, o->md5_key);

@@ -823,13 +823,19 @@ sessions_on_a_port(void)
 {
 	static const struct {
 		const char *name, *server_key, *client_key;
-		bool client_gtsm, opens;
+		bool server_gtsm, client_gtsm;
+		uint8_t server_sends, client_sends; /* 0: 255, since they are bound to a port */
+		bool opens;
 	} cases[] = {
-		{ "no key", NULL, NULL, true, true },
-		{ "the same key", "secret", "secret", true, true },
-		{ "no key at the client", "secret", NULL, true, false },
-		{ "another key", "secret", "sacred", true, false },
-		{ "hop limit 64", NULL, NULL, false, false },
+		{ "no key", NULL, NULL, true, true, 0, 0, true },
+		{ "the same key", "secret", "secret", true, true, 0, 0, true },
+		{ "no key at the client", "secret", NULL, true, true, 0, 0, false },
+		{ "another key", "secret", "sacred", true, true, 0, 0, false },
+		{ "the client sends 64", NULL, NULL, true, true, 0, 64, false },
+		{ "the server sends 1", NULL, NULL, true, true, 1, 0, false },
+		{ "only the server checks", NULL, NULL, true, false, 0, 0, true },
+		{ "only the client checks", NULL, NULL, false, true, 0, 0, true },
+		{ "nobody checks", NULL, NULL, false, false, 1, 64, true },
 	};
 	uint32_t i0 = if_nametoindex("v0"), i1 = if_nametoindex("v1");
 	struct ip ll1;
@@ -839,7 +845,8 @@ sessions_on_a_port(void)
 		struct rt_stream_options o = { .ifindex = i1,
 			.local.family = FAMILY_IPV6,
 			.local_port = 179,
-			.gtsm = true,
+			.gtsm = cases[i].server_gtsm,
+			.hop_limit = cases[i].server_sends,
 			.tclass = 0xc0,
 			.md5_key = cases[i].server_key };
 		struct rt_listener *on_v0, *on_v1;
@@ -854,9 +861,10 @@ sessions_on_a_port(void)
 		MUST(rt_listen(x.b.rt, &o, on_accept, &x.server, &on_v1) == 0);
 		o.ifindex = i0; /* the same port number on another port of the switch */
 		MUST(rt_listen(x.b.rt, &o, on_accept, &wrong, &on_v0) == 0);
-		o = (struct rt_stream_options){
-			.ifindex = i0, .gtsm = cases[i].client_gtsm, .md5_key = cases[i].client_key
-		};
+		o = (struct rt_stream_options){ .ifindex = i0,
+			.gtsm = cases[i].client_gtsm,
+			.hop_limit = cases[i].client_sends,
+			.md5_key = cases[i].client_key };
 		until = in_us(&x.b, cases[i].opens ? SECONDS(10) : MS(400));
 		do { /* the address may need a moment */
 			if (!x.client.s)

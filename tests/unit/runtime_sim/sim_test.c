@@ -446,28 +446,36 @@ stream_gtsm_and_md5(void **state UNUSED)
 {
 	static const struct {
 		const char *name, *server_key, *client_key;
-		bool client_gtsm;
-		int want; /* 0: open */
+		bool server_gtsm, client_gtsm;
+		uint8_t server_sends, client_sends; /* 0: 255, since they are bound to a port */
+		int want;                           /* 0: open */
 	} cases[] = {
-		{ "both keys", "secret", "secret", true, 0 },
-		{ "no key at the client", "secret", NULL, true, -ETIMEDOUT },
-		{ "other key", "secret", "sacred", true, -ETIMEDOUT },
-		{ "no key at the server", NULL, "secret", true, -ETIMEDOUT },
-		{ "hop limit 64", NULL, NULL, false, -ETIMEDOUT },
+		{ "both keys", "secret", "secret", true, true, 0, 0, 0 },
+		{ "no key at the client", "secret", NULL, true, true, 0, 0, -ETIMEDOUT },
+		{ "other key", "secret", "sacred", true, true, 0, 0, -ETIMEDOUT },
+		{ "no key at the server", NULL, "secret", true, true, 0, 0, -ETIMEDOUT },
+		{ "the client sends 64", NULL, NULL, true, true, 0, 64, -ETIMEDOUT },
+		{ "the server sends 1", NULL, NULL, true, true, 1, 0, -ETIMEDOUT },
+		{ "only the server checks", NULL, NULL, true, false, 0, 0, 0 },
+		{ "only the client checks", NULL, NULL, false, true, 0, 0, 0 },
+		{ "only the server checks, and sends 1", NULL, NULL, true, false, 1, 0, 0 },
+		{ "nobody checks", NULL, NULL, false, false, 1, 64, 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct rt_stream_options o = { .ifindex = 1, .local_port = 1790, .gtsm = true };
+		struct rt_stream_options o = { .ifindex = 1, .local_port = 1790, .gtsm = cases[i].server_gtsm };
 		struct rt_listener *l;
 		struct pair x;
 
 		pair_begin(&x, 9);
+		o.hop_limit = cases[i].server_sends;
 		o.md5_key = cases[i].server_key;
 		prefix_parse("fe80::/64", &o.md5_peer);
 		assert_int_equal(rt_listen(x.w.b, &o, peer_accept, &x.server, &l), 0);
 		o.local_port = 0;
 		o.md5_key = cases[i].client_key;
 		o.gtsm = cases[i].client_gtsm;
+		o.hop_limit = cases[i].client_sends;
 		rt_connect(x.w.a, &o, &x.w.b_ll, 1790, &peer_handler, &x.client, &x.client.s);
 		run(&x.w, SECONDS(300));
 		if (x.client.error != cases[i].want || x.client.opened != (cases[i].want == 0))
