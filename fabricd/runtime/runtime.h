@@ -46,7 +46,7 @@ struct rt_stream_options {
 	struct ip local;     /* zero: the system's choice; rt_listen: zero of IPv6 only IPv6, zero of IPv4 both */
 	uint16_t local_port; /* 0: any (for rt_listen: the port to listen on) */
 	bool gtsm;           /* drop what comes with a hop limit below 255 (RFC 5082) */
-	uint8_t hop_limit;   /* to send; 0: 255 on a stream that is bound to a port, else the system's */
+	uint8_t hop_limit;   /* to send; 0: 255 with gtsm or when bound to a port, else the system's */
 	uint8_t tclass;      /* 0xc0: CS6 */
 	const char *md5_key; /* TCP MD5 signature (RFC 2385), or NULL; key valid for md5_peer */
 	struct prefix md5_peer;

@@ -621,7 +621,7 @@ set_int(int fd, int level, int option, int value)
 static int
 set_hop_limit(int fd, int family, const struct rt_stream_options *o)
 {
-	int send = o->hop_limit ? o->hop_limit : o->ifindex ? 255 : -1; /* -1: the system's */
+	int send = o->hop_limit ? o->hop_limit : o->ifindex || o->gtsm ? 255 : -1; /* -1: the system's */
 	int err = 0;
 
 	if (family == AF_INET6) {

@@ -762,7 +762,7 @@ choose_local(const struct sim_port *port, const struct ip *want, const struct ip
 static uint8_t
 sent_hop_limit(const struct rt_stream_options *o)
 {
-	return o->hop_limit ? o->hop_limit : o->ifindex ? 255 : 64;
+	return o->hop_limit ? o->hop_limit : o->ifindex || o->gtsm ? 255 : 64;
 }
 
 int
