@@ -60,6 +60,18 @@ dir_ctl = fabricd/ctl
 
 LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model platform_null node sim query ctl
 
+# ---- BFD: the engine, its host on a runtime, the daemon and the client ----
+needs_bfd        = lib
+needs_bfd_host   = bfd runtime lib
+needs_bfd_client = bfd_host bfd runtime lib
+needs_bfd_daemon = bfd_client bfd_host bfd runtime lib
+dir_bfd          = bfd
+dir_bfd_host     = bfd/host
+dir_bfd_client   = bfd/client
+dir_bfd_daemon   = bfd/daemon
+LIBS            += bfd bfd_host bfd_client bfd_daemon
+# ---- end of BFD ----
+
 # third-party libraries, linked only into what holds the library that needs them
 third_lib           = -lxxhash
 third_topology      = -lyaml -lsodium

@@ -22,9 +22,11 @@ MAY = {
     "fabricd/runtime": ["fabricd/lib"],
     "fabricd/runtime/event": ["fabricd/runtime", "fabricd/lib"],
     "fabricd/runtime/sim": ["fabricd/runtime", "fabricd/lib"],
-    "bfd/engine": ["fabricd/lib"],
-    "bfd/daemon": ["bfd/engine", "fabricd/lib", "fabricd/runtime"],
-    "bfd/client": ["bfd/engine", "fabricd/lib", "fabricd/runtime"],
+    # bfd: the pure engine, and bfd.h, what others see; host: the engine on a runtime, shared by daemon and client
+    "bfd": ["fabricd/lib"],
+    "bfd/host": ["bfd", "fabricd/lib", "fabricd/runtime"],
+    "bfd/client": ["bfd", "bfd/host", "fabricd/lib", "fabricd/runtime"],
+    "bfd/daemon": ["bfd", "bfd/host", "bfd/client", "fabricd/lib", "fabricd/runtime"],
     "platform": ["fabricd/lib", "fabricd/runtime"],
     "platform/linux": ["platform", "fabricd/lib", "fabricd/runtime"],
     "platform/model": ["platform", "fabricd/lib", "fabricd/runtime"],
@@ -37,7 +39,7 @@ MAY = {
     "fabricd/channel": ["fabricd/lib"],
     # fabricd/node*.c and node.h: one switch, wired together
     "fabricd": ["fabricd/bgp", "fabricd/rib", "fabricd/link", "fabricd/policy", "fabricd/channel", "fabricd/lib",
-                "fabricd/runtime", "platform", "topology", "bfd/client"],
+                "fabricd/runtime", "platform", "topology", "bfd", "bfd/client"],
     "fabricd/query": ["fabricd", "fabricd/bgp", "fabricd/rib", "fabricd/link", "fabricd/policy", "fabricd/lib",
                       "fabricd/runtime", "platform", "topology"],
     "fabricd/web": ["fabricd/query", "fabricd/lib", "fabricd/runtime"],
@@ -51,7 +53,7 @@ MAIN_MAY = ["fabricd", "fabricd/query", "fabricd/runtime/event", "platform/linux
 CTL_QUERY = {"fabricd/query/client.h", "fabricd/query/protocol.h"}
 
 PURE = ["fabricd/lib", "topology", "fabricd/rib", "fabricd/bgp", "fabricd/link", "fabricd/policy", "fabricd/channel",
-        "bfd/engine", "fabricd/runtime/sim", "platform/model"]
+        "bfd", "fabricd/runtime/sim", "platform/model"]
 IMPURE_HEADER = re.compile(
     r"^(sys/(socket|un|time|timerfd|epoll|select|ioctl|random|signalfd|eventfd|mman|file|stat|uio|wait|resource)|"
     r"net/|netinet/|netpacket/|arpa/|netdb|linux/|netlink/|event2?/|event\.h|time|poll|unistd|fcntl|signal|pthread|"

@@ -1,0 +1,795 @@
+/*
+ * bfd/engine.c -- every BFD session of a switch: table, deadlines, sending
+ *
+ *   packet -> bfd_engine_receive() (receive.c) -+
+ *                                               +-> bfd_fsm_step() -> bfd_move(): packet at once, ops->changed
+ *   time   -> bfd_engine_run() -> deadlines ----+
+ *                             \-> periodic packets, with jitter
+ *
+ * Sessions are found by our discriminator, and by (port, addresses) for packets that do not know it yet. Each keeps its
+ * deadlines (transmit, detection, forgetting, echo); a heap holds the sessions by the least of them. Nothing is
+ * allocated but when a session is made.
+ *
+ * Detection is about the neighbour, not about us. Packets count from the time at which the kernel had them; before a
+ * neighbour is called dead, the host gives what waits in its queue (ops->drain); and the time by which we were woken
+ * too late does not count: bfd_note_time() sums it up, spared() takes it off, and gives one more interval.
+ *
+ * Always true: a session's `at` is the least of its deadlines and its place in the heap fits it; a packet that is
+ * dropped changes nothing but counters; intervals are 64-bit, so no product of them overflows.
+ *
+ * RFC 5880 6.8.2 to 6.8.4 (timers), 6.8.7 (transmission), 6.8.9 (echo), 6.8.16 (AdminDown), 6.8.18 (retention).
+ * Not here: Demand mode on our side (the neighbour's is honoured), damping, sockets.
+ */
+#include <errno.h>
+
+#include "bfd/impl.h"
+#include "fabricd/lib/hash.h"
+#include "fabricd/lib/wire.h"
+
+/* ---- the heap of deadlines ---- */
+
+static void
+heap_put(struct bfd_engine *e, size_t i, struct bfd_session *s)
+{
+	e->heap[i] = s;
+	s->pos = i;
+}
+
+static void
+sift_up(struct bfd_engine *e, size_t i, struct bfd_session *s)
+{
+	for (; i > 1 && s->at.us < e->heap[i / 2]->at.us; i /= 2)
+		heap_put(e, i, e->heap[i / 2]);
+	heap_put(e, i, s);
+}
+
+static void
+sift_down(struct bfd_engine *e, size_t i, struct bfd_session *s)
+{
+	size_t child;
+
+	for (; (child = i * 2) <= e->queued; i = child) {
+		if (child < e->queued && e->heap[child + 1]->at.us < e->heap[child]->at.us)
+			child++;
+		if (e->heap[child]->at.us >= s->at.us)
+			break;
+		heap_put(e, i, e->heap[child]);
+	}
+	heap_put(e, i, s);
+}
+
+static void
+heap_remove(struct bfd_session *s)
+{
+	struct bfd_engine *e = s->engine;
+	size_t i = s->pos;
+	struct bfd_session *last = e->heap[e->queued--];
+
+	s->pos = 0;
+	if (last == s)
+		return;
+	if (i > 1 && last->at.us < e->heap[i / 2]->at.us)
+		sift_up(e, i, last);
+	else
+		sift_down(e, i, last);
+}
+
+static void
+requeue(struct bfd_session *s)
+{
+	struct mono at = mono_min(mono_min(s->tx_at, s->detect_at), mono_min(s->echo_at, s->echo_detect_at));
+
+	at = mono_min(at, s->forget_at);
+	if (at.us == s->at.us)
+		return;
+	s->at = at;
+	if (s->pos > 1 && at.us < s->engine->heap[s->pos / 2]->at.us)
+		sift_up(s->engine, s->pos, s);
+	else
+		sift_down(s->engine, s->pos, s);
+}
+
+/* ---- intervals ---- */
+
+static uint64_t
+draw(struct bfd_engine *e)
+{
+	return e->ops->random(e->arg);
+}
+
+/* 6.8.2, 6.8.7: 0 when nothing is sent periodically. */
+static int64_t
+tx_interval(const struct bfd_session *s)
+{
+	if (s->want.passive && s->remote_discr == 0 && s->state != BFD_ADMIN)
+		return 0;
+	if (s->remote_min_rx == 0)
+		return 0;
+	if (s->remote_demand && s->state == BFD_UP && s->remote_state == BFD_UP && !s->polling)
+		return 0;
+	return MAX_OF((int64_t)s->tx_in_use, (int64_t)s->remote_min_rx);
+}
+
+/* 6.8.7: less by up to a quarter; with a multiplier of 1 also by at least a tenth. */
+static int64_t
+jittered(struct bfd_session *s, int64_t interval)
+{
+	int64_t least = interval * 3 / 4, most = s->want.multiplier == 1 ? interval * 9 / 10 : interval;
+
+	return least + (int64_t)(draw(s->engine) % (uint64_t)(most - least + 1));
+}
+
+int64_t
+bfd_rx_interval(const struct bfd_session *s)
+{
+	return MAX_OF((int64_t)s->rx_in_use, (int64_t)s->remote_desired_tx);
+}
+
+/* 6.8.4, asynchronous mode. */
+int64_t
+bfd_detect_us(const struct bfd_session *s)
+{
+	return s->remote_multiplier * bfd_rx_interval(s);
+}
+
+bool
+bfd_echo_wanted(const struct bfd_session *s)
+{
+	return s->want.echo_us && s->state == BFD_UP && s->remote_min_echo && !s->path.multihop;
+}
+
+static int64_t
+echo_interval(const struct bfd_session *s)
+{
+	return MAX_OF((int64_t)s->want.echo_us, (int64_t)s->remote_min_echo);
+}
+
+int64_t
+bfd_session_remote_detect_us(const struct bfd_session *s)
+{
+	return s->want.multiplier * MAX_OF((int64_t)s->tx_in_use, (int64_t)s->remote_min_rx);
+}
+
+/* ---- deadlines ---- */
+
+static void
+plan_tx(struct bfd_session *s, struct mono now)
+{
+	int64_t interval = tx_interval(s);
+
+	if (interval == s->tx_planned && (interval == 0 || !mono_is_never(s->tx_at)))
+		return;
+	s->tx_planned = interval;
+	s->tx_at = MONO_NEVER;
+	if (interval)
+		s->tx_at.us = MAX_OF(now.us, s->last_tx.us + jittered(s, interval));
+}
+
+static void
+plan_echo(struct bfd_session *s, struct mono now)
+{
+	if (!bfd_echo_wanted(s)) {
+		s->echo_at = s->echo_detect_at = MONO_NEVER;
+	} else if (mono_is_never(s->echo_at)) {
+		s->echo_at = now;
+		s->echo_detect_at = mono_add(now, s->want.multiplier * echo_interval(s) + echo_interval(s));
+	}
+}
+
+void
+bfd_refresh(struct bfd_session *s, struct mono now)
+{
+	plan_tx(s, now);
+	plan_echo(s, now);
+	s->detect_at = s->forget_at = MONO_NEVER;
+	if (!mono_is_never(s->last_rx) && s->remote_multiplier && s->remote_discr)
+		s->detect_at = mono_add(s->last_rx, bfd_detect_us(s));
+	/* 6.8.1, bfd.AuthSeqKnown */
+	if (s->auth.known && !mono_is_never(s->last_rx))
+		s->forget_at = mono_add(s->last_rx, 2 * bfd_detect_us(s));
+	requeue(s);
+}
+
+/* ---- sending ---- */
+
+void
+bfd_send(struct bfd_session *s, struct mono now, bool final)
+{
+	struct bfd_packet p = { .diag = (uint8_t)s->diag,
+		.state = (uint8_t)s->state,
+		.multiplier = s->want.multiplier,
+		.poll = s->polling && !final,
+		.final = final,
+		.independent = s->want.independent,
+		.my_discr = s->local_discr,
+		.your_discr = s->remote_discr,
+		.min_tx_us = s->desired_tx,
+		.min_rx_us = s->required_rx,
+		.min_echo_us = s->path.multihop ? 0 : s->want.echo_rx_us };
+	bool sign = s->want.auth.type != BFD_AUTH_NONE;
+	uint8_t buf[BFD_PACKET_MAX];
+	size_t n = bfd_packet_build(&p, sign ? BFD_AUTH_LEN : 0, buf);
+
+	if (sign)
+		bfd_auth_sign(&s->want.auth, &s->auth, buf);
+	s->tx++;
+	s->engine->stats.tx++;
+	s->last_tx = now;
+	s->engine->ops->send(s->engine->arg, s, buf, n, false);
+}
+
+/* A packet that does not wait for its time; the next periodic one counts from it. */
+static void
+send_now(struct bfd_session *s, struct mono now)
+{
+	if ((s->want.passive && s->remote_discr == 0 && s->state != BFD_ADMIN) || s->remote_min_rx == 0)
+		return;
+	bfd_send(s, now, false);
+	s->tx_planned = -1;
+}
+
+static void
+send_echo(struct bfd_session *s, struct mono now)
+{
+	uint8_t buf[BFD_ECHO_LEN];
+
+	put_u32(buf, s->local_discr);
+	put_u32(buf + 4, ++s->echo_seq);
+	put_u32(buf + 8, (uint32_t)(s->echo_salt >> 32));
+	put_u32(buf + 12, (uint32_t)s->echo_salt);
+	s->echo_tx++;
+	s->echo_at = mono_add(now, jittered(s, echo_interval(s)));
+	s->engine->ops->send(s->engine->arg, s, buf, sizeof(buf), true);
+}
+
+/* ---- changes ---- */
+
+static void
+poll_start(struct bfd_session *s)
+{
+	if (s->state != BFD_UP) { /* each packet is taken as it is; there is nothing to agree on */
+		s->tx_in_use = s->desired_tx;
+		s->rx_in_use = s->required_rx;
+		return;
+	}
+	/* An F that is on its way may answer the older values: a poll that runs is followed by another (6.5). */
+	if (s->polling)
+		s->poll_again = true;
+	s->polling = true;
+}
+
+void
+bfd_poll_over(struct bfd_session *s, struct mono now)
+{
+	s->polling = s->poll_again;
+	s->poll_again = false;
+	if (s->polling)
+		return;
+	s->tx_in_use = s->desired_tx;
+	s->rx_in_use = s->required_rx;
+	bfd_refresh(s, now);
+}
+
+/* What stands in our packets from now on, and what of it takes effect at once (6.8.3). */
+static void
+offer(struct bfd_session *s)
+{
+	uint32_t tx = s->want.min_tx_us, rx = s->want.min_rx_us;
+
+	if (s->state != BFD_UP)
+		tx = MAX_OF(tx, (uint32_t)BFD_SLOW_US);
+	if (tx == s->desired_tx && rx == s->required_rx)
+		return;
+	s->desired_tx = tx;
+	s->required_rx = rx;
+	s->tx_in_use = MIN_OF(s->tx_in_use, tx); /* an increase waits for the poll */
+	s->rx_in_use = MAX_OF(s->rx_in_use, rx); /* so does a decrease */
+	poll_start(s);
+}
+
+/* The one place that writes the state. */
+void
+bfd_move(struct bfd_session *s, struct bfd_step step, struct mono now)
+{
+	enum bfd_state was = s->state;
+	struct bfd_engine *e = s->engine;
+
+	s->state = step.to;
+	s->diag = step.diag;
+	s->since = now;
+	if (was == BFD_UP) {
+		s->flaps += step.to != BFD_ADMIN;
+		s->down_diag = step.diag;
+		s->down_at = now;
+		e->stats.up--;
+	}
+	if (s->state == BFD_UP) {
+		e->stats.up++;
+		s->echo_salt = draw(e);
+	} else {
+		s->polling = s->poll_again = false;
+	}
+	offer(s);
+	send_now(s, now);
+	bfd_refresh(s, now);
+	e->ops->changed(e->arg, s);
+}
+
+/* ---- what the time brings ---- */
+
+void
+bfd_note_time(struct bfd_engine *e, struct mono now)
+{
+	int64_t late = mono_is_never(e->asked) ? 0 : mono_sub(now, e->asked);
+
+	if (late < BFD_STALL_US)
+		return;
+	e->asked = MONO_NEVER;
+	e->stall_total += late;
+	e->stall_at = now;
+	e->stats.stalls++;
+	e->stats.stall_max = MAX_OF(e->stats.stall_max, late);
+}
+
+/* Whether we ourselves were away for a part of the detection time that matters; then the deadline moves. */
+static bool
+spared(struct bfd_session *s, struct mono now)
+{
+	struct bfd_engine *e = s->engine;
+	int64_t away = e->stall_total - s->stall_mark;
+
+	if (away < bfd_detect_us(s) / 8 || away < BFD_STALL_US)
+		return false;
+	s->stall_mark = e->stall_total;
+	s->detect_at.us = MAX_OF(s->detect_at.us + away, e->stall_at.us + bfd_rx_interval(s));
+	if (mono_due(s->detect_at, now))
+		return false;
+	s->spared++;
+	requeue(s);
+	return true;
+}
+
+/* Silence for a detection time. In Down, too, what the neighbour said is forgotten only now (6.8.18). */
+static void
+detected(struct bfd_session *s, struct mono now)
+{
+	struct bfd_engine *e = s->engine;
+	struct bfd_step step = bfd_fsm_step(s->state, BFD_EXPIRED);
+
+	if (e->ops->drain) {
+		e->ops->drain(e->arg, s);
+		if (!mono_due(s->detect_at, now))
+			return;
+	}
+	if (spared(s, now))
+		return;
+	s->remote_discr = 0;
+	s->remote_min_rx = 1;
+	s->remote_demand = false;
+	s->remote_state = BFD_DOWN;
+	s->detect_at = MONO_NEVER;
+	if (step.moves)
+		bfd_move(s, step, now);
+	else
+		bfd_refresh(s, now);
+}
+
+static void
+echo_lost(struct bfd_session *s, struct mono now)
+{
+	struct bfd_step step = bfd_fsm_step(s->state, BFD_ECHO_EXPIRED);
+
+	s->echo_detect_at = MONO_NEVER;
+	if (step.moves)
+		bfd_move(s, step, now);
+}
+
+static void
+forget_auth(struct bfd_session *s)
+{
+	s->auth.known = false;
+	s->forget_at = MONO_NEVER;
+}
+
+/* The deadlines of one session that are due. Detection first: a packet that is sent then tells the new state. */
+static void
+session_run(struct bfd_session *s, struct mono now)
+{
+	struct bfd_engine *e = s->engine;
+
+	if (mono_due(s->detect_at, now))
+		detected(s, now);
+	if (mono_due(s->echo_detect_at, now))
+		echo_lost(s, now);
+	if (mono_due(s->forget_at, now))
+		forget_auth(s);
+	if (mono_due(s->tx_at, now)) {
+		bfd_hist_add(&s->tx_late, mono_sub(now, s->tx_at));
+		bfd_send(s, now, false);
+		s->tx_planned = -1;
+		plan_tx(s, now);
+	}
+	if (mono_due(s->echo_at, now))
+		send_echo(s, now);
+	if (s->unsolicited && s->state == BFD_DOWN && s->remote_discr == 0) {
+		if (e->ops->forgotten)
+			e->ops->forgotten(e->arg, s);
+		bfd_session_free(s);
+		return;
+	}
+	requeue(s);
+}
+
+void
+bfd_engine_run(struct bfd_engine *e, struct mono now)
+{
+	if (e->queued && mono_due(e->heap[1]->at, now))
+		bfd_hist_add(&e->stats.run_late, mono_sub(now, e->heap[1]->at));
+	bfd_note_time(e, now);
+	while (e->queued && mono_due(e->heap[1]->at, now))
+		session_run(e->heap[1], now);
+}
+
+struct mono
+bfd_engine_next(struct bfd_engine *e)
+{
+	e->asked = e->queued ? e->heap[1]->at : MONO_NEVER;
+	return e->asked;
+}
+
+/* ---- the tables ---- */
+
+static uint64_t
+path_hash(const struct bfd_engine *e, const struct bfd_path *p)
+{
+	uint8_t key[2 * sizeof(struct ip) + 5];
+
+	memcpy(key, &p->local, sizeof(p->local));
+	memcpy(key + sizeof(p->local), &p->peer, sizeof(p->peer));
+	put_u32(key + 2 * sizeof(struct ip), p->ifindex);
+	key[2 * sizeof(struct ip) + 4] = p->multihop;
+	return hash_bytes(e->seed, key, sizeof(key));
+}
+
+static struct bfd_session **
+discr_bucket(const struct bfd_engine *e, uint32_t discr)
+{
+	return &e->by_discr[hash_u64(e->seed, discr) & (e->buckets - 1)];
+}
+
+static struct bfd_session **
+path_bucket(const struct bfd_engine *e, const struct bfd_path *p)
+{
+	return &e->by_path[path_hash(e, p) & (e->buckets - 1)];
+}
+
+struct bfd_session *
+bfd_session_by_discr(const struct bfd_engine *e, uint32_t discr)
+{
+	struct bfd_session *s = e->buckets ? *discr_bucket(e, discr) : NULL;
+
+	while (s && s->local_discr != discr)
+		s = s->discr_next;
+	return s;
+}
+
+struct bfd_session *
+bfd_session_find(const struct bfd_engine *e, const struct bfd_path *p)
+{
+	struct bfd_session *s = e->buckets ? *path_bucket(e, p) : NULL;
+
+	while (s && (s->path.ifindex != p->ifindex || s->path.multihop != p->multihop ||
+			!ip_equal(&s->path.peer, &p->peer) || !ip_equal(&s->path.local, &p->local)))
+		s = s->path_next;
+	return s;
+}
+
+static void
+tables_add(struct bfd_session *s)
+{
+	struct bfd_session **d = discr_bucket(s->engine, s->local_discr), **p = path_bucket(s->engine, &s->path);
+
+	s->discr_next = *d;
+	*d = s;
+	s->path_next = *p;
+	*p = s;
+}
+
+static void
+tables_remove(struct bfd_session *s)
+{
+	struct bfd_session **at;
+
+	for (at = discr_bucket(s->engine, s->local_discr); *at != s; at = &(*at)->discr_next)
+		;
+	*at = s->discr_next;
+	for (at = path_bucket(s->engine, &s->path); *at != s; at = &(*at)->path_next)
+		;
+	*at = s->path_next;
+}
+
+static void
+tables_grow(struct bfd_engine *e)
+{
+	if (e->n < e->buckets)
+		return;
+	e->buckets = e->buckets ? e->buckets * 2 : 16;
+	mem_free(e->mem, MEM_SESSION, e->by_discr);
+	mem_free(e->mem, MEM_SESSION, e->by_path);
+	e->by_discr = mem_zalloc(e->mem, MEM_SESSION, e->buckets * sizeof(e->by_discr[0]));
+	e->by_path = mem_zalloc(e->mem, MEM_SESSION, e->buckets * sizeof(e->by_path[0]));
+	for (struct bfd_session *s = e->first; s; s = s->next)
+		tables_add(s);
+}
+
+/* ---- sessions ---- */
+
+const char *
+bfd_params_wrong(const struct bfd_path *path, const struct bfd_params *p)
+{
+	if (path->local.family != path->peer.family)
+		return "the two addresses are of different families";
+	if (ip_is_zero(&path->local) || ip_is_zero(&path->peer))
+		return "an address is missing";
+	if (ip_is_multicast(&path->local) || ip_is_multicast(&path->peer))
+		return "a multicast address is no end of a session";
+	if (path->multihop ? path->ifindex != 0 : path->ifindex == 0)
+		return path->multihop ? "a multihop session is bound to no port" : "a port is missing";
+	if (path->multihop && (ip_is_link_local(&path->peer) || ip_is_link_local(&path->local)))
+		return "a link-local address is not reachable over several hops";
+	if (p->multiplier == 0)
+		return "the detection multiplier must be 1 to 255";
+	if (p->min_tx_us == 0 || p->min_rx_us == 0)
+		return "an interval is missing";
+	if (!bfd_auth_valid(&p->auth))
+		return "authentication needs type 4 or 5 and keys of 1 to 20 bytes";
+	return NULL;
+}
+
+static void
+params_take(struct bfd_session *s, const struct bfd_params *p)
+{
+	s->want = *p;
+	s->want.min_tx_us = MAX_OF(p->min_tx_us, (uint32_t)BFD_MIN_US);
+	s->want.min_rx_us = MAX_OF(p->min_rx_us, (uint32_t)BFD_MIN_US);
+	if (p->echo_us)
+		s->want.echo_us = MAX_OF(p->echo_us, (uint32_t)BFD_MIN_US);
+	if (!p->min_hops)
+		s->want.min_hops = s->path.multihop ? 1 : BFD_HOP_LIMIT;
+}
+
+static uint32_t
+new_discr(struct bfd_engine *e)
+{
+	uint32_t d;
+
+	do
+		d = (uint32_t)draw(e);
+	while (d == 0 || bfd_session_by_discr(e, d));
+	return d;
+}
+
+struct bfd_session *
+bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct bfd_params *p, struct mono now)
+{
+	struct bfd_session *s = mem_zalloc(e->mem, MEM_SESSION, sizeof(*s));
+
+	tables_grow(e);
+	*s = (struct bfd_session){ .engine = e,
+		.prev = e->last,
+		.path = *path,
+		.state = p->admin_down ? BFD_ADMIN : BFD_DOWN,
+		.diag = p->admin_down ? BFD_DIAG_ADMIN_DOWN : BFD_DIAG_NONE,
+		.remote_state = BFD_DOWN,
+		.local_discr = new_discr(e),
+		.remote_min_rx = 1,
+		.finals = BFD_FINALS,
+		.auth.sent = (uint32_t)draw(e),
+		.since = now,
+		.tx_planned = -1 };
+	s->tx_at = s->detect_at = s->forget_at = s->echo_at = s->echo_detect_at = s->at = MONO_NEVER;
+	s->last_rx = s->down_at = MONO_NEVER;
+	s->last_tx.us = now.us - SECONDS(10); /* the first packet is due at once */
+	s->finals_at = now;
+	params_take(s, p);
+	offer(s);
+	s->tx_in_use = s->desired_tx;
+	if (e->last)
+		e->last->next = s;
+	else
+		e->first = s;
+	e->last = s;
+	e->n++;
+	tables_add(s);
+	e->heap = mem_grow(e->mem, MEM_SESSION, e->heap, &e->cap, e->n + 1, sizeof(e->heap[0]));
+	heap_put(e, ++e->queued, s);
+	bfd_refresh(s, now);
+	return s;
+}
+
+int
+bfd_session_new(struct bfd_engine *e, const struct bfd_path *path, const struct bfd_params *p, struct mono now,
+    struct bfd_session **out)
+{
+	*out = NULL;
+	if (bfd_params_wrong(path, p))
+		return -EINVAL;
+	if (bfd_session_find(e, path))
+		return -EEXIST;
+	*out = bfd_session_make(e, path, p, now);
+	return 0;
+}
+
+int
+bfd_session_change(struct bfd_session *s, const struct bfd_params *p, struct mono now)
+{
+	bool other_key = memcmp(&s->want.auth, &p->auth, sizeof(p->auth)) != 0;
+	uint8_t multiplier = s->want.multiplier;
+
+	if (bfd_params_wrong(&s->path, p))
+		return -EINVAL;
+	params_take(s, p);
+	s->unsolicited = false;
+	if (other_key)
+		s->auth.known = false;
+	if (p->admin_down != (s->state == BFD_ADMIN)) {
+		bfd_move(s,
+		    p->admin_down ? (struct bfd_step){ true, BFD_ADMIN, BFD_DIAG_ADMIN_DOWN }
+				  : (struct bfd_step){ true, BFD_DOWN, BFD_DIAG_NONE },
+		    now);
+		return 0;
+	}
+	offer(s);
+	if (multiplier != p->multiplier) /* 6.8.12: told with the next packet, and that may be sent now */
+		send_now(s, now);
+	bfd_refresh(s, now);
+	return 0;
+}
+
+void
+bfd_session_free(struct bfd_session *s)
+{
+	struct bfd_engine *e;
+
+	if (!s)
+		return;
+	e = s->engine;
+	heap_remove(s);
+	tables_remove(s);
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		e->first = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	else
+		e->last = s->prev;
+	e->n--;
+	e->stats.up -= s->state == BFD_UP;
+	mem_free(e->mem, MEM_SESSION, s);
+}
+
+struct bfd_session *
+bfd_session_after(const struct bfd_engine *e, const struct bfd_session *s)
+{
+	return s ? s->next : e->first;
+}
+
+struct bfd_engine *
+bfd_engine_new(struct mem *mem, uint64_t seed, const struct bfd_engine_ops *ops, void *arg)
+{
+	struct bfd_engine *e = mem_zalloc(mem, MEM_SESSION, sizeof(*e));
+
+	*e = (struct bfd_engine){ .mem = mem, .seed = seed, .ops = ops, .arg = arg, .asked = MONO_NEVER };
+	return e;
+}
+
+void
+bfd_engine_free(struct bfd_engine *e)
+{
+	if (!e)
+		return;
+	while (e->first)
+		bfd_session_free(e->first);
+	mem_free(e->mem, MEM_SESSION, e->by_discr);
+	mem_free(e->mem, MEM_SESSION, e->by_path);
+	mem_free(e->mem, MEM_SESSION, e->heap);
+	mem_free(e->mem, MEM_SESSION, e);
+}
+
+/* ---- views ---- */
+
+void
+bfd_engine_stats(const struct bfd_engine *e, struct bfd_engine_stats *out)
+{
+	*out = e->stats;
+	out->sessions = e->n;
+}
+
+enum bfd_state
+bfd_session_state(const struct bfd_session *s)
+{
+	return s->state;
+}
+
+enum bfd_diag
+bfd_session_diag(const struct bfd_session *s)
+{
+	return s->diag;
+}
+
+bool
+bfd_session_remote_independent(const struct bfd_session *s)
+{
+	return s->remote_independent;
+}
+
+const struct bfd_path *
+bfd_session_path(const struct bfd_session *s)
+{
+	return &s->path;
+}
+
+const struct bfd_params *
+bfd_session_params(const struct bfd_session *s)
+{
+	return &s->want;
+}
+
+uint32_t
+bfd_session_discr(const struct bfd_session *s)
+{
+	return s->local_discr;
+}
+
+void
+bfd_session_set_user(struct bfd_session *s, void *user)
+{
+	s->user = user;
+}
+
+void *
+bfd_session_user(const struct bfd_session *s)
+{
+	return s->user;
+}
+
+void
+bfd_session_view(const struct bfd_session *s, struct bfd_view *out)
+{
+	*out = (struct bfd_view){ .path = s->path,
+		.state = s->state,
+		.remote_state = s->remote_state,
+		.diag = (uint8_t)s->diag,
+		.remote_diag = s->remote_diag,
+		.multiplier = s->want.multiplier,
+		.remote_multiplier = s->remote_multiplier,
+		.remote_independent = s->remote_independent,
+		.remote_demand = s->remote_demand,
+		.unsolicited = s->unsolicited,
+		.polling = s->polling,
+		.authenticated = s->want.auth.type != BFD_AUTH_NONE,
+		.local_discr = s->local_discr,
+		.remote_discr = s->remote_discr,
+		.tx_us = tx_interval(s),
+		.rx_us = s->remote_multiplier ? bfd_rx_interval(s) : 0,
+		.detect_us = bfd_detect_us(s),
+		.echo_us = bfd_echo_wanted(s) ? echo_interval(s) : 0,
+		.tx = s->tx,
+		.rx = s->rx,
+		.dropped = s->dropped,
+		.missed = s->missed,
+		.flaps = s->flaps,
+		.spared = s->spared,
+		.polls_unanswered = s->unanswered,
+		.echo_tx = s->echo_tx,
+		.echo_rx = s->echo_rx,
+		.since = s->since,
+		.last_rx = s->last_rx,
+		.tx_late_p99 = bfd_hist_quantile(&s->tx_late, 990),
+		.tx_late_max = s->tx_late.max_us,
+		.rx_late_p99 = bfd_hist_quantile(&s->rx_late, 990),
+		.rx_late_max = s->rx_late.max_us,
+		.down_diag = s->down_diag,
+		.down_at = s->down_at };
+}
