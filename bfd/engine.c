@@ -589,7 +589,7 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 		.tx_planned = -1 };
 	s->tx_at = s->detect_at = s->forget_at = s->echo_at = s->echo_detect_at = s->at = MONO_NEVER;
 	s->last_rx = s->down_at = MONO_NEVER;
-	s->last_tx.us = now.us - SECONDS(10); /* the first packet is due at once */
+	s->last_tx = now;
 	s->finals_at = now;
 	params_take(s, p);
 	offer(s);
@@ -604,6 +604,10 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 	e->heap = mem_grow(e->mem, MEM_SESSION, e->heap, &e->cap, e->n + 1, sizeof(e->heap[0]));
 	heap_put(e, ++e->queued, s);
 	bfd_refresh(s, now);
+	if (s->tx_planned > 0) { /* the first packet does not wait */
+		s->tx_at = now;
+		requeue(s);
+	}
 	return s;
 }
 
