@@ -9,6 +9,17 @@
 #include "fabricd/lib/base.h"
 #include "platform/linux/nlmsg.h"
 
+/*
+ * struct nexthop_grp, whose third field has two names: resvd1, and weight_high since kernel 6.12 and in the headers of
+ * distributions that took that change back into older ones.
+ */
+struct group_member {
+	uint32_t id;
+	uint8_t weight, weight_high; /* less 1 */
+	uint16_t reserved;
+};
+_Static_assert(sizeof(struct group_member) == sizeof(struct nexthop_grp), "NHA_GROUP is an array of these");
+
 /* ---- writing ---- */
 
 static void *
@@ -109,7 +120,7 @@ put_nexthop(struct nl_out *o, const struct plat_op *op, struct nhmsg *m)
 static void
 put_group(struct nl_out *o, const struct plat_op *op)
 {
-	struct nexthop_grp *g;
+	struct group_member *g;
 	struct nlattr *a;
 
 	nl_put_u32(o, NHA_ID, op->id);
@@ -117,13 +128,13 @@ put_group(struct nl_out *o, const struct plat_op *op)
 	if (!a)
 		return;
 	*a = (struct nlattr){ .nla_len = (uint16_t)(sizeof(*a) + op->group.n * sizeof(*g)), .nla_type = NHA_GROUP };
-	g = (struct nexthop_grp *)(void *)(a + 1);
+	g = (struct group_member *)(void *)(a + 1);
 	for (size_t i = 0; i < op->group.n; i++) {
 		uint16_t w = (uint16_t)(MAX_OF(op->group.members[i].weight, 1) - 1);
 
-		/* resvd1 is weight_high since kernel 6.12; it stays 0 where the platform told of 8 bits. */
-		g[i] = (struct nexthop_grp){
-			.id = op->group.members[i].nh, .weight = (uint8_t)w, .resvd1 = (uint8_t)(w >> 8)
+		/* weight_high stays 0 where the platform told of 8 bits. */
+		g[i] = (struct group_member){
+			.id = op->group.members[i].nh, .weight = (uint8_t)w, .weight_high = (uint8_t)(w >> 8)
 		};
 	}
 	nl_head(o)->nlmsg_len = (uint32_t)(o->n - o->msg);
@@ -365,16 +376,17 @@ nl_parse_addr(const struct nl_in *in, struct nl_addr *out)
 static bool
 parse_members(const struct nl_attrs *at, struct plat_member *room, size_t max, struct plat_op *out)
 {
-	size_t n = at->a[NHA_GROUP].n / sizeof(struct nexthop_grp);
+	size_t n = at->a[NHA_GROUP].n / sizeof(struct group_member);
 
-	if (at->a[NHA_GROUP].n % sizeof(struct nexthop_grp) || n > max)
+	if (at->a[NHA_GROUP].n % sizeof(struct group_member) || n > max)
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		struct nexthop_grp g;
+		struct group_member g;
 
 		memcpy(&g, at->a[NHA_GROUP].p + i * sizeof(g), sizeof(g));
 		room[i] = (struct plat_member){ .nh = g.id,
-			.weight = (uint16_t)MIN_OF((uint32_t)g.weight + ((uint32_t)g.resvd1 << 8) + 1, UINT16_MAX) };
+			.weight = (uint16_t)MIN_OF(
+			    (uint32_t)g.weight + ((uint32_t)g.weight_high << 8) + 1, UINT16_MAX) };
 	}
 	out->kind = PLAT_GROUP_SET;
 	out->group.members = room;
