@@ -690,7 +690,8 @@ lose(struct bgp_conn *c)
 
 /*
  * RFC 4271 6.8. The identifier is known from an OPEN on either connection, or expected by the file. While the one
- * that would stay has not got as far as the other, nothing is decided: the peer may have come up on the other.
+ * that would stay has not got as far as the other, nothing is decided: the peer may have come up on the other. There
+ * are speakers with one connection at a time (GoBGP): they send their OPEN on one and close the other.
  */
 void
 peer_resolve_collision(struct bgp_peer *p, struct bgp_conn *c)
@@ -713,6 +714,8 @@ peer_resolve_collision(struct bgp_peer *p, struct bgp_conn *c)
 		return;
 	}
 	loser = winner == c ? o : c;
+	if (!p->cfg.peer_id && !winner->has_remote)
+		return; /* only an OPEN on it tells that the peer, whom nobody described, works on it, too */
 	if (winner->state >= loser->state)
 		lose(loser);
 }
