@@ -5,8 +5,8 @@ from support.clos import Clos
 from support.fabricd import Fabricd
 from support.wait import until
 
-UP = 15  # s until a session has to be up: the peers' retry timers are seconds, and the machine may be busy
-SOON = 10  # s until a change that needs no new session must have arrived
+UP = 60  # s until a session has to be up: the peers' retry timers are seconds, and the machine may be busy
+SOON = 30  # s until a change that needs no new session must have arrived
 
 
 class Mixed:
@@ -34,10 +34,10 @@ class Mixed:
     def established(self, name):
         return self.stack[name].established(self.lab, self.clos[name])
 
-    def wait_up(self, *names):
+    def wait_up(self, *names, timeout=None):
         for name in names or self.clos.nodes:
             want = {p.name for p in self.clos[name].ports}
-            until(lambda: self.established(name) >= want, UP, f"sessions of {name} on {sorted(want)}", 0.1)
+            until(lambda: self.established(name) >= want, timeout or UP, f"sessions of {name} on {sorted(want)}", 0.1)
 
     def ports_to(self, name, prefix):
         """Ports over which the kernel of a switch sends a prefix; [] without a route."""

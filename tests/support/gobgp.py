@@ -21,7 +21,7 @@ class Gobgp(Stack):
                 + (f'    auth-password = "{self.password}"\n' if self.password else "")
                 + f"  [neighbors.transport.config]\n    passive-mode = {str(self.passive).lower()}\n"
                 + ("  [neighbors.ttl-security.config]\n    enabled = true\n    ttl-min = 255\n" if self.gtsm else "")
-                + "  [neighbors.timers.config]\n    connect-retry = 1\n    idle-hold-time-after-reset = 1\n    hold-time = 9\n    keepalive-interval = 3\n"
+                + "  [neighbors.timers.config]\n    connect-retry = 1\n    hold-time = 9\n    keepalive-interval = 3\n"
                 '  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "ipv4-unicast"\n'
                 '  [[neighbors.afi-safis]]\n    [neighbors.afi-safis.config]\n      afi-safi-name = "ipv6-unicast"\n'
             )
