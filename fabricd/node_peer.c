@@ -363,7 +363,7 @@ take_reach(struct node_peer *peer, const struct bgp_reach *reach, struct attrs *
 	struct ip gateway;
 
 	if (gateway_of(peer, &reach->next_hop, &gateway))
-		nh = nexthop_intern(rib_lists(n->rib), peer->port->plat.ifindex, &gateway);
+		nh = nexthop_intern(rib_hops(n->rib), peer->port->plat.ifindex, &gateway);
 	else
 		session = POLICY_NEXT_HOP;
 	while (bgp_nlri_next(&it, &p))
@@ -374,7 +374,22 @@ take_reach(struct node_peer *peer, const struct bgp_reach *reach, struct attrs *
 			    (uint32_t)MIN_OF(max, (uint64_t)UINT32_MAX), DROP_IDLE, node_now(n));
 			break;
 		}
-	nexthop_unref(rib_lists(n->rib), nh);
+	nexthop_unref(rib_hops(n->rib), nh);
+}
+
+/* Longer than any path through a fabric. */
+#define FATE_HOPS 8
+
+static uint32_t
+fate_of(const struct node_peer *peer, const struct attrs_view *v)
+{
+	uint32_t path[FATE_HOPS];
+	size_t n;
+
+	if (peer->external)
+		return 0; /* all of it goes with the session */
+	n = bgp_as_path_list(v->wire, v->wire_len, path, FATE_HOPS);
+	return policy_fate(peer->node->policy, path, MIN_OF(n, (size_t)FATE_HOPS));
 }
 
 static void
@@ -393,7 +408,11 @@ peer_update(struct bgp_peer *bgp, const struct bgp_update *u, void *arg)
 			rib_withdraw(n->rib, RIB_MAIN_TABLE, &peer->source, &p);
 	}
 	if (u->nreach) {
-		struct attrs *attrs = attrs_intern(rib_attrs(n->rib), &u->attrs);
+		struct attrs_view view = u->attrs;
+		struct attrs *attrs;
+
+		view.fate = fate_of(peer, &view);
+		attrs = attrs_intern(rib_attrs(n->rib), &view);
 
 		for (size_t i = 0; i < u->nreach; i++)
 			take_reach(peer, &u->reach[i], attrs);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
 #include "fabricd/policy/policy.h"
 
 static const struct {
@@ -396,6 +397,27 @@ enum rib_side
 policy_side(const struct policy_peer *pp)
 {
 	return pp->side;
+}
+
+/* ---- fate ---- */
+
+static bool
+is_of_fabric(const struct topo *t, uint32_t asn)
+{
+	for (size_t i = 0; i < t->ntiers; i++)
+		if (asn >= t->tiers[i].asn_min && asn <= t->tiers[i].asn_max)
+			return true;
+	return false;
+}
+
+uint32_t
+policy_fate(const struct policy *p, const uint32_t *as_path, size_t n)
+{
+	uint64_t fate = 0;
+
+	for (size_t i = 0; i < n && is_of_fabric(p->topo, as_path[i]); i++)
+		fate = hash_u64(fate, as_path[i]) | 1;
+	return (uint32_t)fate;
 }
 
 /* ---- export ---- */

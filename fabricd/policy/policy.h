@@ -49,6 +49,12 @@ uint64_t policy_expected_prefixes(const struct policy_peer *);
 enum rib_side policy_side(const struct policy_peer *);
 
 /*
+ * The fate of a prefix with this AS path (leftmost first): equal for all that came through the same switches of the
+ * fabric, whatever lies behind them. Never 0 for a path that begins in the fabric.
+ */
+uint32_t policy_fate(const struct policy *, const uint32_t *as_path, size_t n);
+
+/*
  * Export. Peers of one class are told the same; the class is a small number. policy_export() says whether a class is
  * told of the prefix whose best path is `best`.
  */

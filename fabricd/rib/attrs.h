@@ -35,6 +35,7 @@ struct attrs_view {
 	uint32_t first_as;  /* leftmost of AS_PATH, 0: empty */
 	uint32_t origin_as; /* rightmost, 0: empty or a set */
 	uint32_t med, local_pref;
+	uint32_t fate; /* how it came through the fabric: equal for prefixes that are cut off together; 0: no matter */
 	uint16_t link_bandwidth_weight; /* relative weight from the link bandwidth community, 0: none */
 };
 

@@ -238,3 +238,27 @@ path_list_decide(struct path_list *l, unsigned int max_width)
 		l->reason = (uint8_t)MAX_OF(l->reason, why);
 	}
 }
+
+size_t
+path_list_hops(const struct path_list *l, bool weights, struct hop *out, size_t max)
+{
+	size_t n = 0, want = MIN_OF((size_t)l->width, max);
+	bool best = false;
+
+	for (size_t i = 0; i < l->n && n < want; i++) {
+		const struct path *p = &l->paths[i];
+
+		if (i != l->best && (n + !best >= want || !path_is_multipath(l, i)))
+			continue; /* the best keeps its place, when not all that share the load fit in */
+		best |= i == l->best;
+		if (!p->nexthop)
+			continue;
+		out[n] = (struct hop){
+			.source = p->source, .nexthop = p->nexthop, .fate = p->attrs->v.fate, .weight = 1
+		};
+		if (weights && p->attrs->v.link_bandwidth_weight)
+			out[n].weight = p->attrs->v.link_bandwidth_weight;
+		n++;
+	}
+	return n;
+}

@@ -14,9 +14,8 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/rib/path.h"
 
-#define STEPS      256 /* remembered steps */
-#define FIRST      64
-#define NH_BUCKETS 256
+#define STEPS 256 /* remembered steps */
+#define FIRST 64
 
 struct step {
 	uint32_t from, to;
@@ -39,7 +38,7 @@ struct path_lists {
 	struct path_list **buckets;
 	size_t nbuckets, count;
 	struct step steps[STEPS];
-	struct rib_nexthop *nexthops[NH_BUCKETS];
+	struct hop_sets *hops;
 };
 
 struct path_lists *
@@ -50,6 +49,7 @@ path_lists_new(struct mem *mem, uint64_t seed, struct attrs_table *attrs)
 	t->mem = mem;
 	t->seed = seed;
 	t->attrs = attrs;
+	t->hops = hop_sets_new(mem, seed);
 	t->limit = 1;
 	t->nbuckets = FIRST;
 	t->buckets = mem_zalloc(mem, MEM_PATH_LIST, t->nbuckets * sizeof(struct path_list *));
@@ -68,10 +68,11 @@ path_lists_free(struct path_lists *t)
 			continue;
 		for (size_t i = 0; i < l->n; i++) {
 			attrs_unref(t->attrs, l->paths[i].attrs);
-			nexthop_unref(t, l->paths[i].nexthop);
+			nexthop_unref(t->hops, l->paths[i].nexthop);
 		}
 		mem_free(t->mem, MEM_PATH_LIST, l);
 	}
+	hop_sets_free(t->hops);
 	mem_free(t->mem, MEM_PATH_LIST, t->by_id);
 	mem_free(t->mem, MEM_PATH_LIST, t->free_ids);
 	mem_free(t->mem, MEM_PATH_LIST, t->buckets);
@@ -96,41 +97,10 @@ path_lists_count(const struct path_lists *t)
 	return t->count;
 }
 
-/* ---- next hops ---- */
-
-static uint32_t
-nexthop_bucket(const struct path_lists *t, uint32_t ifindex, const struct ip *gateway)
+struct hop_sets *
+path_lists_hops(const struct path_lists *t)
 {
-	return (uint32_t)hash_bytes(t->seed ^ ifindex, gateway, sizeof(*gateway)) % NH_BUCKETS;
-}
-
-struct rib_nexthop *
-nexthop_intern(struct path_lists *t, uint32_t ifindex, const struct ip *gateway)
-{
-	struct rib_nexthop **bucket = &t->nexthops[nexthop_bucket(t, ifindex, gateway)], *nh;
-
-	for (nh = *bucket; nh; nh = nh->next)
-		if (nh->ifindex == ifindex && ip_equal(&nh->gateway, gateway)) {
-			nh->refs++;
-			return nh;
-		}
-	nh = mem_alloc(t->mem, MEM_PATH_LIST, sizeof(*nh));
-	*nh = (struct rib_nexthop){ .ifindex = ifindex, .gateway = *gateway, .refs = 1, .next = *bucket };
-	*bucket = nh;
-	return nh;
-}
-
-void
-nexthop_unref(struct path_lists *t, struct rib_nexthop *nh)
-{
-	struct rib_nexthop **at;
-
-	if (!nh || --nh->refs)
-		return;
-	for (at = &t->nexthops[nexthop_bucket(t, nh->ifindex, &nh->gateway)]; *at != nh;)
-		at = &(*at)->next;
-	*at = nh->next;
-	mem_free(t->mem, MEM_PATH_LIST, nh);
+	return t->hops;
 }
 
 /* ---- lists ---- */
@@ -254,10 +224,11 @@ path_list_unref(struct path_lists *t, uint32_t id)
 	if (--l->refs)
 		return;
 	path_list_unref(t, l->was);
+	hop_set_unref(t->hops, l->hops);
 	bucket_remove(t, l);
 	for (size_t i = 0; i < l->n; i++) {
 		attrs_unref(t->attrs, l->paths[i].attrs);
-		nexthop_unref(t, l->paths[i].nexthop);
+		nexthop_unref(t->hops, l->paths[i].nexthop);
 	}
 	t->by_id[id] = NULL;
 	t->free_ids = mem_grow(t->mem, MEM_PATH_LIST, t->free_ids, &t->cap_free, t->nfree + 1, sizeof(*t->free_ids));
@@ -387,7 +358,7 @@ path_list_drop(struct path_lists *t, struct path_list *l, const struct rib_sourc
 	if (l->n)
 		bucket_insert(t, l);
 	attrs_unref(t->attrs, gone.attrs);
-	nexthop_unref(t, gone.nexthop);
+	nexthop_unref(t->hops, gone.nexthop);
 }
 
 uint32_t

@@ -3,8 +3,8 @@
  *
  * A path list is the whole set of paths that the neighbours offer for a prefix. It is interned: all prefixes that are
  * offered by the same neighbours with the same attributes share one list, so in practice there is one per origin. The
- * decision is made once per list, and a next-hop group belongs to a list; both serve all of its prefixes, of either
- * family. A list is known by a small number, its id; id 0 is the empty list.
+ * decision is made once per list, for all of its prefixes, of either family. A list is known by a small number, its id;
+ * id 0 is the empty list.
  *
  * Always true: the paths of a list are ordered by their source's index, at most one per source. Two lists may become
  * equal when a source goes down (each loses its member in place, so that ids and groups stay); lists that are made
@@ -19,6 +19,7 @@
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/rib/attrs.h"
+#include "fabricd/rib/hops.h"
 
 /* Where a path comes from, seen from this switch; the valley-free rule is made of these (architecture). */
 enum rib_side { RIB_LOCAL, RIB_BELOW, RIB_HOST, RIB_EXTERNAL, RIB_ABOVE, RIB_SIDES };
@@ -38,14 +39,6 @@ struct rib_source {
 	void *owner;
 };
 
-/* An interned next hop. */
-struct rib_nexthop {
-	uint32_t ifindex;
-	struct ip gateway;
-	uint32_t refs;
-	struct rib_nexthop *next;
-};
-
 struct path {
 	struct rib_source *source;
 	struct attrs *attrs;
@@ -59,23 +52,16 @@ struct path_list {
 	struct path_list *next; /* in its bucket */
 	uint32_t refs;          /* prefixes whose current list this is, and holders; 0 and it is freed */
 	uint32_t now;           /* prefixes whose current list this is */
-	uint32_t fib;           /* prefixes whose route in the FIB is on this list's group */
 	uint32_t told;          /* prefixes whose exporter was told this list last */
-	uint32_t group;         /* handle of its group, 0: none */
-	uint32_t move_to;       /* during a run: where its prefixes went, and how many */
-	uint32_t moved;
+	uint32_t hops;          /* id of the hop set of the decision, one reference; 0: none, or not for the FIB */
 	uint32_t was; /* id of a list of what this one was before a source went down, one reference; 0: unchanged */
 	uint16_t n;
 	uint16_t best;  /* index of the best path */
 	uint16_t width; /* equal-cost paths, the best among them; 0: no usable path */
 	uint8_t reason; /* enum tiebreak that made the best path best */
 	bool decided;
-	bool med;         /* some path has a MED; set with the decision */
-	bool alike;       /* what is left of a list all of whose paths shared the load: the decision knows most of it */
-	bool group_dirty; /* its group does not have its members yet */
-	bool mixed;       /* during a run: its prefixes went to several lists */
-	bool in_place;    /* during a run: its group went on to move_to */
-	bool receives;    /* during a run: it was given a group, whose prefixes follow */
+	bool med;   /* some path has a MED; set with the decision */
+	bool alike; /* what is left of a list all of whose paths shared the load: the decision knows most of it */
 	struct path paths[];
 };
 
@@ -127,7 +113,9 @@ void path_list_drop(struct path_lists *, struct path_list *, const struct rib_so
 uint32_t path_list_snapshot(struct path_lists *, const struct path_list *);
 const struct path *path_list_find(const struct path_list *, const struct rib_source *);
 
-struct rib_nexthop *nexthop_intern(struct path_lists *, uint32_t ifindex, const struct ip *gateway);
-void nexthop_unref(struct path_lists *, struct rib_nexthop *); /* NULL is allowed */
+/* The hop sets that the lists refer to; they live as long as the lists. */
+struct hop_sets *path_lists_hops(const struct path_lists *);
+/* The hops of a list that was decided: its best path and those that share the load, at most max. Returns how many. */
+size_t path_list_hops(const struct path_list *, bool weights, struct hop *out, size_t max);
 
 #endif

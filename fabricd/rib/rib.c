@@ -1,21 +1,19 @@
 /*
  * fabricd/rib/rib.c -- the routing tables of one switch: announcements in, groups, routes and changes out
  *
- * Owns the tables (table.h), the path lists and the attributes. A prefix holds three lists: `list`, all of its paths
- * now; `fib`, the one on whose group its route is; `told`, the one that the exporter knows. It is dirty while they may
- * differ. A run takes all dirty prefixes through these stages, each resumable at its cursor:
+ * Owns the tables (table.h), the path lists, their hop sets and the attributes. A prefix holds `list`, all of its paths
+ * now; `fib`, the hop set on whose group its route is; `told`, the list that the exporter knows. It is dirty while they
+ * may not agree. A run takes all dirty prefixes through these stages, each resumable at its cursor:
  *
- *   SWEEP   only after a source went down: finds the prefixes of the lists that lost their best path
- *   FORGET  what those lists were before: every prefix holds that itself now
- *   COUNT   decides new lists; counts for each old list where its prefixes went
- *   GROUPS  a list that all prefixes left for one new list hands its group on: one change in place
- *   FIB     routes that are still on another list's group: set, rewritten or deleted
- *   SETTLE  lists that were left in this run are let go
- *   EXPORT  tells the exporter what is best now, if the FIB has it
+ *   SWEEP   only after a source went down: finds the prefixes of the lists that lost their best path or changed their
+ * set FORGET  what those lists were before: every prefix holds that itself now COUNT   decides new lists; counts for
+ * each old hop set where its prefixes went GROUPS  a set that all prefixes left for one new set hands its group on: one
+ * change in place FIB     routes that are still on another set's group: set, rewritten or deleted SETTLE  sets that
+ * were left in this run are let go EXPORT  tells the exporter what is best now, if the FIB has it
  *
- * Always true: a list is referred to by exactly the prefixes that its counters now, fib and told say, and by
- * its holders. Between the slices of a run no prefix changes its list. No group is ever empty: a list without
- * a usable path has no group, its prefixes lose their routes.
+ * Always true: a list is referred to by exactly the prefixes that its counters now and told say, a set by the lists
+ * that were decided for it and by the prefixes that its counter fib says, and both by their holders. Between the slices
+ * of a run no prefix changes its list. No group is ever empty: a list without a usable path has no set.
  */
 #include <errno.h>
 #include <string.h>
@@ -53,6 +51,7 @@ struct rib {
 	void *arg;
 	struct attrs_table *attrs;
 	struct path_lists *lists;
+	struct hop_sets *hops;     /* those of the lists */
 	struct rib_table **tables; /* two (one a family) for each table id */
 	size_t ntables, cap_tables;
 	struct rib_source *sources[RIB_MAX_SOURCES];
@@ -62,10 +61,11 @@ struct rib {
 	size_t at_table;
 	uint32_t at;       /* cursor within the stage's table, or among lists */
 	bool sweep_wanted; /* some list has `was`, or lost its last path */
-	uint32_t *touched; /* lists that prefixes left in this run */
+	uint32_t *touched; /* hop sets that prefixes left in this run */
 	size_t ntouched, cap_touched;
-	uint32_t *group_dirty; /* lists whose group waits for its new members */
+	uint32_t *group_dirty; /* hop sets whose group waits for its new members */
 	size_t ngroup_dirty, cap_group_dirty;
+	struct hop *scratch;
 	struct rib_member *members; /* scratch */
 	struct rib_change *changes; /* scratch */
 	struct rib_counts counts;
@@ -85,6 +85,8 @@ rib_new(const struct rib_config *cfg, const struct rib_ops *ops, void *arg)
 	r->arg = arg;
 	r->attrs = attrs_table_new(cfg->mem, cfg->seed);
 	r->lists = path_lists_new(cfg->mem, cfg->seed, r->attrs);
+	r->hops = path_lists_hops(r->lists);
+	r->scratch = mem_alloc(cfg->mem, MEM_PREFIX, r->cfg.max_width * sizeof(*r->scratch));
 	r->members = mem_alloc(cfg->mem, MEM_PREFIX, r->cfg.max_width * sizeof(*r->members));
 	r->changes = mem_alloc(cfg->mem, MEM_PREFIX, EXPORT_BATCH * sizeof(*r->changes));
 	return r;
@@ -111,6 +113,7 @@ rib_free(struct rib *r)
 	attrs_table_free(r->attrs);
 	mem_free(r->cfg.mem, MEM_PREFIX, r->touched);
 	mem_free(r->cfg.mem, MEM_PREFIX, r->group_dirty);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->scratch);
 	mem_free(r->cfg.mem, MEM_PREFIX, r->members);
 	mem_free(r->cfg.mem, MEM_PREFIX, r->changes);
 	mem_free(r->cfg.mem, MEM_PREFIX, r);
@@ -126,6 +129,12 @@ struct path_lists *
 rib_lists(struct rib *r)
 {
 	return r->lists;
+}
+
+struct hop_sets *
+rib_hops(struct rib *r)
+{
+	return r->hops;
 }
 
 static struct rib_table *
@@ -152,7 +161,7 @@ table_get(struct rib *r, uint32_t id, enum family family)
 	return t;
 }
 
-/* ---- the three lists of a prefix; counters and references move together ---- */
+/* ---- what a prefix holds; counters and references move together ---- */
 
 static void
 set_list(struct rib *r, struct rib_entry *e, uint32_t id) /* takes over the caller's reference of id */
@@ -186,9 +195,9 @@ set_told(struct rib *r, struct rib_entry *e, uint32_t id)
 static void
 set_fib(struct rib *r, struct rib_entry *e, uint32_t id)
 {
-	struct path_list *old = path_list_get(r->lists, e->fib), *now = path_list_get(r->lists, id);
+	struct hop_set *old = hop_set_get(r->hops, e->fib), *now = hop_set_get(r->hops, id);
 
-	path_list_ref(r->lists, id);
+	hop_set_ref(r->hops, id);
 	if (now)
 		now->fib++;
 	e->fib = id;
@@ -199,14 +208,31 @@ set_fib(struct rib *r, struct rib_entry *e, uint32_t id)
 		old->group = 0;
 		r->counts.groups--;
 	}
-	path_list_unref(r->lists, old->id);
+	hop_set_unref(r->hops, old->id);
+}
+
+/* The set of a list that was just decided. */
+static void
+choose_hops(struct rib *r, struct path_list *l)
+{
+	size_t n = l->width && l->paths[l->best].nexthop
+		       ? path_list_hops(l, r->cfg.weights, r->scratch, r->cfg.max_width)
+		       : 0;
+	uint32_t old = l->hops;
+
+	if (hop_set_equals(hop_set_get(r->hops, old), r->scratch, n))
+		return;
+	l->hops = hop_set_intern(r->hops, r->scratch, n);
+	hop_set_unref(r->hops, old);
 }
 
 static void
 decide(struct rib *r, struct path_list *l)
 {
-	if (!l->decided)
-		path_list_decide(l, r->cfg.max_width);
+	if (l->decided)
+		return;
+	path_list_decide(l, r->cfg.max_width);
+	choose_hops(r, l);
 }
 
 /* ---- sources ---- */
@@ -238,34 +264,51 @@ rib_source_up(struct rib *r, struct rib_source *s)
 }
 
 static void
-want_group_change(struct rib *r, struct path_list *l)
+want_group_change(struct rib *r, struct hop_set *s)
 {
-	if (l->group_dirty)
+	if (s->group_dirty)
 		return;
-	l->group_dirty = true;
-	path_list_ref(r->lists, l->id);
+	s->group_dirty = true;
+	hop_set_ref(r->hops, s->id);
 	r->group_dirty = mem_grow(
 	    r->cfg.mem, MEM_PREFIX, r->group_dirty, &r->cap_group_dirty, r->ngroup_dirty + 1, sizeof(uint32_t));
-	r->group_dirty[r->ngroup_dirty++] = l->id;
+	r->group_dirty[r->ngroup_dirty++] = s->id;
 }
 
+static void
+drop_from_sets(struct rib *r, const struct rib_source *s)
+{
+	uint32_t limit = hop_sets_limit(r->hops);
+
+	for (uint32_t id = 1; id < limit; id++) {
+		struct hop_set *set = hop_set_get(r->hops, id);
+
+		if (set && hop_set_drop(r->hops, set, s) && set->group && set->n)
+			want_group_change(r, set);
+	}
+}
+
+/* Its set has lost the source's hop already. */
 static void
 drop_from_list(struct rib *r, struct path_list *l, struct rib_source *s)
 {
 	const struct path *p = path_list_find(l, s);
+	uint32_t hops;
 
 	if (!p)
 		return;
-	decide(r, l);
+	if (!l->decided) /* its prefixes are dirty: nothing is known of it yet */
+		path_list_decide(l, r->cfg.max_width);
 	/* What peers know of these prefixes must stay known until they are told otherwise. */
 	if (l->told && !l->was && (l->width == 0 || &l->paths[l->best] == p))
 		l->was = path_list_snapshot(r->lists, l);
 	path_list_drop(r->lists, l, s);
-	decide(r, l);
-	if (l->was || l->width == 0)
+	hops = l->hops;
+	path_list_decide(l, r->cfg.max_width);
+	if (!(l->alike && l->n && hops)) /* all shared the load: then so do those that are left */
+		choose_hops(r, l);
+	if (l->was || l->width == 0 || l->hops != hops)
 		r->sweep_wanted = true;
-	if (l->group && l->width)
-		want_group_change(r, l);
 }
 
 static void
@@ -295,10 +338,11 @@ rib_source_down(struct rib *r, struct rib_source *s)
 		r->stage = STAGE_SWEEP;
 		r->at_table = r->at = 0;
 	}
+	drop_from_sets(r, s);
 	for (uint32_t id = 1; id < limit; id++) {
 		struct path_list *l = path_list_get(r->lists, id);
 
-		if (l && (l->now || l->fib)) /* fib alone: its prefixes moved, their routes did not yet */
+		if (l && l->now)
 			drop_from_list(r, l, s);
 	}
 	s->paths[FAMILY_IPV4] = s->paths[FAMILY_IPV6] = 0;
@@ -422,54 +466,38 @@ rib_fib_result(struct rib *r, uint32_t table, const struct prefix *prefix, bool 
 
 /* ---- groups ---- */
 
-static uint16_t
-weight_of(const struct rib *r, const struct path *p)
+static size_t
+to_members(const struct hop *hops, size_t n, struct rib_member *out)
 {
-	return r->cfg.weights && p->attrs->v.link_bandwidth_weight ? p->attrs->v.link_bandwidth_weight : 1;
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct rib_member){ hops[i].nexthop->ifindex, hops[i].nexthop->gateway, hops[i].weight };
+	return n;
+}
+
+static size_t
+fill_members(struct rib *r, const struct hop_set *s)
+{
+	return to_members(s->hops, s->n, r->members);
 }
 
 size_t
 rib_members(const struct rib *r, const struct path_list *l, struct rib_member *out, size_t max)
 {
-	size_t n = 0, want = MIN_OF((size_t)l->width, max);
+	struct hop hops[RIB_MAX_WIDTH];
 
-	for (size_t k = 0; k <= l->n && n < want; k++) {
-		size_t i = k == 0 ? l->best : k - 1; /* the best first, then the rest in their order */
-		const struct path *p = i < l->n ? &l->paths[i] : NULL;
-
-		if (!p || (k && i == l->best) || !p->nexthop || !path_is_multipath(l, i))
-			continue;
-		out[n++] = (struct rib_member){ p->nexthop->ifindex, p->nexthop->gateway, weight_of(r, p) };
-	}
-	return n;
-}
-
-static size_t
-fill_members(struct rib *r, const struct path_list *l)
-{
-	return rib_members(r, l, r->members, r->cfg.max_width);
-}
-
-/* Whether routes of this list belong into the FIB. */
-static bool
-forwards(const struct path_list *l)
-{
-	return l && l->width && l->paths[l->best].nexthop;
+	return to_members(hops, path_list_hops(l, r->cfg.weights, hops, MIN_OF(max, (size_t)RIB_MAX_WIDTH)), out);
 }
 
 void
 rib_run_groups(struct rib *r)
 {
 	for (size_t i = 0; i < r->ngroup_dirty; i++) {
-		struct path_list *l = path_list_get(r->lists, r->group_dirty[i]);
+		struct hop_set *s = hop_set_get(r->hops, r->group_dirty[i]);
 
-		l->group_dirty = false;
-		if (l->group && forwards(l)) {
-			size_t n = fill_members(r, l);
-
-			r->ops->group_change(r->arg, l->group, r->members, n);
-		}
-		path_list_unref(r->lists, l->id);
+		s->group_dirty = false;
+		if (s->group && s->n)
+			r->ops->group_change(r->arg, s->group, r->members, fill_members(r, s));
+		hop_set_unref(r->hops, s->id);
 	}
 	r->ngroup_dirty = 0;
 }
@@ -514,7 +542,7 @@ sweep_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 		rib_table_mark_dirty(t, entry);
 	}
 	now = path_list_get(r->lists, e->list);
-	if (now && now->width == 0 && now->decided)
+	if (now && now->decided && (now->width == 0 || now->hops != e->fib))
 		rib_table_mark_dirty(t, entry);
 }
 
@@ -534,7 +562,8 @@ static void
 count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	struct path_list *now = path_list_get(r->lists, e->list), *fib = path_list_get(r->lists, e->fib);
+	struct path_list *now = path_list_get(r->lists, e->list);
+	struct hop_set *fib = hop_set_get(r->hops, e->fib);
 	uint32_t target;
 
 	if (now && now->n == 0) { /* emptied in place */
@@ -543,80 +572,93 @@ count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 	}
 	if (now)
 		decide(r, now);
-	target = forwards(now) ? now->id : 0;
+	target = now ? now->hops : 0;
 	if (!fib || fib->id == target)
 		return;
 	if (fib->moved++ == 0) {
 		fib->move_to = target;
 		r->touched = mem_grow(
 		    r->cfg.mem, MEM_PREFIX, r->touched, &r->cap_touched, r->ntouched + 1, sizeof(uint32_t));
-		path_list_ref(r->lists, fib->id);
+		hop_set_ref(r->hops, fib->id);
 		r->touched[r->ntouched++] = fib->id;
 	} else if (fib->move_to != target) {
 		fib->mixed = true;
 	}
 }
 
-/* All prefixes of `from` went to one list that has no group yet: the group goes with them. */
+/* All prefixes of `from` went to one set that has no group yet: the group goes with them. */
 static void
-hand_group_on(struct rib *r, struct path_list *from)
+hand_group_on(struct rib *r, struct hop_set *from)
 {
-	struct path_list *to = path_list_get(r->lists, from->move_to);
-	size_t n;
+	struct hop_set *to = hop_set_get(r->hops, from->move_to);
 
-	if (!forwards(to) || from->mixed || from->moved != from->fib || !from->group || to->group)
+	if (!to || !to->n || from->mixed || from->moved != from->fib || !from->group || to->group)
 		return;
 	to->group = from->group;
 	from->group = 0;
 	from->in_place = true;
 	to->receives = true;
-	path_list_ref(r->lists, to->id);
-	n = fill_members(r, to);
-	r->ops->group_change(r->arg, to->group, r->members, n);
+	hop_set_ref(r->hops, to->id);
+	r->ops->group_change(r->arg, to->group, r->members, fill_members(r, to));
 	r->counts.groups_in_place++;
+}
+
+static void
+del_route(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct prefix p;
+
+	rib_table_prefix(t, entry, &p);
+	r->ops->route_del(r->arg, t->id, &p);
+	e->flags &= (uint8_t) ~(ENTRY_INSTALLED | ENTRY_FAILED);
+	r->counts.fib_routes[t->family]--;
+	set_fib(r, e, 0);
+}
+
+static void
+set_route(struct rib *r, struct rib_table *t, uint32_t entry, struct hop_set *now)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct prefix p;
+
+	if (!now->group) {
+		now->group = r->ops->group_new(r->arg, r->members, fill_members(r, now));
+		r->counts.groups++;
+		r->counts.groups_new++;
+	}
+	rib_table_prefix(t, entry, &p);
+	r->ops->route_set(r->arg, t->id, &p, now->group);
+	if (e->fib)
+		r->counts.routes_rewritten++;
+	else
+		r->counts.fib_routes[t->family]++;
 }
 
 static void
 fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	struct path_list *now = path_list_get(r->lists, e->list), *fib = path_list_get(r->lists, e->fib);
-	struct prefix p;
+	const struct path_list *list = path_list_get(r->lists, e->list);
+	struct hop_set *now = hop_set_get(r->hops, list ? list->hops : 0), *fib = hop_set_get(r->hops, e->fib);
 
-	if (!forwards(now)) {
-		if (!fib)
-			return;
-		rib_table_prefix(t, entry, &p);
-		r->ops->route_del(r->arg, t->id, &p);
-		e->flags &= (uint8_t) ~(ENTRY_INSTALLED | ENTRY_FAILED);
-		r->counts.fib_routes[t->family]--;
-		set_fib(r, e, 0);
+	/* A set may be chosen again whose group was handed on: a source went down between the stages. */
+	if (now == fib && (!fib || (fib->n && !fib->in_place)))
 		return;
-	}
-	if (fib == now)
-		return;
-	if (!(fib && fib->in_place && fib->move_to == now->id)) {
-		if (!now->group) {
-			size_t n = fill_members(r, now);
-
-			now->group = r->ops->group_new(r->arg, r->members, n);
-			r->counts.groups++;
-			r->counts.groups_new++;
-		}
-		rib_table_prefix(t, entry, &p);
-		r->ops->route_set(r->arg, t->id, &p, now->group);
+	if (!now || !now->n) { /* no hop left: a source went down between the stages */
 		if (fib)
-			r->counts.routes_rewritten++;
-		else
-			r->counts.fib_routes[t->family]++;
+			del_route(r, t, entry);
+		return;
 	}
+	if (!(fib && fib->in_place && fib->move_to == now->id))
+		set_route(r, t, entry, now);
 	set_fib(r, e, now->id);
 }
 
 static void
-settle_list(struct rib *r, struct path_list *l)
+settle_set(struct rib *r, struct hop_set *s)
 {
-	struct path_list *to = l->in_place ? path_list_get(r->lists, l->move_to) : NULL;
+	struct hop_set *to = s->in_place ? hop_set_get(r->hops, s->move_to) : NULL;
 
 	if (to && to->fib == 0 && to->group) { /* a source went down between the stages: nobody followed */
 		r->ops->group_free(r->arg, to->group);
@@ -625,11 +667,11 @@ settle_list(struct rib *r, struct path_list *l)
 	}
 	if (to) {
 		to->receives = false;
-		path_list_unref(r->lists, to->id);
+		hop_set_unref(r->hops, to->id);
 	}
-	l->move_to = l->moved = 0;
-	l->mixed = l->in_place = false;
-	path_list_unref(r->lists, l->id);
+	s->move_to = s->moved = 0;
+	s->mixed = s->in_place = false;
+	hop_set_unref(r->hops, s->id);
 }
 
 static bool
@@ -652,13 +694,31 @@ tellable(const struct rib *r, const struct rib_entry *e)
 	return now->id;
 }
 
+/*
+ * A source went down during this run and took the best path of what the exporter was told, or is to be told now: what
+ * these lists were is pinned to their prefixes by the sweep of the next run, so the prefix waits for that.
+ */
+static bool
+waits_for_sweep(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *told = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, e->list);
+
+	return (told && told->was) || (now && now->was);
+}
+
 static void
-entry_settled(struct rib *r, struct rib_table *t, uint32_t entry)
+export_settled(struct rib *r, struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
+	uint32_t now = tellable(r, e);
 
-	(void)r;
 	e->flags &= (uint8_t)~ENTRY_DIRTY;
+	if (waits_for_sweep(r, e)) {
+		rib_table_mark_dirty(t, entry);
+		return;
+	}
+	if (now != e->told)
+		set_told(r, e, now);
 	if (!e->list && !e->fib && !e->told)
 		rib_table_remove(t, entry);
 }
@@ -672,12 +732,10 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 
 	for (uint32_t i = at; i < end; i++) {
 		struct rib_entry *e = rib_table_entry(t, t->run[i]);
-		struct path_list *was = path_list_get(r->lists, e->told),
-				 *now = path_list_get(r->lists, tellable(r, e));
+		struct path_list *was = path_list_get(r->lists, e->told);
+		struct path_list *now = path_list_get(r->lists, tellable(r, e));
 
-		if (was && was->was) /* a source went down during this run: tell against what it was */
-			was = path_list_get(r->lists, was->was);
-		if (was == now || same_best(was, now))
+		if (was == now || same_best(was, now) || waits_for_sweep(r, e))
 			continue;
 		r->changes[n].entry = t->run[i];
 		r->changes[n].was = was;
@@ -686,19 +744,13 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 	}
 	if (n)
 		r->ops->changed(r->arg, t->id, t->family, r->changes, n);
-	for (uint32_t i = at; i < end; i++) {
-		struct rib_entry *e = rib_table_entry(t, t->run[i]);
-		uint32_t now = tellable(r, e);
-
-		if (now != e->told)
-			set_told(r, e, now);
-		entry_settled(r, t, t->run[i]);
-	}
+	for (uint32_t i = at; i < end; i++)
+		export_settled(r, t, t->run[i]);
 	r->counts.prefixes_run += end - at;
 	return end;
 }
 
-/* Stages that walk lists, not the prefixes of tables. */
+/* Stages that walk lists or sets, not the prefixes of tables. */
 static bool
 walks_lists(enum stage s)
 {
@@ -782,13 +834,13 @@ run_one(struct rib *r, uint32_t at)
 		count_entry(r, t, t->run[at]);
 		break;
 	case STAGE_GROUPS:
-		hand_group_on(r, path_list_get(r->lists, r->touched[at]));
+		hand_group_on(r, hop_set_get(r->hops, r->touched[at]));
 		break;
 	case STAGE_FIB:
 		fib_entry(r, t, t->run[at]);
 		break;
 	default: /* STAGE_SETTLE */
-		settle_list(r, path_list_get(r->lists, r->touched[at]));
+		settle_set(r, hop_set_get(r->hops, r->touched[at]));
 	}
 }
 
@@ -840,7 +892,8 @@ static void
 view_of(const struct rib *r, const struct rib_table *t, uint32_t entry, struct rib_view *out)
 {
 	const struct rib_entry *e = rib_table_entry(t, entry);
-	const struct path_list *fib = path_list_get(r->lists, e->fib), *told = path_list_get(r->lists, e->told);
+	const struct hop_set *fib = hop_set_get(r->hops, e->fib);
+	const struct path_list *told = path_list_get(r->lists, e->told);
 
 	if (told && told->was) /* it lost its best path in place, which nobody was told yet */
 		told = path_list_get(r->lists, told->was);
@@ -917,5 +970,6 @@ rib_counts(const struct rib *r, struct rib_counts *out)
 		for (int f = 0; r->sources[i] && f < FAMILIES; f++)
 			out->paths[f] += r->sources[i]->paths[f];
 	out->lists = path_lists_count(r->lists);
+	out->hop_sets = hop_sets_count(r->hops);
 	out->attrs = attrs_table_count(r->attrs);
 }

@@ -2,15 +2,15 @@
  * fabricd/rib/rib.h -- the routing tables of one switch
  *
  *   rib_announce(), rib_withdraw() -> a prefix moves from one path list to another, and is dirty
- *   rib_run(): dirty prefixes -> decision, once per list -> groups -> routes -> export
+ *   rib_run(): dirty prefixes -> decision, once per list -> hop sets -> groups -> routes -> export
  *
  * The RIB knows sources, not sessions; it writes to the FIB and to the exporter by the functions it was given. Work
  * is done in runs over all that is dirty; a run is cut in slices, and between them nothing may be announced
  * (rib_running says so; callers leave input unread until it is false).
  *
- * A group is changed in place only when, at the end of a batch, no prefix refers to its old list any more; otherwise
- * the prefixes that moved are rewritten. A source that goes down is taken out of every list at once: one group change
- * per list, whatever the number of prefixes; their export follows in a sweep.
+ * A group belongs to a hop set (hops.h). It is changed in place only when, at the end of a batch, no prefix refers to
+ * its old set any more; otherwise the prefixes that moved are rewritten. A source that goes down is taken out of every
+ * set at once: one group change per set, whatever the number of prefixes; their export follows in a sweep.
  *
  * What is not here: which routes are accepted (fabricd/policy), who is told (fabricd/bgp/export).
  */
@@ -67,6 +67,7 @@ void rib_free(struct rib *); /* leaves the FIB as it is */
 
 struct attrs_table *rib_attrs(struct rib *);
 struct path_lists *rib_lists(struct rib *);
+struct hop_sets *rib_hops(struct rib *);
 
 /* Registers a source and gives it its index; -ENOSPC beyond RIB_MAX_SOURCES. The caller owns *s until
  * rib_source_remove(). */
@@ -110,7 +111,7 @@ struct rib_view {
 
 struct rib_counts {
 	uint64_t prefixes[FAMILIES], paths[FAMILIES], fib_routes[FAMILIES];
-	uint64_t lists, attrs, groups;
+	uint64_t lists, attrs, hop_sets, groups;
 	uint64_t runs, prefixes_run, groups_in_place, groups_new, routes_rewritten;
 };
 
@@ -124,7 +125,7 @@ bool rib_match(const struct rib *, uint32_t table, const struct ip *, struct rib
 bool rib_next(const struct rib *, uint32_t table, enum family, uint32_t *at, struct rib_view *);
 uint32_t rib_entries_limit(const struct rib *, uint32_t table, enum family); /* entry indices are below this */
 void rib_counts(const struct rib *, struct rib_counts *);
-/* The members that the list's group has, best first; returns how many, at most max. */
+/* The next hops of a list that was decided; returns how many, at most max. */
 size_t rib_members(const struct rib *, const struct path_list *, struct rib_member *, size_t max);
 
 #endif

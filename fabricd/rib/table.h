@@ -19,7 +19,7 @@ enum rib_entry_flag {
 
 struct rib_entry {
 	uint32_t list; /* all of its paths */
-	uint32_t fib;  /* the list on whose group its route is, 0: no route */
+	uint32_t fib;  /* the hop set on whose group its route is, 0: no route */
 	uint32_t told; /* what the exporter was told last */
 	uint8_t flags;
 	uint8_t len;

@@ -202,12 +202,12 @@ announce(struct bench *b, unsigned int s, enum family f, uint32_t i, uint32_t fi
 	struct ip gateway = ip_v4(0x0a000001 + s);
 	int64_t at = now_ns();
 	struct attrs *a = make_attrs(b, first, last);
-	struct rib_nexthop *nh = nexthop_intern(rib_lists(b->rib), s + 1, &gateway);
+	struct rib_nexthop *nh = nexthop_intern(rib_hops(b->rib), s + 1, &gateway);
 	struct prefix p = prefix_no(f, i);
 
 	rib_announce(b->rib, RIB_MAIN_TABLE, &b->sources[s], &p, a, nh);
 	attrs_unref(rib_attrs(b->rib), a);
-	nexthop_unref(rib_lists(b->rib), nh);
+	nexthop_unref(rib_hops(b->rib), nh);
 	called(b, at);
 }
 

@@ -33,7 +33,7 @@ fixture(void)
 		struct ip gateway = ip_v4(0x0a000001 + i);
 
 		t->sources[i] = (struct rib_source){ .index = (uint16_t)(i + 1), .up = true, .router_id = i };
-		t->nh[i] = nexthop_intern(t->lists, i + 1, &gateway);
+		t->nh[i] = nexthop_intern(path_lists_hops(t->lists), i + 1, &gateway);
 	}
 	for (uint8_t i = 0; i < SETS; i++)
 		t->set[i] = attrs_intern(t->attrs, &(struct attrs_view){ .wire = &i, .wire_len = 1 });
@@ -46,7 +46,7 @@ done(struct fixture *t)
 	assert_int_equal(path_lists_count(t->lists), 0);
 	for (unsigned int i = 0; i < SOURCES; i++) {
 		assert_int_equal(t->nh[i]->refs, 1); /* lists gave back what they held */
-		nexthop_unref(t->lists, t->nh[i]);
+		nexthop_unref(path_lists_hops(t->lists), t->nh[i]);
 	}
 	for (unsigned int i = 0; i < SETS; i++) {
 		assert_int_equal(t->set[i]->refs, 1);
@@ -248,17 +248,17 @@ test_next_hops_are_shared(void **state)
 {
 	struct fixture *t = fixture();
 	struct ip gateway = ip_v4(0x0a000001), other = ip_v4(0x0a0000ff);
-	struct rib_nexthop *a = nexthop_intern(t->lists, 1, &gateway), *b = nexthop_intern(t->lists, 2, &gateway),
-			   *c = nexthop_intern(t->lists, 1, &other);
+	struct rib_nexthop *a = nexthop_intern(path_lists_hops(t->lists), 1, &gateway), *b = nexthop_intern(path_lists_hops(t->lists), 2, &gateway),
+			   *c = nexthop_intern(path_lists_hops(t->lists), 1, &other);
 
 	(void)state;
 	assert_ptr_equal(a, t->nh[0]);
 	assert_ptr_not_equal(a, b); /* the same address on another link */
 	assert_ptr_not_equal(a, c);
-	nexthop_unref(t->lists, a);
-	nexthop_unref(t->lists, b);
-	nexthop_unref(t->lists, c);
-	nexthop_unref(t->lists, NULL);
+	nexthop_unref(path_lists_hops(t->lists), a);
+	nexthop_unref(path_lists_hops(t->lists), b);
+	nexthop_unref(path_lists_hops(t->lists), c);
+	nexthop_unref(path_lists_hops(t->lists), NULL);
 	done(t);
 }
 
