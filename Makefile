@@ -215,3 +215,21 @@ $(BENCH_OUT)/rib_bench: tests/bench/rib_bench.c $(call arch,rib lib)
 .PHONY: bench-rib
 bench-rib: $(BENCH_OUT)/rib_bench
 	$< $(RIB_BENCH)
+
+# ---- the simulator (tests/sim; docs/simulator.md) ----
+#: make sim-seeds       replays every trace that once found a violation
+#: make sim-same        the same seed gives the same log: gcc, clang, sanitizers
+#: make soak            a million random faults on four fabrics (long);  SOAK="--faults 10000" chooses
+#: make scale           cold starts of up to 2,000 switches, with docs/simulator-scale.svg;  SCALE="--pods 2,6" chooses
+.PHONY: sim-seeds sim-same soak scale
+sim-seeds: $(O)/bin/fabsim
+	$(O)/bin/fabsim seeds tests/sim/seeds --topologies tests/data/topology
+sim-same:
+	$(MAKE) CC=gcc build/gcc/bin/fabsim
+	$(MAKE) CC=clang build/clang/bin/fabsim
+	$(MAKE) CC=gcc SAN=1 build/gcc-san/bin/fabsim
+	tests/sim/determinism.sh build/gcc/bin/fabsim build/clang/bin/fabsim build/gcc-san/bin/fabsim
+soak: $(O)/bin/fabsim
+	/usr/bin/python3 tests/sim/soak.py --fabsim $(O)/bin/fabsim $(SOAK)
+scale: $(O)/bin/fabsim
+	/usr/bin/python3 tests/sim/scale.py --fabsim $(O)/bin/fabsim $(SCALE)
