@@ -168,15 +168,21 @@ ctl_lab_status(struct ctl *ctl, int argc, char **argv)
 
 /* ---- exec ---- */
 
-/* Names of the laboratory in /etc/hosts, for this command alone. A kernel that refuses it only costs the names. */
+/*
+ * Names of the laboratory in /etc/hosts, for this command alone: over the file, or, where a system has none, over the
+ * folder. A kernel that refuses both only costs the names.
+ */
 static void
 mount_names(const struct lab *lab)
 {
-	char hosts[LAB_PATH];
+	char hosts[LAB_PATH], layers[LAB_PATH + 32];
 
-	snprintf(hosts, sizeof(hosts), "%.200s/hosts", lab->dir);
+	snprintf(hosts, sizeof(hosts), "%.200s/etc/hosts", lab->dir);
+	snprintf(layers, sizeof(layers), "lowerdir=%.200s/etc:/etc", lab->dir);
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) ||
-	    mount(hosts, "/etc/hosts", NULL, MS_BIND, NULL))
+	    mount(hosts, "/etc/hosts", NULL, MS_BIND, NULL) == 0 || errno != ENOENT)
+		return;
+	if (mount("overlay", "/etc", "overlay", MS_RDONLY, layers))
 		return;
 }
 

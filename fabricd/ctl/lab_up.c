@@ -103,7 +103,7 @@ lab_end_processes(struct lab *lab)
 static int
 make_folder(struct lab *lab)
 {
-	static const char *const parts[] = { "", "/ns", "/run", "/log" };
+	static const char *const parts[] = { "", "/ns", "/run", "/log", "/etc" };
 	char path[LAB_PATH];
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
@@ -124,7 +124,7 @@ write_files(const struct lab *lab, const struct up *up, const struct topo *topo)
 	snprintf(path, sizeof(path), "%.200s/topology.yaml", lab->dir);
 	if (!(f = fopen(path, "we")) || fwrite(up->text, 1, up->len, f) != up->len || fclose(f))
 		return -errno;
-	snprintf(path, sizeof(path), "%.200s/hosts", lab->dir);
+	snprintf(path, sizeof(path), "%.200s/etc/hosts", lab->dir);
 	if (!(f = fopen(path, "we")))
 		return -errno;
 	fprintf(f, "127.0.0.1 localhost\n::1 localhost\n");
