@@ -26,6 +26,7 @@ struct rt_work;
 struct rt_listener;
 struct rt_stream;
 struct rt_packets;
+struct rt_datagrams;
 struct rt_watch;
 
 /* ---- timers: one shot ---- */
@@ -74,6 +75,27 @@ struct rt_packet {
 	uint8_t src_mac[6]; /* frames */
 };
 typedef void rt_packet_fn(void *arg, const struct rt_packet *);
+
+/* ---- datagrams: UDP on a port ---- */
+
+struct rt_datagram_options {
+	uint32_t ifindex;    /* bound to this port; 0: any */
+	struct ip local;     /* zero: every address of its family */
+	uint16_t local_port; /* 0: any */
+	uint8_t hop_limit;   /* of what is sent; 0: the system's choice */
+	uint8_t tclass;      /* 0xc0: CS6 */
+};
+
+struct rt_datagram {
+	const uint8_t *bytes;
+	size_t n;
+	struct ip src, dst;
+	uint16_t src_port;
+	uint32_t ifindex; /* where it came in */
+	uint8_t hop_limit;
+	struct mono at; /* when the kernel had it; at most the present */
+};
+typedef void rt_datagram_fn(void *arg, const struct rt_datagram *);
 
 /* ---- descriptors that a platform backend owns (netlink); the simulator has none ---- */
 
@@ -130,6 +152,18 @@ struct runtime_ops {
 	/* dst is only read for nd. For frames, bytes start at the destination MAC. */
 	int (*packet_send)(struct rt_packets *, const struct ip *dst, const uint8_t *bytes, size_t n);
 	void (*packets_close)(struct rt_packets *);
+
+	/* fn NULL: only for sending. -EADDRINUSE: somebody has that local port. */
+	int (*datagrams_open)(
+	    struct runtime *, const struct rt_datagram_options *, rt_datagram_fn *, void *arg, struct rt_datagrams **);
+	int (*datagram_send)(
+	    struct rt_datagrams *, const struct ip *dst, uint16_t dst_port, const uint8_t *bytes, size_t n);
+	/*
+	 * Gives what has arrived and waits, at most some hundreds, before it returns: the one exception from "callbacks
+	 * come from the loop", for who must know before a verdict that nothing waits. fn must close nothing then.
+	 */
+	void (*datagrams_drain)(struct rt_datagrams *);
+	void (*datagrams_close)(struct rt_datagrams *);
 
 	/* Level-triggered; nothing is watched until watch_set(). The descriptor stays the caller's. -ENOTSUP in the
 	 * simulator. */
@@ -316,6 +350,32 @@ rt_packets_close(struct rt_packets *p)
 {
 	if (p)
 		rt_ops_of(p)->packets_close(p);
+}
+
+static inline int
+rt_datagrams_open(
+    struct runtime *rt, const struct rt_datagram_options *o, rt_datagram_fn *fn, void *arg, struct rt_datagrams **out)
+{
+	return rt->ops->datagrams_open(rt, o, fn, arg, out);
+}
+
+static inline int
+rt_datagram_send(struct rt_datagrams *d, const struct ip *dst, uint16_t dst_port, const uint8_t *bytes, size_t n)
+{
+	return rt_ops_of(d)->datagram_send(d, dst, dst_port, bytes, n);
+}
+
+static inline void
+rt_datagrams_drain(struct rt_datagrams *d)
+{
+	rt_ops_of(d)->datagrams_drain(d);
+}
+
+static inline void
+rt_datagrams_close(struct rt_datagrams *d)
+{
+	if (d)
+		rt_ops_of(d)->datagrams_close(d);
 }
 
 static inline int

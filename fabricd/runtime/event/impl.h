@@ -84,4 +84,11 @@ int ev_frames_open(struct runtime *, uint32_t ifindex, uint16_t ethertype, const
 int ev_packet_send(struct rt_packets *, const struct ip *dst, const uint8_t *bytes, size_t n);
 void ev_packets_close(struct rt_packets *);
 
+/* datagram.c */
+int ev_datagrams_open(
+    struct runtime *, const struct rt_datagram_options *, rt_datagram_fn *, void *arg, struct rt_datagrams **);
+int ev_datagram_send(struct rt_datagrams *, const struct ip *dst, uint16_t dst_port, const uint8_t *bytes, size_t n);
+void ev_datagrams_drain(struct rt_datagrams *);
+void ev_datagrams_close(struct rt_datagrams *);
+
 #endif

@@ -108,6 +108,7 @@ struct sim_node {
 	struct sim_port **ports;   /* by ifindex */
 	size_t nports, cap_ports;
 	struct rt_listener *listeners;
+	struct rt_datagrams *datagrams;
 	uint16_t ephemeral;
 
 	struct sim_event turn; /* of the work queues */
@@ -160,6 +161,13 @@ int sim_frames_open(struct runtime *, uint32_t ifindex, uint16_t ethertype, cons
     void *arg, struct rt_packets **);
 int sim_packet_send(struct rt_packets *, const struct ip *dst, const uint8_t *bytes, size_t n);
 void sim_packets_close(struct rt_packets *);
+
+/* datagram.c */
+int sim_datagrams_open(
+    struct runtime *, const struct rt_datagram_options *, rt_datagram_fn *, void *arg, struct rt_datagrams **);
+int sim_datagram_send(struct rt_datagrams *, const struct ip *dst, uint16_t dst_port, const uint8_t *bytes, size_t n);
+void sim_datagrams_drain(struct rt_datagrams *);
+void sim_datagrams_close(struct rt_datagrams *);
 
 /* stream.c */
 int sim_listen(struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);

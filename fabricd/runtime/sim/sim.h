@@ -149,6 +149,9 @@ void sim_stream_tap(struct sim_net *, sim_tap_fn *, void *arg);
 int sim_inject_nd(struct runtime *, uint32_t ifindex, const struct rt_packet *);
 int sim_inject_frame(struct runtime *, uint32_t ifindex, const uint8_t *bytes, size_t n);
 
+/* A datagram appears at this port, for sockets of `dst_port`; d->ifindex and d->at are filled in. */
+int sim_inject_datagram(struct runtime *, uint32_t ifindex, const struct rt_datagram *, uint16_t dst_port);
+
 /* ---- counters ---- */
 
 struct sim_stats {

@@ -265,6 +265,8 @@ link_free(struct sim_link *link)
 	mem_free(net->mem, MEM_RUNTIME, link);
 }
 
+static void packet_arrive(struct sim_event *);
+
 int
 sim_link_disconnect(struct runtime *rt, uint32_t ifindex)
 {
@@ -280,7 +282,7 @@ sim_link_disconnect(struct runtime *rt, uint32_t ifindex)
 	for (size_t i = 1; i <= net->n; i++) { /* packets in flight must not look at it any more */
 		struct packet *p = CONTAINER_OF(net->heap[i], struct packet, ev);
 
-		if (net->heap[i]->drop && p->link == link)
+		if (net->heap[i]->fn == packet_arrive && p->link == link)
 			p->port = NULL;
 	}
 	for (int i = 0; i < 2; i++)
