@@ -26,6 +26,7 @@
 #define RUN_DIR    "/run/fabricd"
 #define KEY_DIR    "/etc/fabricd/keys"
 #define MAX_FILE   (4u << 20) /* of a topology file */
+#define READ_TRIES 10         /* of a file that is being written */
 #define LINGER_US  MS(200)    /* for the last messages to leave */
 
 #define EXIT_USAGE 2
@@ -96,37 +97,63 @@ read_options(int argc, char **argv, struct options *o)
 	return 0;
 }
 
-/* The whole file; NULL with a message. One open descriptor: a file that is exchanged meanwhile is read as it was. */
+/* What an open file holds, `max` + 1 bytes at most; *len is how much. Returns 0 or -errno. */
+static int
+read_all(int fd, char *text, size_t max, size_t *len)
+{
+	ssize_t n;
+
+	*len = 0;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return -errno;
+	while (*len <= max && (n = read(fd, text + *len, max + 1 - *len)) != 0) {
+		if (n > 0)
+			*len += (size_t)n;
+		else if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * The whole file; NULL with a message. One open descriptor: a file that is exchanged meanwhile is read as it was. One
+ * that is written in place is read again until nothing has changed from before to after.
+ */
 static char *
 read_file(const char *path, size_t max, size_t *len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), e = 0;
-	struct stat st;
+	struct stat before, after;
 	char *text = NULL;
-	ssize_t n;
+	bool same = false;
 
 	*len = 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &after) < 0)
 		e = errno;
-	else if (!S_ISREG(st.st_mode))
-		e = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	else if (!S_ISREG(after.st_mode))
+		e = S_ISDIR(after.st_mode) ? EISDIR : EINVAL;
 	else if (!(text = malloc(max + 2)))
 		e = ENOMEM;
-	while (!e && *len <= max && (n = read(fd, text + *len, max + 1 - *len)) != 0) {
-		if (n > 0)
-			*len += (size_t)n;
-		else if (errno != EINTR)
+	for (int i = 0; i < READ_TRIES && !e && !same; i++) {
+		before = after;
+		e = -read_all(fd, text, max, len);
+		if (!e && fstat(fd, &after) < 0)
 			e = errno;
+		same = before.st_size == after.st_size && before.st_mtim.tv_sec == after.st_mtim.tv_sec &&
+		       before.st_mtim.tv_nsec == after.st_mtim.tv_nsec;
 	}
 	if (fd >= 0)
 		close(fd);
-	if (e) {
-		fprintf(stderr, "fabricd: %s cannot be read: %s\n", path, strerror(e));
-		free(text);
-		return NULL;
+	if (!e && same) {
+		text[*len] = '\0';
+		return text;
 	}
-	text[*len] = '\0';
-	return text;
+	if (e)
+		fprintf(stderr, "fabricd: %s cannot be read: %s\n", path, strerror(e));
+	else
+		fprintf(stderr, "fabricd: %s changes while it is read; write another file, and rename that\n", path);
+	free(text);
+	return NULL;
 }
 
 static struct topo *
@@ -281,7 +308,6 @@ run(struct daemon *d)
 	rt_event_signal(d->rt, SIGTERM, on_stop, d);
 	rt_event_signal(d->rt, SIGINT, on_stop, d);
 	rt_event_signal(d->rt, SIGHUP, on_hup, d);
-	signal(SIGALRM, SIG_IGN);
 	e = rt_event_run(d->rt);
 	if (e)
 		fprintf(stderr, "fabricd: the event loop failed: %s\n", strerror(-e));
@@ -333,6 +359,16 @@ free_runtime:
 	return code;
 }
 
+/* Nothing but a signal that asks for it ends this process. SIGHUP, SIGTERM and SIGINT get a handler in run(). */
+static void
+ignore_strays(void)
+{
+	static const int strays[] = { SIGHUP, SIGPIPE, SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGIO };
+
+	for (size_t i = 0; i < ARRAY_LEN(strays); i++)
+		signal(strays[i], SIG_IGN);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -342,6 +378,7 @@ main(int argc, char **argv)
 
 	if (code)
 		return code;
+	ignore_strays();
 	topo = load(o.topology);
 	if (!topo)
 		return EXIT_USAGE;
