@@ -121,6 +121,7 @@ struct node {
 	struct rt_timer *dwell;
 	struct mono started;
 	struct mono dirty_since;
+	bool rib_news;    /* something was announced, withdrawn or acknowledged since the last run began */
 	bool rack_active; /* the rack prefixes are announced */
 	bool isolated;    /* no session to the tier above is Established */
 	bool hosts_shut;  /* on_isolated: shut_hosts, and we are */

@@ -179,6 +179,7 @@ node_rib_changed(struct node *n)
 {
 	if (n->dirty_since.us == 0)
 		n->dirty_since = node_now(n);
+	n->rib_news = true;
 	rt_work_schedule(n->work);
 }
 
@@ -201,16 +202,37 @@ wait_for_more(struct node *n)
 	return came && rib_dirty(n->rib) < MANY && mono_sub(rt_clock(n->rt), n->dirty_since) < DWELL_US;
 }
 
+/* Nothing but routes that are held back for the others of their set. */
+static bool
+only_held(const struct node *n)
+{
+	return !n->rib_news && !mono_due(rib_held_until(n->rib), rt_clock(n->rt));
+}
+
+/* One slice of the RIB's run, if it is time for one; returns whether there is more to do now. */
+static bool
+run_rib(struct node *n)
+{
+	if (!rib_pending(n->rib))
+		return false;
+	if (!rib_running(n->rib)) {
+		if (only_held(n)) {
+			rt_timer_set(n->dwell, rib_held_until(n->rib));
+			return false;
+		}
+		if (wait_for_more(n))
+			return true;
+		n->rib_news = false;
+	}
+	return rib_run(n->rib);
+}
+
 bool
 node_rib_work(void *arg)
 {
 	struct node *n = arg;
-	bool more = false;
+	bool more = run_rib(n);
 
-	if (!rib_running(n->rib) && rib_pending(n->rib) && wait_for_more(n))
-		return true;
-	if (rib_pending(n->rib))
-		more = rib_run(n->rib);
 	if (!rib_running(n->rib)) {
 		n->dirty_since = rib_pending(n->rib) ? node_now(n) : (struct mono){ 0 };
 		node_peers_resume(n);

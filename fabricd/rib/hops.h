@@ -17,6 +17,7 @@
 
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
+#include "fabricd/lib/mono.h"
 
 struct rib_source;
 
@@ -44,9 +45,12 @@ struct hop_set {
 	uint32_t group;       /* handle of its group, 0: none */
 	uint32_t move_to;     /* during a run: where its prefixes went, and how many */
 	uint32_t moved;
+	uint32_t held; /* how many had moved when the run held them back last, 0: not held */
+	struct mono held_first, held_until;
 	bool group_dirty; /* its group does not have its members yet */
 	bool mixed;       /* during a run: its prefixes went to several sets */
 	bool in_place;    /* during a run: its group went on to move_to */
+	bool holds;       /* during a run: the routes of those that moved wait for the others */
 	bool receives;    /* during a run: it was given a group, whose prefixes follow */
 	uint16_t n;
 	struct hop hops[];

@@ -23,8 +23,10 @@
 #include "fabricd/rib/table.h"
 
 #define SLICE_US     2000
-#define SLICE_CHECK  64   /* prefixes between two looks at the clock */
-#define EXPORT_BATCH 1024 /* changes handed over at once */
+#define SLICE_CHECK  64    /* prefixes between two looks at the clock */
+#define EXPORT_BATCH 1024  /* changes handed over at once */
+#define HOLD_US      4000  /* how long routes wait for the others of their set, since the last of these came */
+#define HOLD_MAX_US  25000 /* and since the first */
 
 enum stage {
 	STAGE_IDLE,
@@ -32,6 +34,7 @@ enum stage {
 	STAGE_FORGET,
 	STAGE_COUNT,
 	STAGE_GROUPS,
+	STAGE_LOST,
 	STAGE_FIB,
 	STAGE_SETTLE,
 	STAGE_EXPORT,
@@ -68,6 +71,7 @@ struct rib {
 	struct hop *scratch;
 	struct rib_member *members; /* scratch */
 	struct rib_change *changes; /* scratch */
+	struct mono held_until;
 	struct rib_counts counts;
 };
 
@@ -83,6 +87,7 @@ rib_new(const struct rib_config *cfg, const struct rib_ops *ops, void *arg)
 		r->cfg.slice_us = SLICE_US;
 	r->ops = ops;
 	r->arg = arg;
+	r->held_until = MONO_NEVER;
 	r->attrs = attrs_table_new(cfg->mem, cfg->seed);
 	r->lists = path_lists_new(cfg->mem, cfg->seed, r->attrs);
 	r->hops = path_lists_hops(r->lists);
@@ -518,6 +523,12 @@ rib_running(const struct rib *r)
 	return r->stage != STAGE_IDLE;
 }
 
+struct mono
+rib_held_until(const struct rib *r)
+{
+	return mono_is_never(r->held_until) ? (struct mono){ 0 } : r->held_until;
+}
+
 size_t
 rib_dirty(const struct rib *r)
 {
@@ -586,14 +597,36 @@ count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 	}
 }
 
+/* The others of the set may be on their way: wait a little, as long as more of them come. */
+static bool
+hold_back(struct rib *r, struct hop_set *from)
+{
+	struct mono now = r->ops->now(r->arg);
+
+	if (from->moved > from->held) {
+		if (!from->held)
+			from->held_first = now;
+		from->held = from->moved;
+		from->held_until = mono_min(mono_add(now, HOLD_US), mono_add(from->held_first, HOLD_MAX_US));
+	}
+	if (mono_due(from->held_until, now))
+		return false;
+	r->held_until = mono_is_never(r->held_until) ? from->held_until : mono_min(r->held_until, from->held_until);
+	return true;
+}
+
 /* All prefixes of `from` went to one set that has no group yet: the group goes with them. */
 static void
 hand_group_on(struct rib *r, struct hop_set *from)
 {
 	struct hop_set *to = hop_set_get(r->hops, from->move_to);
 
-	if (!to || !to->n || from->mixed || from->moved != from->fib || !from->group || to->group)
+	if (!to || !to->n || from->mixed || !from->group || to->group)
 		return;
+	if (from->moved != from->fib) {
+		from->holds = hold_back(r, from);
+		return;
+	}
 	to->group = from->group;
 	from->group = 0;
 	from->in_place = true;
@@ -635,6 +668,16 @@ set_route(struct rib *r, struct rib_table *t, uint32_t entry, struct hop_set *no
 		r->counts.fib_routes[t->family]++;
 }
 
+/* The set that the prefix's route should be on; 0: no route. */
+static uint32_t
+hops_of(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *l = path_list_get(r->lists, e->list);
+	const struct hop_set *s = hop_set_get(r->hops, l ? l->hops : 0);
+
+	return s && s->n ? s->id : 0;
+}
+
 static void
 fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 {
@@ -650,6 +693,8 @@ fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 			del_route(r, t, entry);
 		return;
 	}
+	if (fib && fib->holds && fib->move_to == now->id)
+		return;
 	if (!(fib && fib->in_place && fib->move_to == now->id))
 		set_route(r, t, entry, now);
 	set_fib(r, e, now->id);
@@ -669,8 +714,10 @@ settle_set(struct rib *r, struct hop_set *s)
 		to->receives = false;
 		hop_set_unref(r->hops, to->id);
 	}
+	if (!s->holds)
+		s->held = 0;
 	s->move_to = s->moved = 0;
-	s->mixed = s->in_place = false;
+	s->mixed = s->in_place = s->holds = false;
 	hop_set_unref(r->hops, s->id);
 }
 
@@ -719,15 +766,16 @@ export_settled(struct rib *r, struct rib_table *t, uint32_t entry)
 	}
 	if (now != e->told)
 		set_told(r, e, now);
-	if (!e->list && !e->fib && !e->told)
+	if (e->fib != hops_of(r, e)) /* held back */
+		rib_table_mark_dirty(t, entry);
+	else if (!e->list && !e->fib && !e->told)
 		rib_table_remove(t, entry);
 }
 
-/* A batch of one table: gathers the changes, tells them, and only then forgets what was told before. */
-static uint32_t
-export_batch(struct rib *r, struct rib_table *t, uint32_t at)
+/* Gathers the changes of a batch and tells them; in the stage LOST, only of prefixes that no path is left of. */
+static void
+tell_batch(struct rib *r, struct rib_table *t, uint32_t at, uint32_t end, bool lost)
 {
-	uint32_t end = (uint32_t)MIN_OF(t->nrun, at + (size_t)EXPORT_BATCH);
 	size_t n = 0;
 
 	for (uint32_t i = at; i < end; i++) {
@@ -735,7 +783,7 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 		struct path_list *was = path_list_get(r->lists, e->told);
 		struct path_list *now = path_list_get(r->lists, tellable(r, e));
 
-		if (was == now || same_best(was, now) || waits_for_sweep(r, e))
+		if (was == now || same_best(was, now) || (lost && e->list) || waits_for_sweep(r, e))
 			continue;
 		r->changes[n].entry = t->run[i];
 		r->changes[n].was = was;
@@ -744,9 +792,26 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 	}
 	if (n)
 		r->ops->changed(r->arg, t->id, t->family, r->changes, n);
-	for (uint32_t i = at; i < end; i++)
-		export_settled(r, t, t->run[i]);
-	r->counts.prefixes_run += end - at;
+}
+
+/* A batch of one table is told, and only then forgets what was told before. */
+static uint32_t
+export_batch(struct rib *r, struct rib_table *t, uint32_t at)
+{
+	uint32_t end = (uint32_t)MIN_OF(t->nrun, at + (size_t)EXPORT_BATCH);
+	bool lost = r->stage == STAGE_LOST;
+
+	tell_batch(r, t, at, end, lost);
+	for (uint32_t i = at; i < end; i++) {
+		struct rib_entry *e = rib_table_entry(t, t->run[i]);
+
+		if (!lost)
+			export_settled(r, t, t->run[i]);
+		else if (!e->list && !waits_for_sweep(r, e))
+			set_told(r, e, 0);
+	}
+	if (!lost)
+		r->counts.prefixes_run += end - at;
 	return end;
 }
 
@@ -755,6 +820,12 @@ static bool
 walks_lists(enum stage s)
 {
 	return s == STAGE_FORGET || s == STAGE_GROUPS || s == STAGE_SETTLE;
+}
+
+static bool
+exports(enum stage s)
+{
+	return s == STAGE_LOST || s == STAGE_EXPORT;
 }
 
 /* How far a stage reaches: among lists, or in the table at hand. */
@@ -800,6 +871,7 @@ next_stage(struct rib *r)
 		/* fall through */
 	case STAGE_FORGET:
 		r->sweep_wanted = false;
+		r->held_until = MONO_NEVER;
 		take_dirty(r);
 		r->counts.runs++;
 		r->stage = STAGE_COUNT;
@@ -850,7 +922,7 @@ run_some(struct rib *r)
 {
 	uint32_t limit = stage_limit(r), end = (uint32_t)MIN_OF((uint64_t)limit, (uint64_t)r->at + SLICE_CHECK);
 
-	if (r->stage == STAGE_EXPORT) {
+	if (exports(r->stage)) {
 		r->at = r->at < limit ? export_batch(r, r->tables[r->at_table], r->at) : r->at;
 		return r->at < limit;
 	}
@@ -874,7 +946,7 @@ rib_run(struct rib *r)
 			next_stage(r);
 			continue;
 		}
-		if (r->stage == STAGE_EXPORT && r->ops->export_ready && !r->ops->export_ready(r->arg))
+		if (exports(r->stage) && r->ops->export_ready && !r->ops->export_ready(r->arg))
 			return true;
 		if (!run_some(r)) {
 			r->at_table++;

@@ -93,6 +93,12 @@ void rib_fib_result(struct rib *, uint32_t table, const struct prefix *, bool in
 bool rib_pending(const struct rib *); /* something waits for a run */
 bool rib_running(const struct rib *); /* a run is between two slices */
 size_t rib_dirty(const struct rib *); /* prefixes that wait */
+/*
+ * When a part of the prefixes of a hop set moved, their routes are held back for a few milliseconds, since the others
+ * are probably on their way and then one group change does for all. Until this time a run is of no use, unless
+ * something was announced or withdrawn; a time that has passed when nothing is held.
+ */
+struct mono rib_held_until(const struct rib *);
 /* One slice; true: there is more to do (or the exporter is not ready). */
 bool rib_run(struct rib *);
 /* Group changes that must not wait for the run (a source went down). Also part of every run. */
