@@ -172,46 +172,67 @@ begin_clock(struct deed *d)
 
 /* ---- forwarding planes ---- */
 
-struct objects {
-	struct plat_op *list;
-	size_t n, cap;
-	enum plat_kind kind;
+/* The prefix of the fabric that a number chooses, the same whatever the tables hold. */
+static struct ip
+choose_dest(const struct topo *t, uint64_t with)
+{
+	for (uint64_t i = 0;; i++) { /* every switch has a loopback of some family, which topology checks */
+		const struct topo_node *n = &t->nodes[(with / 4 + i) % t->nnodes];
+		enum family f = with & 1 ? FAMILY_IPV6 : FAMILY_IPV4;
+
+		if (with & 2 && n->has_rack[f])
+			return node_rack_gateway(&n->rack[f]);
+		if (n->has_loopback[f])
+			return prefix_addr(&n->loopback[f]);
+		if (n->has_loopback[!f])
+			return prefix_addr(&n->loopback[!f]);
+	}
+}
+
+struct find_hop {
+	uint32_t ifindex, id;
+	struct ip gateway;
 };
 
 static void
-collect(void *arg, const struct plat_dumped *item)
+find_hop(void *arg, const struct plat_dumped *item)
 {
-	struct objects *o = arg;
+	struct find_hop *h = arg;
 
-	if (item->foreign || item->kind != o->kind)
-		return;
-	o->list = mem_grow(NULL, MEM_OTHER, o->list, &o->cap, o->n + 1, sizeof(*o->list));
-	o->list[o->n++] = item->op;
+	if (!item->foreign && item->kind == PLAT_NH_SET && item->op.nh.ifindex == h->ifindex &&
+	    ip_equal(&item->op.nh.gateway, &h->gateway))
+		h->id = item->op.id;
 }
 
-/* Takes one object away; which, and of what kind, is chosen by a number. */
+/*
+ * Takes away the route to the prefix that a number chooses (or the next one that there is a route to), its group, or
+ * the first next hop of it.
+ */
 static int
 lose(struct deed *d, uint64_t with, enum plat_kind kind, bool tell)
 {
 	struct platform *p = d->wn[0]->platform;
-	struct objects o = { .kind = kind };
-	const struct plat_op *op;
-	int e = -ENOENT;
+	struct find_hop hop = { 0 };
+	struct model_result r = { 0 };
 
 	if (!p || !d->wn[0]->node)
 		return 0;
-	p->ops->dump(p, collect, &o);
-	if (o.n) {
-		op = &o.list[with % o.n];
-		if (kind == PLAT_ROUTE_SET)
-			e = model_lose_route(p, op->route.table, &op->route.prefix, op->route.metric, tell);
-		else if (kind == PLAT_GROUP_SET)
-			e = model_lose_group(p, op->id, tell);
-		else
-			e = model_lose_nexthop(p, op->id, tell);
+	for (size_t i = 0; i < world_topo(d->w)->nnodes && !r.nhops;
+	     i++) { /* its own, and those it cannot reach, not */
+		struct ip dst = choose_dest(world_topo(d->w), with + 4 * i);
+
+		model_lookup(p, 0, &dst, &r);
 	}
-	mem_free(NULL, MEM_OTHER, o.list);
-	return e == 0;
+	if (!r.nhops)
+		return 0;
+	if (kind == PLAT_GROUP_SET && model_lose_group(p, r.group, tell) == 0)
+		return 1;
+	if (kind == PLAT_ROUTE_SET)
+		return model_lose_route(p, 0, &r.prefix, r.metric, tell) == 0;
+	hop.ifindex = r.hops[0].ifindex;
+	hop.gateway = r.hops[0].gateway;
+	p->ops->dump(p, find_hop, &hop);
+	return hop.id && model_lose_nexthop(p, hop.id, tell) == 0;
 }
 
 static int
