@@ -126,6 +126,7 @@ start_engines(struct node *n)
 	struct rib_config cfg = { .mem = &n->mem,
 		.seed = n->cfg.seed,
 		.wait_fib = !n->cfg.no_fib && n->platform->caps.acknowledges,
+		.no_fib = n->cfg.no_fib,
 		.max_width = MIN_OF((uint32_t)RIB_MAX_WIDTH, n->platform->caps.max_group_size),
 		.weights = n->topo->weights != TOPO_WEIGHTS_OFF };
 

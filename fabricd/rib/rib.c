@@ -220,9 +220,8 @@ set_fib(struct rib *r, struct rib_entry *e, uint32_t id)
 static void
 choose_hops(struct rib *r, struct path_list *l)
 {
-	size_t n = l->width && l->paths[l->best].nexthop
-		       ? path_list_hops(l, r->cfg.weights, r->scratch, r->cfg.max_width)
-		       : 0;
+	bool wanted = l->width && l->paths[l->best].nexthop && !r->cfg.no_fib;
+	size_t n = wanted ? path_list_hops(l, r->cfg.weights, r->scratch, r->cfg.max_width) : 0;
 	uint32_t old = l->hops;
 
 	if (hop_set_equals(hop_set_get(r->hops, old), r->scratch, n))

@@ -58,6 +58,7 @@ struct rib_config {
 	uint64_t seed;
 	unsigned int max_width; /* 0: RIB_MAX_WIDTH */
 	bool wait_fib;          /* new reachability is told only after rib_fib_result() */
+	bool no_fib;            /* no groups and no routes are made: a route server, or a measurement of tables alone */
 	bool weights;           /* link bandwidth weights the members of a group */
 	int64_t slice_us;       /* 0: 2 ms */
 };
