@@ -53,6 +53,13 @@ loopback_up(struct linux_platform *lp)
 	return linux_request(lp, NULL, 0);
 }
 
+/*
+ * Addresses, protocol and ports (include/net/ip_fib.h), by policy 3. Policy 1 looks at the same, but takes a hash that
+ * the packet brings along in its place: that of the NIC, or, between namespaces, of the socket that sent it. Those are
+ * the same on every tier, whatever the seed.
+ */
+#define FLOW_FIELDS 0x37
+
 int
 linux_system_setup(struct platform *p, const struct plat_system_config *cfg)
 {
@@ -68,8 +75,12 @@ linux_system_setup(struct platform *p, const struct plat_system_config *cfg)
 		{ "net/ipv6/conf/all/forwarding", 1, false, "IPv6 is not forwarded" },
 		{ "net/ipv6/conf/all/accept_dad", 0, false, "ports come up a second later" },
 		{ "net/ipv4/nexthop_compat_mode", cfg->kernel_compat, false, "failover costs time for every route" },
-		{ "net/ipv4/fib_multipath_hash_policy", 1, false, "IPv4 flows between two hosts share one path" },
-		{ "net/ipv6/fib_multipath_hash_policy", 1, false, "IPv6 flows between two hosts share one path" },
+		{ "net/ipv4/fib_multipath_hash_fields", FLOW_FIELDS, false,
+		    "IPv4 flows between two hosts share one path" },
+		{ "net/ipv6/fib_multipath_hash_fields", FLOW_FIELDS, false,
+		    "IPv6 flows between two hosts share one path" },
+		{ "net/ipv4/fib_multipath_hash_policy", 3, false, "IPv4 flows between two hosts share one path" },
+		{ "net/ipv6/fib_multipath_hash_policy", 3, false, "IPv6 flows between two hosts share one path" },
 		{ "net/ipv4/fib_multipath_hash_seed", seed ? seed : 1, true, "tiers hash alike" },
 	};
 	int err = loopback_up(lp), result = err;
