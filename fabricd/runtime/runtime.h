@@ -127,6 +127,9 @@ struct runtime_ops {
 	    struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
 	int (*listen_unix)(
 	    struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
+	/* A further key of a TCP listener (RFC 2385), for what comes from `peer`; replaces one that was for the same.
+	 */
+	int (*listener_key)(struct rt_listener *, const struct prefix *peer, const char *key);
 	void (*listener_close)(struct rt_listener *);
 
 	int (*connect)(struct runtime *, const struct rt_stream_options *, const struct ip *peer, uint16_t port,
@@ -260,6 +263,12 @@ rt_listen_unix(
     struct runtime *rt, const char *path, unsigned int mode, rt_accept_fn *fn, void *arg, struct rt_listener **out)
 {
 	return rt->ops->listen_unix(rt, path, mode, fn, arg, out);
+}
+
+static inline int
+rt_listener_key(struct rt_listener *l, const struct prefix *peer, const char *key)
+{
+	return rt_ops_of(l)->listener_key(l, peer, key);
 }
 
 static inline void

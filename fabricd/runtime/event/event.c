@@ -512,6 +512,7 @@ static const struct runtime_ops event_ops = {
 	.work_free = work_free,
 	.listen = ev_listen,
 	.listen_unix = ev_listen_unix,
+	.listener_key = ev_listener_key,
 	.listener_close = ev_listener_close,
 	.connect = ev_connect,
 	.connect_unix = ev_connect_unix,

@@ -64,6 +64,7 @@ void ev_ready_run(struct ev_runtime *);
 int ev_listen(struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
 int ev_listen_unix(
     struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
+int ev_listener_key(struct rt_listener *, const struct prefix *peer, const char *key);
 void ev_listener_close(struct rt_listener *);
 int ev_connect(struct runtime *, const struct rt_stream_options *, const struct ip *peer, uint16_t port,
     const struct rt_stream_handler *, void *arg, struct rt_stream **);

@@ -45,6 +45,8 @@ enum stream_state { STREAM_CONNECTING, STREAM_OPEN, STREAM_DRAINS };
 struct rt_listener {
 	struct ev_handle h;
 	int fd;
+	int family;
+	uint32_t ifindex;
 	bool resting, busy, released;
 	struct event ev;
 	rt_accept_fn *fn;
@@ -922,7 +924,15 @@ ev_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *f
 		return err;
 	}
 	*out = listener_new(ev_of(rt), fd, fn, arg);
+	(*out)->family = six ? AF_INET6 : AF_INET;
+	(*out)->ifindex = o->ifindex;
 	return 0;
+}
+
+int
+ev_listener_key(struct rt_listener *l, const struct prefix *peer, const char *key)
+{
+	return l->path ? -ENOTSUP : set_md5(l->fd, l->family, key, peer, l->ifindex);
 }
 
 /* Whether somebody listens there. A socket file without a listener was left by a crash. */

@@ -50,6 +50,12 @@ struct rt_packets {
 	void *arg;
 };
 
+struct sim_key { /* RFC 2385 */
+	struct sim_key *next;
+	struct prefix peer;
+	char *text;
+};
+
 struct rt_listener {
 	struct sim_handle h;
 	struct rt_listener *next; /* of the node */
@@ -58,8 +64,7 @@ struct rt_listener {
 	uint16_t port;
 	bool gtsm;
 	uint8_t hop_limit; /* sent */
-	char *md5_key;
-	struct prefix md5_peer;
+	struct sim_key *keys;
 	char *path; /* UNIX; else NULL */
 	rt_accept_fn *fn;
 	void *arg;
@@ -173,6 +178,7 @@ void sim_datagrams_close(struct rt_datagrams *);
 int sim_listen(struct runtime *, const struct rt_stream_options *, rt_accept_fn *, void *arg, struct rt_listener **);
 int sim_listen_unix(
     struct runtime *, const char *path, unsigned int mode, rt_accept_fn *, void *arg, struct rt_listener **);
+int sim_listener_key(struct rt_listener *, const struct prefix *peer, const char *key);
 void sim_listener_close(struct rt_listener *);
 int sim_connect(struct runtime *, const struct rt_stream_options *, const struct ip *peer, uint16_t port,
     const struct rt_stream_handler *, void *arg, struct rt_stream **);

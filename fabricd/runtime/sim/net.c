@@ -462,6 +462,7 @@ static const struct runtime_ops sim_ops = {
 	.work_free = work_free,
 	.listen = sim_listen,
 	.listen_unix = sim_listen_unix,
+	.listener_key = sim_listener_key,
 	.listener_close = sim_listener_close,
 	.connect = sim_connect,
 	.connect_unix = sim_connect_unix,

@@ -563,10 +563,13 @@ find_unix(const struct sim_node *node, const char *path)
 static bool
 same_key(const struct rt_listener *l, const struct sim_conn *c)
 {
-	const char *want = l->md5_key && prefix_has(&l->md5_peer, &c->addr[0]) ? l->md5_key : "";
 	const char *have = c->md5_key ? c->md5_key : "";
+	const struct sim_key *k = l->keys, *best = NULL; /* the longest prefix counts, as in Linux */
 
-	return strcmp(want, have) == 0;
+	for (; k; k = k->next)
+		if (prefix_has(&k->peer, &c->addr[0]) && (!best || k->peer.len > best->peer.len))
+			best = k;
+	return strcmp(best ? best->text : "", have) == 0;
 }
 
 /* RFC 5082: what comes with less than 255 is dropped, at either end, and nobody is told. */
@@ -839,7 +842,13 @@ listener_destroy(struct sim_handle *h)
 		;
 	*at = l->next;
 	sim_handle_unlink(h);
-	mem_free(net->mem, MEM_RUNTIME, l->md5_key);
+	while (l->keys) {
+		struct sim_key *k = l->keys;
+
+		l->keys = k->next;
+		mem_free(net->mem, MEM_RUNTIME, k->text);
+		mem_free(net->mem, MEM_RUNTIME, k);
+	}
 	mem_free(net->mem, MEM_RUNTIME, l->path);
 	mem_free(net->mem, MEM_RUNTIME, l);
 }
@@ -875,10 +884,28 @@ sim_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *
 	l->port = o->local_port;
 	l->gtsm = o->gtsm;
 	l->hop_limit = sent_hop_limit(o);
-	l->md5_peer = o->md5_peer;
 	if (o->md5_key)
-		l->md5_key = mem_strdup(node->net->mem, MEM_RUNTIME, o->md5_key);
+		sim_listener_key(l, &o->md5_peer, o->md5_key);
 	*out = l;
+	return 0;
+}
+
+int
+sim_listener_key(struct rt_listener *l, const struct prefix *peer, const char *key)
+{
+	struct mem *mem = l->h.node->net->mem;
+	struct sim_key *k = l->keys;
+
+	while (k && !prefix_equal(&k->peer, peer))
+		k = k->next;
+	if (!k) {
+		k = mem_zalloc(mem, MEM_RUNTIME, sizeof(*k));
+		k->peer = *peer;
+		k->next = l->keys;
+		l->keys = k;
+	}
+	mem_free(mem, MEM_RUNTIME, k->text);
+	k->text = mem_strdup(mem, MEM_RUNTIME, key);
 	return 0;
 }
 
