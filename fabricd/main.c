@@ -33,7 +33,7 @@
 #define EXIT_OTHER 1
 
 struct options {
-	const char *topology, *node, *run_dir, *platform;
+	const char *topology, *node, *run_dir, *platform, *key_dir;
 };
 
 struct daemon {
@@ -42,16 +42,19 @@ struct daemon {
 	struct rt_timer *linger;
 	struct mem mem; /* of what is not the node's */
 	uint32_t hups;
+	const char *key_dir;
 };
 
 static int
 usage(FILE *out, int code)
 {
-	fputs("usage: fabricd --topology FILE --node NAME [--run-dir DIR] [--platform linux|model|null]\n"
+	fputs("usage: fabricd --topology FILE --node NAME [--run-dir DIR] [--key-dir DIR] "
+	      "[--platform linux|model|null]\n"
 	      "\n"
 	      "  --topology FILE   the fabric's topology file\n"
 	      "  --node NAME       which switch of it this is\n"
 	      "  --run-dir DIR     where the socket and the lock are (default " RUN_DIR ")\n"
+	      "  --key-dir DIR     where the key files of `auth` are (default " KEY_DIR ")\n"
 	      "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n",
 	    out);
 	return code;
@@ -66,12 +69,13 @@ read_options(int argc, char **argv, struct options *o)
 		{ "node", required_argument, NULL, 'n' },
 		{ "run-dir", required_argument, NULL, 'r' },
 		{ "platform", required_argument, NULL, 'p' },
+		{ "key-dir", required_argument, NULL, 'k' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int c;
 
-	*o = (struct options){ .run_dir = RUN_DIR, .platform = "linux" };
+	*o = (struct options){ .run_dir = RUN_DIR, .platform = "linux", .key_dir = KEY_DIR };
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
 		case 't':
@@ -85,6 +89,9 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'p':
 			o->platform = optarg;
+			break;
+		case 'k':
+			o->key_dir = optarg;
 			break;
 		case 'h':
 			exit(usage(stdout, 0));
@@ -255,12 +262,12 @@ log_event(void *arg, const struct journal_event *e)
 static int
 read_key(void *arg, const char *name, char **key)
 {
+	const struct daemon *d = arg;
 	char path[4096];
 	struct stat st;
 	size_t len;
 
-	(void)arg;
-	snprintf(path, sizeof(path), KEY_DIR "/%s", name);
+	snprintf(path, sizeof(path), "%s/%s", d->key_dir, name);
 	if (strchr(name, '/') || stat(path, &st) < 0)
 		return -ENOENT;
 	if (st.st_mode & 077)
@@ -269,7 +276,11 @@ read_key(void *arg, const char *name, char **key)
 	if (!*key)
 		return -EIO;
 	(*key)[strcspn(*key, "\r\n")] = '\0';
-	return 0;
+	if (**key)
+		return 0;
+	free(*key);
+	*key = NULL;
+	return -ENODATA;
 }
 
 static void
@@ -318,12 +329,13 @@ run(struct daemon *d)
 static int
 serve(const struct options *o, const struct topo *topo)
 {
-	struct daemon d = { 0 };
+	struct daemon d = { .key_dir = o->key_dir };
 	struct query_server *query = NULL;
 	struct platform *platform;
 	struct node_config cfg = { .topo = topo,
 		.name = o->node,
-		.key_dir = KEY_DIR,
+		.key_dir = o->key_dir,
+		.arg = &d,
 		.read_key = read_key,
 		.log = log_event,
 		.no_fib = strcmp(o->platform, "null") == 0 };

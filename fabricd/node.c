@@ -118,6 +118,7 @@ start_own(struct node *n)
 		     k++)
 			node_announce_own(n, &n->topo->externals[i].originate[k], true);
 	policy_covers(n->policy, add_cover, n);
+	node_aggregates_update(n);
 }
 
 static void
@@ -208,8 +209,8 @@ node_stop(struct node *n, const char *communication)
 	for (size_t i = 0; i < n->nports; i++) {
 		struct node_port *p = &n->ports[i];
 
-		if (p->peer)
-			bgp_peer_stop(p->peer->bgp, communication, node_now(n));
+		for (struct node_peer *peer = p->peer; peer; peer = peer->next)
+			bgp_peer_stop(peer->bgp, communication, node_now(n));
 		if (p->link)
 			link_port_goodbye(p->link, node_now(n));
 	}

@@ -39,10 +39,13 @@ struct node_conn {
 struct node_peer {
 	struct node *node;
 	struct node_port *port;
-	const struct topo_node *far;          /* NULL: external */
+	struct node_peer *next;      /* of the same port, in the order of the file: external ports may have several */
+	const struct topo_node *far; /* NULL: external */
 	const struct topo_external *external; /* NULL: fabric */
 	char label[80];                       /* "swp49 (p3-spine1)" */
 	struct bgp_peer *bgp;
+	struct rt_listener *listener; /* NULL: an earlier session of the port listens on the same address */
+	int listen_error;
 	struct rib_source source;
 	struct export_peer *export; /* while Established */
 	struct policy_peer *policy;
@@ -69,11 +72,9 @@ struct node_port {
 	int setup_error;        /* -errno of port_setup, 0: fine */
 	struct link_port *link; /* fabric ports; else NULL */
 	struct rt_packets *nd, *lldp;
-	struct rt_listener *listener;
-	int listen_error;
 	struct rt_timer *timer;
 	struct mono timer_at;
-	struct node_peer *peer; /* fabric and external ports; NULL: no session here */
+	struct node_peer *peer; /* the first session here, others by its `next`; NULL: none */
 	uint64_t carrier_event; /* id of the last event of its carrier */
 };
 

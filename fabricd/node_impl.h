@@ -22,9 +22,12 @@ const struct topo_tier *node_tier(const struct node *);
 bool node_has_bridge(const struct node *);
 
 /* node_peer.c */
-void node_peer_new(struct node_port *);
+/* A session of the port; external NULL: with the neighbour of a fabric port. The caller links it in. */
+struct node_peer *node_peer_new(struct node_port *, const struct topo_external *external);
 void node_peer_free(struct node_peer *);
 void node_peer_start(struct node_peer *);
+void node_peer_listen(struct node_peer *); /* the port is there, with its addresses */
+void node_peer_port_gone(struct node_peer *);
 /* The neighbour can be reached at this address; or (NULL) not any more, with a reason. */
 void node_peer_reachable(struct node_peer *, const struct ip *address);
 void node_peer_unreachable(struct node_peer *, const char *why);
@@ -44,6 +47,7 @@ void node_dwell(void *node);          /* rt_timer_fn */
 void node_rib_changed(struct node *); /* something is dirty */
 bool node_takes_input(const struct node *);
 void node_announce_own(struct node *, const struct prefix *, bool present);
+void node_aggregates_update(struct node *); /* after a change of `isolated` */
 
 static inline struct mono
 node_now(const struct node *n)

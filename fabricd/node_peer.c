@@ -174,6 +174,13 @@ static const struct rt_stream_handler handler = {
 
 /* ---- what the engine asks for ---- */
 
+/* Only of those who are known to send 255 (RFC 5082): a fabricd does, of others the file says so. */
+static bool
+checks_hop_limit(const struct node_peer *peer)
+{
+	return peer->external ? peer->external->gtsm : !peer->far->foreign;
+}
+
 static void
 peer_connect(struct bgp_peer *bgp, struct bgp_conn *conn, void *arg)
 {
@@ -183,7 +190,7 @@ peer_connect(struct bgp_peer *bgp, struct bgp_conn *conn, void *arg)
 	struct node_conn *c = conn_new(peer, conn);
 
 	(void)bgp;
-	o.gtsm = peer->far && !peer->far->foreign;
+	o.gtsm = checks_hop_limit(peer);
 	o.local = peer->external ? peer->external->local : p->plat.link_local;
 	o.md5_key = peer->key;
 	if (peer->key)
@@ -248,6 +255,7 @@ isolation_update(struct node *n)
 		return;
 	n->isolated = isolated;
 	node_rack_isolated(n, isolated);
+	node_aggregates_update(n);
 	node_event(n, isolated ? "ISOLATED" : "CONNECTED", "", 0, "%s",
 	    isolated ? "no session to the tier above is Established; hosts here reach only this switch"
 		     : "a session to the tier above is Established");
@@ -535,8 +543,8 @@ read_key(struct node_peer *peer, char *why, size_t size)
 	return e == 0;
 }
 
-void
-node_peer_new(struct node_port *p)
+struct node_peer *
+node_peer_new(struct node_port *p, const struct topo_external *external)
 {
 	struct node *n = p->node;
 	struct node_peer *peer = mem_zalloc(&n->mem, MEM_SESSION, sizeof(*peer));
@@ -544,12 +552,10 @@ node_peer_new(struct node_port *p)
 		.local_as = n->self->asn, .router_id = ip_to_v4(&n->self->router_id), .hostname = n->self->name
 	};
 
-	p->peer = peer;
 	peer->node = n;
 	peer->port = p;
-	if (p->topo->kind == TOPO_EXTERNAL)
-		peer->external = &n->topo->externals[p->topo->external];
-	else
+	peer->external = external;
+	if (!external)
 		peer->far = &n->topo->nodes[p->topo->far_node];
 	snprintf(
 	    peer->label, sizeof(peer->label), "%s (%s)", p->name, peer->far ? peer->far->name : peer->external->name);
@@ -573,6 +579,7 @@ node_peer_new(struct node_port *p)
 	peer->bgp = bgp_peer_new(&n->mem, n->scratch, &cfg, &ops, peer);
 	peer->timer = rt_timer_new(n->rt, peer_timer, peer);
 	peer->timer_at = MONO_NEVER;
+	return peer;
 }
 
 void
@@ -587,6 +594,62 @@ node_peer_start(struct node_peer *peer)
 	}
 	bgp_peer_start(peer->bgp, node_now(peer->node));
 	node_peer_settle(peer);
+}
+
+static bool
+same_listener(const struct node_peer *a, const struct node_peer *b)
+{
+	return a == b || (a->external && b->external && ip_equal(&a->external->local, &b->external->local));
+}
+
+/* The session of the port that listens for this one, too: it stands before it, with the same local address. */
+static struct node_peer *
+listens_for(struct node_peer *peer)
+{
+	struct node_peer *p = peer->port->peer;
+
+	while (p != peer && !(p->listener && same_listener(p, peer)))
+		p = p->next;
+	return p;
+}
+
+/* A listener checks hop limits for all whom it serves, or for none. */
+static bool
+listener_checks(const struct node_peer *peer)
+{
+	for (const struct node_peer *p = peer->port->peer; p; p = p->next)
+		if (same_listener(p, peer) && !checks_hop_limit(p))
+			return false;
+	return true;
+}
+
+void
+node_peer_listen(struct node_peer *peer)
+{
+	struct node_peer *first = listens_for(peer);
+	struct rt_stream_options o = { .ifindex = peer->port->plat.ifindex, .local_port = BGP_PORT, .tclass = 0xc0 };
+	struct prefix from = { 0 };
+
+	if (peer->external)
+		from = prefix_of(&peer->external->peer, family_bits(peer->external->peer.family));
+	o.local = peer->external ? peer->external->local : (struct ip){ .family = FAMILY_IPV6 };
+	o.gtsm = listener_checks(peer);
+	o.md5_key = peer->key;
+	o.md5_peer = from;
+	if (first != peer)
+		peer->listen_error = peer->key ? rt_listener_key(first->listener, &from, peer->key) : 0;
+	else
+		peer->listen_error = rt_listen(peer->node->rt, &o, node_peer_accept, peer->port, &peer->listener);
+	if (peer->listen_error)
+		node_event(peer->node, "LISTEN_FAILED", peer->port->name, 0,
+		    "%s: no connections are accepted on TCP port 179: %s", peer->label, strerror(-peer->listen_error));
+}
+
+void
+node_peer_port_gone(struct node_peer *peer)
+{
+	rt_listener_close(peer->listener);
+	peer->listener = NULL;
 }
 
 static void
@@ -608,6 +671,7 @@ node_peer_free(struct node_peer *peer)
 	if (!peer)
 		return;
 	mem = &peer->node->mem;
+	node_peer_port_gone(peer);
 	export_peer_free(peer->export);
 	bgp_peer_free(peer->bgp);
 	free_dead(peer);
@@ -636,18 +700,31 @@ node_peer_unreachable(struct node_peer *peer, const char *why)
 		peer->address = (struct ip){ 0 };
 }
 
+/* The session that a connection from there is for; NULL: none. */
+static struct node_peer *
+peer_from(struct node_port *p, const struct ip *from)
+{
+	struct node_peer *peer = p->peer;
+
+	if (peer && !peer->external)
+		return ip_is_link_local(from) ? peer : NULL;
+	while (peer && !ip_equal(from, &peer->external->peer))
+		peer = peer->next;
+	return peer;
+}
+
 void
 node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uint16_t from_port)
 {
 	struct node_port *p = arg;
-	struct node_peer *peer = p->peer;
+	struct node_peer *peer = peer_from(p, from);
 	struct mono now = node_now(p->node);
 	struct bgp_conn *conn;
 	struct node_conn *c;
 	const char *why;
 
 	(void)from_port;
-	if (peer->external ? !ip_equal(from, &peer->external->peer) : !ip_is_link_local(from)) {
+	if (!peer || (checks_hop_limit(peer) && !listener_checks(peer))) { /* the latter is only dialled */
 		rt_stream_close(stream, true);
 		return;
 	}
@@ -714,25 +791,29 @@ void
 node_peers_settle(struct node *n)
 {
 	for (size_t i = 0; i < n->nports; i++)
-		if (n->ports[i].peer)
-			node_peer_settle(n->ports[i].peer);
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			node_peer_settle(peer);
+}
+
+static void
+resume(struct node_peer *peer)
+{
+	if (!peer->input_paused)
+		return;
+	peer->input_paused = false;
+	for (int side = 0; side < BGP_SIDES; side++)
+		if (peer->conns[side] && peer->conns[side]->stream) {
+			rt_stream_pause(peer->conns[side]->stream, false);
+			rt_stream_again(peer->conns[side]->stream);
+		}
 }
 
 void
 node_peers_resume(struct node *n)
 {
-	for (size_t i = 0; i < n->nports; i++) {
-		struct node_peer *peer = n->ports[i].peer;
-
-		if (!peer || !peer->input_paused)
-			continue;
-		peer->input_paused = false;
-		for (int side = 0; side < BGP_SIDES; side++)
-			if (peer->conns[side] && peer->conns[side]->stream) {
-				rt_stream_pause(peer->conns[side]->stream, false);
-				rt_stream_again(peer->conns[side]->stream);
-			}
-	}
+	for (size_t i = 0; i < n->nports; i++)
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			resume(peer);
 }
 
 /* ---- why a session is not there ---- */
@@ -746,10 +827,10 @@ link_rung(const struct node_port *p)
 		return 1;
 	if (!p->plat.carrier)
 		return 2;
-	if (ip_is_zero(&p->plat.link_local))
-		return 3;
 	if (!p->link)
 		return 6;
+	if (ip_is_zero(&p->plat.link_local))
+		return 3;
 	link_port_view(p->link, &v);
 	if (v.state != LINK_UP)
 		return 3;
@@ -774,6 +855,16 @@ node_peer_rung(const struct node_peer *peer)
 	return state == BGP_OPEN_CONFIRM ? 8 : 6;
 }
 
+/* What a wrong key looks like: packets are dropped, and nobody is told (RFC 2385 4.1). */
+static const char *
+key_hint(const struct node_peer *peer)
+{
+	enum bgp_cause cause = bgp_peer_reason(peer->bgp)->cause;
+
+	return peer->key && (cause == BGP_CAUSE_TCP || cause == BGP_CAUSE_HOLD) ? "; is the key the same at both ends?"
+										: "";
+}
+
 void
 node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 {
@@ -796,5 +887,5 @@ node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 	else if (rung == 4)
 		snprintf(buf, size, "no neighbour heard");
 	else
-		snprintf(buf, size, "%s", bgp_peer_reason(peer->bgp)->text);
+		snprintf(buf, size, "%s%s", bgp_peer_reason(peer->bgp)->text, key_hint(peer));
 }

@@ -167,6 +167,19 @@ link_init(struct node_port *p)
 	link_port_expect(p->link, &expect, node_now(n));
 }
 
+static void
+externals_init(struct node_port *p)
+{
+	const struct topo *t = p->node->topo;
+	struct node_peer **end = &p->peer;
+
+	for (size_t i = p->topo->external; i < t->nexternals; i++)
+		if (t->externals[i].node == p->node->self->index && strcmp(t->externals[i].port, p->name) == 0) {
+			*end = node_peer_new(p, &t->externals[i]);
+			end = &(*end)->next;
+		}
+}
+
 int
 node_ports_init(struct node *n)
 {
@@ -183,8 +196,10 @@ node_ports_init(struct node *n)
 		p->name = t->name;
 		if (is_fabric(t))
 			link_init(p);
-		if (is_fabric(t) || t->kind == TOPO_EXTERNAL)
-			node_peer_new(p);
+		if (is_fabric(t))
+			p->peer = node_peer_new(p, NULL);
+		else if (t->kind == TOPO_EXTERNAL)
+			externals_init(p);
 	}
 	return 0;
 }
@@ -194,9 +209,9 @@ port_close(struct node_port *p)
 {
 	rt_packets_close(p->nd);
 	rt_packets_close(p->lldp);
-	rt_listener_close(p->listener);
 	p->nd = p->lldp = NULL;
-	p->listener = NULL;
+	for (struct node_peer *peer = p->peer; peer; peer = peer->next)
+		node_peer_port_gone(peer);
 }
 
 void
@@ -205,8 +220,13 @@ node_ports_free(struct node *n)
 	for (size_t i = 0; i < n->nports; i++) {
 		struct node_port *p = &n->ports[i];
 
-		node_peer_free(p->peer);
 		port_close(p);
+		while (p->peer) {
+			struct node_peer *peer = p->peer;
+
+			p->peer = peer->next;
+			node_peer_free(peer);
+		}
 		rt_timer_free(p->timer);
 		link_port_free(p->link);
 	}
@@ -230,17 +250,29 @@ port_config(const struct node_port *p, struct plat_port_config *cfg)
 	}
 }
 
+/* Also when the port comes up again: the kernel forgets IPv6 addresses when it is taken down. */
+static int
+set_addresses(struct node_port *p)
+{
+	struct platform *plat = p->node->platform;
+	int e = 0;
+
+	for (const struct node_peer *peer = p->peer; peer && e == 0; peer = peer->next)
+		if (peer->external)
+			e = plat->ops->address_set(plat, p->name, &peer->external->local, peer->external->len, true);
+	return e;
+}
+
 void
 node_port_setup(struct node_port *p)
 {
 	struct node *n = p->node;
 	struct plat_port_config cfg;
-	const struct topo_external *x = p->peer ? p->peer->external : NULL;
 
 	port_config(p, &cfg);
 	p->setup_error = n->platform->ops->port_setup(n->platform, p->name, &cfg);
-	if (p->setup_error == 0 && x)
-		p->setup_error = n->platform->ops->address_set(n->platform, p->name, &x->local, x->len, true);
+	if (p->setup_error == 0)
+		p->setup_error = set_addresses(p);
 	if (p->setup_error && p->setup_error != -ENODEV)
 		node_event(n, "PLATFORM", p->name, 0, "the port cannot be set up: %s", strerror(-p->setup_error));
 }
@@ -251,34 +283,13 @@ node_ports_setup(struct node *n)
 	node_rack_init(n);
 	for (size_t i = 0; i < n->nports; i++) {
 		node_port_setup(&n->ports[i]);
-		if (n->ports[i].peer)
-			node_peer_start(n->ports[i].peer);
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			node_peer_start(peer);
 	}
 	node_rack_update(n);
 }
 
 /* ---- news of the platform ---- */
-
-static void
-port_listen(struct node_port *p)
-{
-	struct rt_stream_options o = { .ifindex = p->plat.ifindex, .local_port = BGP_PORT, .tclass = 0xc0 };
-
-	if (!p->peer)
-		return;
-	o.gtsm = p->peer->far && !p->peer->far->foreign;
-	if (p->peer->external) {
-		o.local = p->peer->external->local;
-		o.md5_key = p->peer->key;
-		o.md5_peer = prefix_of(&p->peer->external->peer, family_bits(p->peer->external->peer.family));
-	}
-	if (!p->peer->external)
-		o.local = (struct ip){ .family = FAMILY_IPV6 };
-	p->listen_error = rt_listen(p->node->rt, &o, node_peer_accept, p, &p->listener);
-	if (p->listen_error)
-		node_event(p->node, "LISTEN_FAILED", p->name, 0, "no connections are accepted on TCP port 179: %s",
-		    strerror(-p->listen_error));
-}
 
 static void
 port_open(struct node_port *p)
@@ -296,7 +307,8 @@ port_open(struct node_port *p)
 			node_event(n, "LLDP_FAILED", p->name, 0,
 			    "no LLDP: %s; fabricd needs the capability CAP_NET_RAW", strerror(-e));
 	}
-	port_listen(p);
+	for (struct node_peer *peer = p->peer; peer; peer = peer->next)
+		node_peer_listen(peer);
 }
 
 static void
@@ -306,11 +318,11 @@ port_carrier_event(struct node_port *p, bool was, bool is)
 
 	if (was == is)
 		return;
-	p->carrier_event = node_event(p->node, is ? "LINK_UP" : "LINK_DOWN", p->name, 0, "%s%s%s%s",
-	    far ? far->name : "", far ? ":" : "", far ? p->topo->far_port : "",
-	    is             ? " carrier"
-	    : p->plat.gone ? " port gone"
-			   : " carrier lost");
+	p->carrier_event = node_event(p->node, is ? "LINK_UP" : "LINK_DOWN", p->name, 0, "%s%s%s%s%s",
+	    far ? far->name : "", far ? ":" : "", far ? p->topo->far_port : "", far ? " " : "",
+	    is             ? "carrier"
+	    : p->plat.gone ? "port gone"
+			   : "carrier lost");
 }
 
 static void
@@ -329,13 +341,19 @@ fabric_port_news(struct node_port *p)
 }
 
 static void
-external_port_news(struct node_port *p)
+external_port_news(struct node_port *p, bool carrier_was)
 {
-	if (p->present && p->plat.carrier)
-		node_peer_reachable(p->peer, &p->peer->external->peer);
-	else
-		node_peer_unreachable(p->peer, p->present ? "port no-carrier" : "port missing");
-	node_peer_settle(p->peer);
+	bool up = p->present && p->plat.carrier;
+
+	if (up && !carrier_was)
+		p->setup_error = set_addresses(p);
+	for (struct node_peer *peer = p->peer; peer; peer = peer->next) {
+		if (up)
+			node_peer_reachable(peer, &peer->external->peer);
+		else
+			node_peer_unreachable(peer, p->present ? "port no-carrier" : "port missing");
+		node_peer_settle(peer);
+	}
 }
 
 void
@@ -366,7 +384,7 @@ node_port_news(struct node *n, const struct plat_port *news)
 	if (p->link)
 		fabric_port_news(p);
 	else if (p->peer)
-		external_port_news(p);
+		external_port_news(p, carrier_was);
 	else
 		node_rack_update(n);
 }

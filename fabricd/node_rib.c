@@ -259,6 +259,50 @@ node_dwell(void *arg)
 
 /* ---- own prefixes ---- */
 
+/* Some session of ours is told aggregates. */
+static bool
+tells_aggregates(const struct node *n)
+{
+	for (size_t i = 0; i < n->topo->nexternals; i++)
+		if (n->topo->externals[i].node == n->self->index && n->topo->externals[i].out == TOPO_ADVERT_AGGREGATES)
+			return true;
+	return false;
+}
+
+/* Announced anyhow, by another rule. */
+static bool
+is_own_prefix(const struct node *n, const struct prefix *p)
+{
+	enum family f = (enum family)p->family;
+
+	for (size_t i = 0; i < n->topo->nexternals; i++)
+		for (size_t k = 0; n->topo->externals[i].node == n->self->index && k < n->topo->externals[i].noriginate;
+		     k++)
+			if (prefix_equal(p, &n->topo->externals[i].originate[k]))
+				return true;
+	return (n->self->has_rack[f] && prefix_equal(p, &n->self->rack[f])) ||
+	       (n->self->has_loopback[f] && prefix_equal(p, &n->self->loopback[f]));
+}
+
+/*
+ * The aggregates of the file come from every switch that tells them to the outside, while it can reach the fabric. A
+ * route that discards stands behind them, so that what has no longer route does not come back by a default.
+ */
+void
+node_aggregates_update(struct node *n)
+{
+	if (!tells_aggregates(n))
+		return;
+	for (size_t i = 0; i < n->topo->naggregates; i++) {
+		const struct prefix *p = &n->topo->aggregates[i];
+
+		if (is_own_prefix(n, p))
+			continue;
+		sync_route_cover(n->sync, RIB_MAIN_TABLE, p, PLAT_BLACKHOLE);
+		node_announce_own(n, p, !n->isolated);
+	}
+}
+
 void
 node_announce_own(struct node *n, const struct prefix *p, bool present)
 {

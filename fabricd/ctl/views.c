@@ -82,6 +82,8 @@ static const struct column bgp_columns[] = {
 	{ "advertised", "TX", CELL_NUMBER, false },
 	{ "queued_bytes", "QUEUED", CELL_NUMBER, true },
 	{ "flaps", "FLAPS", CELL_NUMBER, false },
+	{ "policy_in", "IN", CELL_TEXT, true },
+	{ "policy_out", "OUT", CELL_TEXT, true },
 	{ "reason", "REASON", CELL_TEXT, false },
 };
 
@@ -114,6 +116,19 @@ neighbor_rungs(FILE *f, const json_t *row)
 }
 
 static void
+neighbor_prefixes(FILE *f, const json_t *row)
+{
+	fprintf(f, "prefixes: accepted %.0f (", row_number(row, "accepted", 0));
+	if (json_object_get(row, "expected_prefixes"))
+		fprintf(f, "at most %.0f expected, ", row_number(row, "expected_prefixes", 0));
+	if (json_object_get(row, "max_prefixes"))
+		fprintf(f, "session ends above %.0f", row_number(row, "max_prefixes", 0));
+	else
+		fprintf(f, "no limit");
+	fprintf(f, "), told %.0f\n", row_number(row, "advertised", 0));
+}
+
+static void
 neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 {
 	int rung = (int)row_number(row, "rung", 0);
@@ -131,9 +146,11 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 		fprintf(f, "All 9 rungs reached.\n");
 	neighbor_rungs(f, row);
 	if (json_object_get(row, "accepted"))
-		fprintf(f, "prefixes: accepted %.0f (expected %.0f, limit %.0f), told %.0f\n",
-		    row_number(row, "accepted", 0), row_number(row, "expected_prefixes", 0),
-		    row_number(row, "max_prefixes", 0), row_number(row, "advertised", 0));
+		neighbor_prefixes(f, row);
+	if (json_object_get(row, "policy_in"))
+		fprintf(f, "policy: in %s, out %s%s%s\n", row_text(row, "policy_in", "-"),
+		    row_text(row, "policy_out", "-"), rung > 9 && json_object_get(row, "reason") ? "; " : "",
+		    rung > 9 ? row_text(row, "reason", "") : "");
 	json_array_foreach(json_object_get(row, "refusals"), i, one)
 	    fprintf(f, "refused %.0f announcements: %s; last %s\n", row_number(one, "announcements", 0),
 		row_text(one, "text", row_text(one, "reason", "?")), row_text(one, "last_prefix", "-"));

@@ -437,6 +437,21 @@ is_aggregate(const struct topo *t, const struct prefix *p)
 	return false;
 }
 
+/* Made here for the outside; inside the fabric everybody has what it stands for. */
+static bool
+is_our_aggregate(const struct policy *p, const struct prefix *prefix, const struct path *best)
+{
+	enum family f = (enum family)prefix->family;
+
+	if (best->source->side != RIB_LOCAL || !is_aggregate(p->topo, prefix))
+		return false;
+	for (size_t i = 0; i < p->topo->nexternals; i++)
+		for (size_t k = 0; k < p->topo->externals[i].noriginate; k++)
+			if (prefix_equal(prefix, &p->topo->externals[i].originate[k]))
+				return false;
+	return !(p->self->has_rack[f] && prefix_equal(prefix, &p->self->rack[f]));
+}
+
 bool
 policy_export(const struct policy *p, uint32_t export_class, const struct prefix *prefix, const struct path *best)
 {
@@ -446,9 +461,9 @@ policy_export(const struct policy *p, uint32_t export_class, const struct prefix
 		return false;
 	switch (export_class) {
 	case CLASS_ABOVE:
-		return best->source->side != RIB_ABOVE;
+		return best->source->side != RIB_ABOVE && !is_our_aggregate(p, prefix, best);
 	case CLASS_BELOW:
-		return true;
+		return !is_our_aggregate(p, prefix, best);
 	case CLASS_FULL:
 		/* The fabric is one administration: NO_EXPORT (RFC 1997) holds at its border. */
 		return !(flags & ATTRS_NO_EXPORT);

@@ -22,6 +22,38 @@ refused(const struct node_peer *p)
 	return n;
 }
 
+/* What `fabctl bgp neighbor` wants to hear: the port, or where it has several sessions the name. */
+static const char *
+call_name(const struct node_peer *p)
+{
+	return p->port->peer->next ? peer_name(p) : p->port->name;
+}
+
+/* What an external session may bring and is told; nothing is a decision too, and a frequent surprise (RFC 8212). */
+static void
+put_policy(json_t *row, const struct node_peer *p)
+{
+	static const char *const names[] = {
+		[TOPO_ADVERT_NONE] = "none",
+		[TOPO_ADVERT_DEFAULT] = "default",
+		[TOPO_ADVERT_FULL] = "full",
+		[TOPO_ADVERT_PREFIXES] = "prefixes",
+		[TOPO_ADVERT_AGGREGATES] = "aggregates",
+	};
+	enum topo_advert in, out;
+
+	if (!p->external)
+		return;
+	in = p->external->in;
+	out = p->external->out;
+	put_text(row, "policy_in", names[in]);
+	put_text(row, "policy_out", names[out]);
+	if (p->established && (in == TOPO_ADVERT_NONE || out == TOPO_ADVERT_NONE))
+		put_textf(row, "reason", "the file allows nothing %s (RFC 8212)",
+		    in != out ? in == TOPO_ADVERT_NONE ? "in: add `in`" : "out: add `out`"
+			      : "in or out: add `in`, `out`");
+}
+
 static void
 put_session(json_t *row, const struct node_peer *p, struct mono now)
 {
@@ -45,9 +77,10 @@ put_session(json_t *row, const struct node_peer *p, struct mono now)
 	}
 	put_count(row, "refused", refused(p));
 	put_count(row, "flaps", c->flaps);
+	put_policy(row, p);
 	if (!p->established) {
 		node_peer_why(p, why, sizeof(why));
-		put_problem(row, p->label, why, "fabctl bgp neighbor %s", p->port->name);
+		put_problem(row, p->label, why, "fabctl bgp neighbor %s", call_name(p));
 	}
 }
 
@@ -70,18 +103,16 @@ view_bgp(struct query_call *call)
 	    fib.routes_pending == 0 && fib.routes_failed == 0 && !rib_pending(node->rib) && !rib_running(node->rib));
 	put_count(summary, "updates", node->updates);
 	query_summary(call, summary);
-	/* A switch has at most some hundred ports: one slice. */
-	for (size_t i = 0; i < node->nports; i++) {
-		const struct node_peer *p = node->ports[i].peer;
-		json_t *row;
+	/* A switch has at most some hundred sessions: one slice. */
+	for (size_t i = 0; i < node->nports; i++)
+		for (const struct node_peer *p = node->ports[i].peer; p; p = p->next) {
+			json_t *row = json_object();
 
-		if (!p)
-			continue;
-		put_session(row = json_object(), p, now);
-		query_row(call, row);
-		if (!p->established && !(p->far && p->far->state == TOPO_PLANNED))
-			query_exit(call, QUERY_FINDINGS);
-	}
+			put_session(row, p, now);
+			query_row(call, row);
+			if (!p->established && !(p->far && p->far->state == TOPO_PLANNED))
+				query_exit(call, QUERY_FINDINGS);
+		}
 	return false;
 }
 
@@ -237,12 +268,14 @@ view_neighbor(struct query_call *call)
 	last = bgp_peer_last_reset(p->bgp);
 	put_session(row = json_object(), p, now);
 	put_ip(row, "address", &p->address);
-	put_ip(row, "local_address", &p->port->plat.link_local);
+	put_ip(row, "local_address", p->external ? &p->external->local : &p->port->plat.link_local);
 	put_count(row, "rung", (uint64_t)node_peer_rung(p));
 	json_object_set_new(row, "rungs", rungs(p));
 	if (p->policy) {
-		put_count(row, "expected_prefixes", policy_expected_prefixes(p->policy));
-		put_count(row, "max_prefixes", policy_max_prefixes(p->policy));
+		if (p->far)
+			put_count(row, "expected_prefixes", policy_expected_prefixes(p->policy));
+		if (policy_max_prefixes(p->policy) != UINT64_MAX) /* absent: no limit */
+			put_count(row, "max_prefixes", policy_max_prefixes(p->policy));
 	}
 	if (bgp_peer_facts(p->bgp)->valid) {
 		const struct bgp_session_facts *f = bgp_peer_facts(p->bgp);

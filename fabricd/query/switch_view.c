@@ -37,10 +37,28 @@ expected_dark(const struct node_port *port)
 }
 
 static void
+session_status(struct status *s, const struct node_peer *p, const struct link_view *link)
+{
+	const struct node_port *port = p->port;
+	bool dark = port->link && link->state != LINK_UP;
+	char what[160], next[96], why[BGP_REASON_TEXT];
+
+	s->sessions++;
+	s->sessions_up += p->established;
+	if (p->established || expected_dark(port))
+		return;
+	snprintf(what, sizeof(what), "%s:%s -- %s%s%s", s->node->self->name, port->name, peer_name(p),
+	    p->far ? ":" : "", p->far ? port->topo->far_port : "");
+	node_peer_why(p, why, sizeof(why));
+	snprintf(next, sizeof(next), "fabctl bgp neighbor %s", port->peer->next ? peer_name(p) : port->name);
+	problem(s, dark ? "link down" : "session down", what, dark ? link->since : bgp_peer_since(p->bgp), why, next);
+}
+
+static void
 port_status(struct status *s, const struct node_port *port)
 {
 	struct link_view link = { .since = MONO_NEVER };
-	char what[160], next[64], why[BGP_REASON_TEXT];
+	char what[160], why[BGP_REASON_TEXT];
 
 	if (!port->peer)
 		return;
@@ -48,22 +66,16 @@ port_status(struct status *s, const struct node_port *port)
 		link_port_view(port->link, &link);
 	s->links += port->link != NULL;
 	s->links_up += port->link && link.state == LINK_UP;
-	s->sessions++;
-	s->sessions_up += port->peer->established;
 	snprintf(what, sizeof(what), "%s:%s -- %s%s%s", s->node->self->name, port->name, peer_name(port->peer),
 	    port->peer->far ? ":" : "", port->peer->far ? port->topo->far_port : "");
 	if (port->setup_error) {
 		snprintf(why, sizeof(why), "the port could not be set up: %s", strerror(-port->setup_error));
 		problem(s, "port", what, link.since, why, "fabctl ports");
 	}
-	if (!port->peer->established && !expected_dark(port)) {
-		node_peer_why(port->peer, why, sizeof(why));
-		snprintf(next, sizeof(next), "fabctl bgp neighbor %s", port->name);
-		problem(s, port->link && link.state != LINK_UP ? "link down" : "session down", what,
-		    port->link && link.state != LINK_UP ? link.since : bgp_peer_since(port->peer->bgp), why, next);
-	} else if (port->link && link.mismatch[0]) {
+	for (const struct node_peer *p = port->peer; p; p = p->next)
+		session_status(s, p, &link);
+	if (port->peer->established && port->link && link.mismatch[0])
 		problem(s, "cabling", what, link.since, link.mismatch, "fabctl ports");
-	}
 	if (port->link && link.mtu_mismatch)
 		problem(s, "MTU", what, link.since, "the neighbour's largest frame differs", "fabctl ports -o wide");
 }

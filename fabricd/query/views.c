@@ -193,6 +193,18 @@ peer_as(const struct node_peer *p)
 	return p->far ? p->far->asn : p->external ? p->external->asn : 0;
 }
 
+/* A port to the outside may have several; each has a name. */
+static void
+several_sessions(struct query_call *call, const struct node_port *port)
+{
+	char next[128] = "";
+	size_t at = 0;
+
+	for (const struct node_peer *p = port->peer; p && at < sizeof(next); p = p->next)
+		at += (size_t)snprintf(next + at, sizeof(next) - at, "%s%s", at ? ", " : "one of ", peer_name(p));
+	query_fail(call, QUERY_USAGE, next, "port %s has several sessions: give the name of one", port->name);
+}
+
 const struct node_peer *
 peer_of_call(struct query_call *call)
 {
@@ -201,9 +213,13 @@ peer_of_call(struct query_call *call)
 	struct node_port *port = node_port_find(node, name);
 
 	/* People also think of the neighbour by its name. */
-	for (size_t i = 0; !port && i < node->nports; i++) {
-		if (node->ports[i].peer && strcmp(peer_name(node->ports[i].peer), name) == 0)
-			port = &node->ports[i];
+	for (size_t i = 0; !port && i < node->nports; i++)
+		for (const struct node_peer *p = node->ports[i].peer; p; p = p->next)
+			if (strcmp(peer_name(p), name) == 0)
+				return p;
+	if (port && port->peer && port->peer->next) {
+		several_sessions(call, port);
+		return NULL;
 	}
 	if (!port)
 		query_fail(call, QUERY_USAGE, "fabctl ports", "%s has no port \"%.40s\" in the topology file",
