@@ -70,6 +70,12 @@ dir_bfd_host     = bfd/host
 dir_bfd_client   = bfd/client
 dir_bfd_daemon   = bfd/daemon
 LIBS            += bfd bfd_host bfd_client bfd_daemon
+third_bfd_client = -lprotobuf-c
+gen_bfd_client   = $(O)/gen/bfd/client/bfd.pb-c.o
+extra_bfd_host   = runtime_sim
+extra_bfd_client = runtime_sim
+extra_bfd_daemon = runtime_sim
+bfdd_libs        = bfd_daemon bfd_client bfd_host bfd runtime runtime_event lib
 # ---- end of BFD ----
 
 # third-party libraries, linked only into what holds the library that needs them
@@ -85,7 +91,7 @@ arch = $(patsubst %,$(O)/lib%.a,$1)
 libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
 
 .PHONY: all help clean unit
-all: $(O)/bin/fabricd $(O)/bin/fabctl
+all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -125,6 +131,11 @@ $(O)/bin/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
 $(O)/bin/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabctl_libs))
+# bfdd
+$(O)/bin/bfdd: $(O)/bfd/daemon/main.o $(call arch,$(bfdd_libs))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(bfdd_libs))
+$(patsubst %.c,$(O)/%.o,$(wildcard bfd/client/*.c bfd/daemon/*.c)): | $(O)/gen/bfd/client/bfd.pb-c.h
 $(O)/bin/fabsim: $(O)/fabricd/sim/main.o $(call arch,$(fabsim_libs))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabsim_libs))

@@ -317,14 +317,21 @@ bfd_move(struct bfd_session *s, struct bfd_step step, struct mono now)
 
 /* ---- what the time brings ---- */
 
+static struct mono
+mono_max(struct mono a, struct mono b)
+{
+	return a.us > b.us ? a : b;
+}
+
 void
 bfd_note_time(struct bfd_engine *e, struct mono now)
 {
-	int64_t late = mono_is_never(e->asked) ? 0 : mono_sub(now, e->asked);
+	/* What was noted is not noted again, however old the deadline that is still to be seen to. */
+	int64_t late = mono_is_never(e->asked) ? 0 : mono_sub(now, mono_max(e->asked, e->noted));
 
+	e->noted = now;
 	if (late < BFD_STALL_US)
 		return;
-	e->asked = MONO_NEVER;
 	e->stall_total += late;
 	e->stall_at = now;
 	e->stats.stalls++;

@@ -69,6 +69,7 @@ struct bfd_engine {
 	size_t queued, cap;
 
 	struct mono asked;    /* the deadline that the host was given last */
+	struct mono noted;    /* when it was last looked at how late we are */
 	int64_t stall_total;  /* us for which we ran late, in all */
 	struct mono stall_at; /* the last time we noticed */
 	struct bfd_engine_stats stats;

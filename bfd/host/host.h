@@ -1,0 +1,62 @@
+/*
+ * bfd/host/host.h -- an engine on a runtime: sockets, deadlines, and who wants which session
+ *
+ * Used by bfdd for its clients, and by bfd_client_local() for one process alone.
+ */
+#ifndef BFD_HOST_HOST_H
+#define BFD_HOST_HOST_H
+
+#include "bfd/bfd.h"
+#include "fabricd/runtime/runtime.h"
+
+struct bfd_host;
+struct bfd_sub;
+
+struct bfd_host_config {
+	struct runtime *rt;
+	struct mem *mem;
+	uint64_t seed;
+	/* Calls bfd_host_run() at that time; NULL: a timer of the runtime does. */
+	void (*arm)(void *arg, struct mono at);
+	void *arg;
+	size_t max_sessions; /* 0: 4096 */
+};
+
+/* What a subscriber is told, from inside the loop. The subscription must not be freed from it. */
+typedef void bfd_sub_fn(void *arg, struct bfd_sub *, const struct bfd_status *);
+
+struct bfd_host *bfd_host_new(const struct bfd_host_config *);
+/* Without a word to the neighbours; NULL is allowed. */
+void bfd_host_free(struct bfd_host *);
+/* AdminDown to every neighbour: whoever is told so does not take our end for a failure. */
+void bfd_host_admin_down(struct bfd_host *);
+void bfd_host_run(struct bfd_host *);
+struct bfd_engine *bfd_host_engine(struct bfd_host *);
+
+/* 0 or -errno with a sentence in *why (a constant). Sessions with one path are shared: the fastest wish wins. */
+int bfd_sub_new(
+    struct bfd_host *, const struct bfd_target *, bfd_sub_fn *, void *arg, struct bfd_sub **, const char **why);
+int bfd_sub_change(struct bfd_sub *, const struct bfd_params *, const char **why);
+/* The last one takes the session to AdminDown, and after the neighbour's detection time it goes. NULL is allowed. */
+void bfd_sub_free(struct bfd_sub *);
+/* Nobody is told any more, but the session stays for so long: then the subscription frees itself. */
+void bfd_sub_orphan(struct bfd_sub *, int64_t us);
+void bfd_sub_status(const struct bfd_sub *, struct bfd_status *);
+
+/*
+ * Rows of at most `most` sessions from the `from`th on; text in a row is valid during the call. Returns how many there
+ * were: 0 is the end. Between two calls sessions may come and go, so one may be missing or be given twice.
+ */
+size_t bfd_host_list(
+    struct bfd_host *, size_t from, size_t most, void (*fn)(void *arg, const struct bfd_row *), void *arg);
+/* RFC 9468 on a port; params NULL: no more (sessions that are there stay until they are silent). */
+void bfd_host_unsolicited(struct bfd_host *, uint32_t ifindex, const struct bfd_params *, unsigned int max);
+
+struct bfd_host_stats {
+	uint64_t send_errors;
+	int last_error; /* -errno of a send */
+	size_t ports, subs;
+};
+void bfd_host_stats(const struct bfd_host *, struct bfd_host_stats *);
+
+#endif
