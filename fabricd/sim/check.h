@@ -57,8 +57,9 @@ struct check_config {
 	int64_t reconnect_us; /* a link or a node that works again is counted on after this; 0: 90 s */
 	int64_t allowance_us; /* beside detection and propagation; 0: 10 ms */
 	bool cold;            /* the fabric comes up: nothing is counted on yet; else all that works now is */
-	struct simlog *log;   /* NULL: nothing is written down */
-	check_loss_fn *loss;  /* NULL: nobody */
+	bool changed_only; /* the whole comparison reads back only forwarding planes that were written since the last */
+	struct simlog *log;  /* NULL: nothing is written down */
+	check_loss_fn *loss; /* NULL: nobody */
 	void *arg;
 };
 

@@ -29,6 +29,8 @@ struct check {
 	struct mono *slow_until;    /* by node */
 	int64_t slow_us;            /* how long a slow node may hold up others */
 	struct mono next_sure;      /* when something that works is counted on next */
+	uint64_t *written;          /* by node: operations of its forwarding plane at the last comparison, + 1 */
+	bool *touched;              /* by node: its forwarding has changed since */
 	struct oracle_paths *paths; /* by owner */
 	struct mono *bad_since;     /* [dest][node]; 0: not bad */
 	size_t nbad;

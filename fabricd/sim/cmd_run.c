@@ -180,7 +180,9 @@ print_losses(const struct study *s, const struct findings *r)
 	if (r->parted)
 		printf("partition: %u pairs of switches are not connected any more, by no path at all\n", r->parted);
 	if (r->isolated)
-		printf("isolated by design: %u pairs of switches are connected only through a valley\n", r->isolated);
+		printf("isolated by design: %u pairs of switches are connected only through a valley; %u of them have "
+		       "hosts\n",
+		    r->isolated, r->racks);
 }
 
 static void
@@ -226,7 +228,7 @@ fail_and_heal(const struct cmd *c, struct study *s, struct fault *f)
 	printf("the last change of forwarding came %lld us later\n", (long long)r.settled_us);
 	print_losses(s, &r);
 	print_load(s, &r);
-	met = !r.parted && !r.isolated;
+	met = !r.parted && !r.racks;
 	if (!r.violation && !mono_is_never(c->heal)) {
 		at = mono_add(at, c->heal.us);
 		if (at.us < sim_now(world_net(s->w)).us)

@@ -69,7 +69,9 @@ study_new(const struct topo *t, uint64_t seed, FILE *log, char *err, size_t errl
 {
 	struct study *s = calloc(1, sizeof(*s));
 	struct world_config cfg = { .topo = t, .seed = seed, .log = on_event };
-	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
+	struct check_config check = {
+		.cold = true, .changed_only = true, .reconnect_us = COUNT_ON_US, .loss = on_loss
+	};
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||
 	    !(s->loss = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->loss)))) {
@@ -144,6 +146,12 @@ narrowest(const struct study *s)
 	return least == UINT32_MAX ? 0 : least;
 }
 
+static bool
+has_rack(const struct topo_node *n)
+{
+	return n->has_rack[FAMILY_IPV4] || n->has_rack[FAMILY_IPV6];
+}
+
 static void
 count_pairs(const struct study *s, struct findings *out)
 {
@@ -160,6 +168,7 @@ count_pairs(const struct study *s, struct findings *out)
 			if (is_far(s, a, b) && !s->far[a * n + b]) {
 				out->isolated += part[a] == part[b];
 				out->parted += part[a] != part[b];
+				out->racks += has_rack(&s->topo->nodes[a]) && has_rack(&s->topo->nodes[b]);
 			} else if (s->loss[a * n + b]) {
 				out->lost_pairs++;
 				out->worst_us = MAX_OF(out->worst_us, s->loss[a * n + b]);

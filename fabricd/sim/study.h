@@ -27,6 +27,7 @@ struct findings {
 	int64_t worst_us;          /* the longest loss of a pair that can be reached again */
 	uint32_t lost_pairs;       /* such pairs */
 	uint32_t parted, isolated; /* pairs of working switches without a path: cut off; only by a valley */
+	uint32_t racks;            /* of both, those that both have hosts */
 	uint32_t narrowest;        /* fewest equal paths from a leaf to a rack that it reaches */
 	double most;               /* the largest load of a port, relative to the largest before */
 	uint32_t most_node, most_port;
