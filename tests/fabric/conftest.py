@@ -83,7 +83,7 @@ def new_lab(allowed, request):
         made.append(fab)
         fab.run("lab", "up", *words)
         if wait and "--bare" not in words:
-            fab.run("lab", "wait", "--timeout", "30s")
+            fab.run("lab", "wait", "--timeout", "60s")
         return fab
 
     yield make
@@ -92,12 +92,20 @@ def new_lab(allowed, request):
 
 
 @pytest.fixture(scope="module")
-def fab(allowed, request):
-    """One converged 4x2 for a whole module; each test leaves it as it found it."""
+def module_lab(allowed, request):
+    """Raises one laboratory, converged, for a whole module."""
     lab = Fab(f"t{os.getpid()}-{request.module.__name__.split('.')[-1][5:]}")
-    try:
-        lab.run("lab", "up", "4x2")
-        lab.run("lab", "wait", "--timeout", "30s")
-        yield lab
-    finally:
-        lab.run("lab", "down")
+
+    def make(*words):
+        lab.run("lab", "up", *words)
+        lab.run("lab", "wait", "--timeout", "60s")
+        return lab
+
+    yield make
+    lab.run("lab", "down")
+
+
+@pytest.fixture(scope="module")
+def fab(module_lab):
+    """One converged 4x2 for a whole module; each test leaves it as it found it."""
+    return module_lab("4x2")
