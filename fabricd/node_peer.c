@@ -360,6 +360,32 @@ take_prefix(struct node_peer *peer, const struct prefix *p, struct attrs *attrs,
 	return verdict != POLICY_TOO_MANY;
 }
 
+#define AHEAD 32
+
+/* The next prefixes, at most AHEAD, with their places in the RIB on the way into the cache. */
+static size_t
+next_prefixes(const struct node *n, struct bgp_nlri *it, struct prefix list[AHEAD])
+{
+	size_t count = 0;
+
+	while (count < AHEAD && bgp_nlri_next(it, &list[count]))
+		count++;
+	rib_prefetch(n->rib, RIB_MAIN_TABLE, list, count);
+	return count;
+}
+
+static void
+take_withdrawn(struct node_peer *peer, const struct bgp_nlri *nlri)
+{
+	struct bgp_nlri it = *nlri;
+	struct prefix list[AHEAD];
+	size_t count;
+
+	while ((count = next_prefixes(peer->node, &it, list)))
+		for (size_t i = 0; i < count; i++)
+			rib_withdraw(peer->node->rib, RIB_MAIN_TABLE, &peer->source, &list[i]);
+}
+
 static void
 take_reach(struct node_peer *peer, const struct bgp_reach *reach, struct attrs *attrs)
 {
@@ -367,21 +393,24 @@ take_reach(struct node_peer *peer, const struct bgp_reach *reach, struct attrs *
 	struct rib_nexthop *nh = NULL;
 	struct bgp_nlri it = reach->nlri;
 	enum policy_verdict session = POLICY_ACCEPT;
-	struct prefix p;
+	struct prefix list[AHEAD];
 	struct ip gateway;
+	bool room = true;
+	size_t count;
 
 	if (gateway_of(peer, &reach->next_hop, &gateway))
 		nh = nexthop_intern(rib_hops(n->rib), peer->port->plat.ifindex, &gateway);
 	else
 		session = POLICY_NEXT_HOP;
-	while (bgp_nlri_next(&it, &p))
-		if (!take_prefix(peer, &p, attrs, nh, session)) {
-			uint64_t max = policy_max_prefixes(peer->policy);
+	while (room && (count = next_prefixes(n, &it, list)))
+		for (size_t i = 0; i < count && room; i++)
+			room = take_prefix(peer, &list[i], attrs, nh, session);
+	if (!room) {
+		uint64_t max = policy_max_prefixes(peer->policy);
 
-			bgp_peer_max_prefixes(peer->bgp, (enum family)p.family,
-			    (uint32_t)MIN_OF(max, (uint64_t)UINT32_MAX), DROP_IDLE, node_now(n));
-			break;
-		}
+		bgp_peer_max_prefixes(peer->bgp, (enum family)reach->nlri.family,
+		    (uint32_t)MIN_OF(max, (uint64_t)UINT32_MAX), DROP_IDLE, node_now(n));
+	}
 	nexthop_unref(rib_hops(n->rib), nh);
 }
 
@@ -405,23 +434,17 @@ peer_update(struct bgp_peer *bgp, const struct bgp_update *u, void *arg)
 {
 	struct node_peer *peer = arg;
 	struct node *n = peer->node;
-	struct prefix p;
 
 	(void)bgp;
 	n->updates++;
-	for (size_t i = 0; i < u->nwithdrawn; i++) {
-		struct bgp_nlri it = u->withdrawn[i];
-
-		while (bgp_nlri_next(&it, &p))
-			rib_withdraw(n->rib, RIB_MAIN_TABLE, &peer->source, &p);
-	}
+	for (size_t i = 0; i < u->nwithdrawn; i++)
+		take_withdrawn(peer, &u->withdrawn[i]);
 	if (u->nreach) {
 		struct attrs_view view = u->attrs;
 		struct attrs *attrs;
 
 		view.fate = fate_of(peer, &view);
 		attrs = attrs_intern(rib_attrs(n->rib), &view);
-
 		for (size_t i = 0; i < u->nreach; i++)
 			take_reach(peer, &u->reach[i], attrs);
 		attrs_unref(rib_attrs(n->rib), attrs);

@@ -23,7 +23,8 @@
 #include "fabricd/rib/table.h"
 
 #define SLICE_US     2000
-#define SLICE_CHECK  64    /* prefixes between two looks at the clock */
+#define SLICE_CHECK  256   /* prefixes between two looks at the clock */
+#define AHEAD        16    /* prefixes that are brought into the cache before their turn */
 #define EXPORT_BATCH 1024  /* changes handed over at once */
 #define HOLD_US      4000  /* how long routes wait for the others of their set, since the last of these came */
 #define HOLD_MAX_US  25000 /* and since the first */
@@ -384,6 +385,15 @@ rib_announce(struct rib *r, uint32_t table, struct rib_source *s, const struct p
 		s->paths[t->family]++;
 	set_list(r, e, id);
 	rib_table_mark_dirty(t, entry);
+}
+
+void
+rib_prefetch(const struct rib *r, uint32_t table, const struct prefix *p, size_t n)
+{
+	const struct rib_table *t = n ? table_find(r, table, p->family) : NULL;
+
+	if (t)
+		rib_table_prefetch(t, p, n);
 }
 
 static void
@@ -804,6 +814,8 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 	for (uint32_t i = at; i < end; i++) {
 		struct rib_entry *e = rib_table_entry(t, t->run[i]);
 
+		if (!lost && i + AHEAD < end && !rib_table_entry(t, t->run[i + AHEAD])->list)
+			rib_table_prefetch_removal(t, t->run[i + AHEAD]);
 		if (!lost)
 			export_settled(r, t, t->run[i]);
 		else if (!e->list && !waits_for_sweep(r, e))

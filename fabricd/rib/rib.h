@@ -83,6 +83,8 @@ void rib_source_down(struct rib *, struct rib_source *s);
 /* attrs and nexthop are only borrowed. nexthop NULL: a local path. */
 void rib_announce(struct rib *, uint32_t table, struct rib_source *, const struct prefix *, struct attrs *,
     struct rib_nexthop *nexthop);
+/* The prefixes that will be announced or withdrawn next, all of one family: hides the time that memory takes. */
+void rib_prefetch(const struct rib *, uint32_t table, const struct prefix *, size_t n);
 void rib_withdraw(struct rib *, uint32_t table, struct rib_source *, const struct prefix *);
 /* For route refresh: paths of the source that were not announced again since begin are withdrawn at end (RFC 7313). */
 void rib_refresh_begin(struct rib *, struct rib_source *, enum family);

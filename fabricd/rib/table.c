@@ -62,6 +62,29 @@ slot_of(const struct rib_table *t, const struct prefix *p, uint32_t hash)
 	}
 }
 
+void
+rib_table_prefetch(const struct rib_table *t, const struct prefix *p, size_t n)
+{
+	const struct rib_slot *slots[RIB_PREFETCH];
+
+	n = MIN_OF(n, (size_t)RIB_PREFETCH);
+	for (size_t i = 0; i < n; i++) {
+		slots[i] = &t->slots[hash_of(t, p[i].b, p[i].len) & (t->nslots - 1)];
+		__builtin_prefetch(slots[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (slots[i]->entry)
+			__builtin_prefetch(rib_table_entry(t, slots[i]->entry - 1));
+}
+
+void
+rib_table_prefetch_removal(const struct rib_table *t, uint32_t entry)
+{
+	const struct rib_entry *e = rib_table_entry(t, entry);
+
+	__builtin_prefetch(&t->slots[hash_of(t, e->addr, e->len) & (t->nslots - 1)], 1);
+}
+
 uint32_t
 rib_table_find(const struct rib_table *t, const struct prefix *p)
 {

@@ -47,12 +47,16 @@ struct rib_table {
 
 #define RIB_NO_ENTRY UINT32_MAX
 #define RIB_CHUNK    4096
+#define RIB_PREFETCH 32
 
 void rib_table_init(struct rib_table *, struct mem *, uint64_t seed, uint32_t id, enum family);
 void rib_table_done(struct rib_table *);
 uint32_t rib_table_find(const struct rib_table *, const struct prefix *); /* or RIB_NO_ENTRY */
 uint32_t rib_table_insert(struct rib_table *, const struct prefix *);     /* finds it, too */
 void rib_table_remove(struct rib_table *, uint32_t entry);
+/* Brings what a look-up of these prefixes will touch into the cache: worth it for a dozen or two at a time. */
+void rib_table_prefetch(const struct rib_table *, const struct prefix *, size_t n);
+void rib_table_prefetch_removal(const struct rib_table *, uint32_t entry);
 void rib_table_prefix(const struct rib_table *, uint32_t entry, struct prefix *);
 void rib_table_mark_dirty(struct rib_table *, uint32_t entry);
 
