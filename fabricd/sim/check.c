@@ -191,7 +191,6 @@ on_changed(void *arg, size_t dest, uint32_t node, const uint64_t *was, const uin
 	struct world_node *wn = world_node_at(c->w, node);
 	char p[PREFIX_TEXT], ports[256];
 
-	c->touched[node] = true;
 	c->stats.flow_changes++;
 	c->stats.last_change = check_now(c);
 	if (c->cfg.log)
@@ -391,8 +390,6 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->node_sure = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->node_sure));
 	c->link_sure = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->link_sure));
 	c->slow_until = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->slow_until));
-	c->written = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->written));
-	c->touched = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->touched));
 	c->paths = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->paths));
 	for (size_t i = 0; i < c->n; i++)
 		oracle_paths_init(&c->oracle, &c->paths[i]);
@@ -427,8 +424,6 @@ check_free(struct check *c)
 	mem_free(NULL, MEM_OTHER, c->node_sure);
 	mem_free(NULL, MEM_OTHER, c->link_sure);
 	mem_free(NULL, MEM_OTHER, c->slow_until);
-	mem_free(NULL, MEM_OTHER, c->written);
-	mem_free(NULL, MEM_OTHER, c->touched);
 	mem_free(NULL, MEM_OTHER, c->paths);
 	mem_free(NULL, MEM_OTHER, c->bad_since);
 	mem_free(NULL, MEM_OTHER, c->doubts);
@@ -469,6 +464,12 @@ const struct oracle_paths *
 check_paths(const struct check *c, uint32_t owner)
 {
 	return &c->paths[owner];
+}
+
+void
+check_read_back(struct check *c, bool on)
+{
+	c->skip_read_back = !on;
 }
 
 /* ---- time ---- */

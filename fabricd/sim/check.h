@@ -57,9 +57,8 @@ struct check_config {
 	int64_t reconnect_us; /* a link or a node that works again is counted on after this; 0: 90 s */
 	int64_t allowance_us; /* beside detection and propagation; 0: 10 ms */
 	bool cold;            /* the fabric comes up: nothing is counted on yet; else all that works now is */
-	bool changed_only; /* the whole comparison reads back only forwarding planes that were written since the last */
-	struct simlog *log;  /* NULL: nothing is written down */
-	check_loss_fn *loss; /* NULL: nobody */
+	struct simlog *log;   /* NULL: nothing is written down */
+	check_loss_fn *loss;  /* NULL: nobody */
 	void *arg;
 };
 
@@ -92,6 +91,8 @@ bool check_is_calm(const struct check *);
 struct mono check_calm_at(const struct check *);
 /* The comparison of the whole fabric; the fabric should be calm. */
 void check_quiet(struct check *);
+/* Whether that reads forwarding planes back, too (the default); what packets do is compared anyway. */
+void check_read_back(struct check *, bool);
 /* Nothing may be left; all links should have been cut for a while. */
 void check_empty(struct check *);
 

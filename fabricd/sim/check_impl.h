@@ -26,11 +26,10 @@ struct check {
 	uint64_t *scratch;
 	struct check_part *nodes, *links;
 	bool *node_sure, *link_sure;
-	struct mono *slow_until;    /* by node */
-	int64_t slow_us;            /* how long a slow node may hold up others */
-	struct mono next_sure;      /* when something that works is counted on next */
-	uint64_t *written;          /* by node: operations of its forwarding plane at the last comparison, + 1 */
-	bool *touched;              /* by node: its forwarding has changed since */
+	struct mono *slow_until; /* by node */
+	int64_t slow_us;         /* how long a slow node may hold up others */
+	struct mono next_sure;   /* when something that works is counted on next */
+	bool skip_read_back;
 	struct oracle_paths *paths; /* by owner */
 	struct mono *bad_since;     /* [dest][node]; 0: not bad */
 	size_t nbad;

@@ -69,9 +69,7 @@ study_new(const struct topo *t, uint64_t seed, FILE *log, char *err, size_t errl
 {
 	struct study *s = calloc(1, sizeof(*s));
 	struct world_config cfg = { .topo = t, .seed = seed, .log = on_event };
-	struct check_config check = {
-		.cold = true, .changed_only = true, .reconnect_us = COUNT_ON_US, .loss = on_loss
-	};
+	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||
 	    !(s->loss = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->loss)))) {
