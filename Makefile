@@ -91,7 +91,7 @@ arch = $(patsubst %,$(O)/lib%.a,$1)
 libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
 
 .PHONY: all help clean unit
-all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd
+all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd $(O)/bin/bfdwatch
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -135,6 +135,11 @@ $(O)/bin/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
 $(O)/bin/bfdd: $(O)/bfd/daemon/main.o $(call arch,$(bfdd_libs))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(bfdd_libs))
+# a client of bfdd for tests/fabric/test_bfd.py
+bfdwatch_libs = bfd_client bfd_host bfd runtime runtime_event lib
+$(O)/bin/bfdwatch: $(O)/tests/support/bfdwatch.o $(call arch,$(bfdwatch_libs))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(bfdwatch_libs))
 $(patsubst %.c,$(O)/%.o,$(wildcard bfd/client/*.c bfd/daemon/*.c)): | $(O)/gen/bfd/client/bfd.pb-c.h
 $(O)/bin/fabsim: $(O)/fabricd/sim/main.o $(call arch,$(fabsim_libs))
 	@mkdir -p $(@D)

@@ -282,9 +282,10 @@ row_out(const struct bfd_row *r, Bfd__Row *m, Bfd__Path *path)
 	m->clients = r->clients;
 #define X(f) m->f = v->f;
 	X(state)
-	X(remote_state) X(diag) X(remote_diag) X(multiplier) X(remote_multiplier) X(remote_independent) X(remote_demand)
-	    X(unsolicited) X(polling) X(authenticated) X(local_discr) X(remote_discr) X(tx) X(rx) X(dropped) X(missed)
-		X(flaps) X(spared) X(polls_unanswered) X(echo_tx) X(echo_rx) X(down_diag)
+	X(remote_state)
+	X(diag) X(remote_diag) X(multiplier) X(remote_multiplier) X(remote_independent) X(remote_demand) X(unsolicited)
+	    X(polling) X(authenticated) X(local_discr) X(remote_discr) X(tx) X(rx) X(dropped) X(missed) X(flaps)
+		X(spared) X(polls_unanswered) X(echo_tx) X(echo_rx) X(down_diag)
 #undef X
 #define X(f) m->f = (uint64_t)v->f;
 		    X(tx_us) X(rx_us) X(detect_us) X(echo_us) X(tx_late_p99) X(tx_late_max) X(rx_late_p99)
@@ -307,18 +308,18 @@ row_in(const Bfd__Row *m, struct bfd_reply *out)
 	out->row.clients = m->clients;
 #define X(f) v->f = m->f;
 	X(state)
-	X(remote_state) X(remote_independent) X(remote_demand) X(unsolicited) X(polling) X(authenticated) X(local_discr)
-	    X(remote_discr) X(tx) X(rx) X(dropped) X(missed) X(flaps) X(spared) X(polls_unanswered) X(echo_tx)
-		X(echo_rx) X(down_diag)
+	X(remote_state)
+	X(remote_independent) X(remote_demand) X(unsolicited) X(polling) X(authenticated) X(local_discr) X(remote_discr)
+	    X(tx) X(rx) X(dropped) X(missed) X(flaps) X(spared) X(polls_unanswered) X(echo_tx) X(echo_rx) X(down_diag)
 #undef X
 #define X(f) v->f = (uint8_t)m->f;
-		    X(diag) X(remote_diag) X(multiplier) X(remote_multiplier)
+		X(diag) X(remote_diag) X(multiplier) X(remote_multiplier)
 #undef X
 #define X(f) v->f = (int64_t)m->f;
-			X(tx_us) X(rx_us) X(detect_us) X(echo_us) X(tx_late_p99) X(tx_late_max) X(rx_late_p99)
-			    X(rx_late_max)
+		    X(tx_us) X(rx_us) X(detect_us) X(echo_us) X(tx_late_p99) X(tx_late_max) X(rx_late_p99)
+			X(rx_late_max)
 #undef X
-				v->since = v->last_rx = v->down_at = MONO_NEVER;
+			    v->since = v->last_rx = v->down_at = MONO_NEVER;
 	out->row.since_us = m->since_us;
 	out->row.last_rx_us = m->last_rx_us;
 	out->row.down_us = m->down_us;

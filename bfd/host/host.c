@@ -468,6 +468,23 @@ peer_start(struct bfd_host *h, const struct bfd_target *t, struct peer **out, co
 	return 0;
 }
 
+/* Who was waited for has come back, or somebody else knows better what is wanted. */
+static void
+drop_orphans(struct peer *p)
+{
+	struct bfd_sub **at = &p->subs, *s;
+
+	while ((s = *at)) {
+		if (s->fn) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		p->h->stats.subs--;
+		mem_free(p->h->cfg.mem, MEM_SESSION, s);
+	}
+}
+
 int
 bfd_sub_new(
     struct bfd_host *h, const struct bfd_target *t, bfd_sub_fn *fn, void *arg, struct bfd_sub **out, const char **why)
@@ -481,9 +498,11 @@ bfd_sub_new(
 	*why = bfd_params_wrong(&t->path, &t->params);
 	if (*why)
 		return -EINVAL;
-	if (p && p->subs && !same_auth(&p->subs->params.auth, &t->params.auth)) {
-		*why = "another client watches this neighbor with other keys";
-		return -EEXIST;
+	for (sub = p ? p->subs : NULL; sub; sub = sub->next) {
+		if (sub->fn && !same_auth(&sub->params.auth, &t->params.auth)) {
+			*why = "another client watches this neighbor with other keys";
+			return -EEXIST;
+		}
 	}
 	if (!p && (err = peer_start(h, t, &p, why)))
 		return err;
@@ -501,6 +520,7 @@ bfd_sub_new(
 		bfd_session_new(h->engine, &t->path, &all, now_of(h), &p->s);
 		bfd_session_set_user(p->s, p);
 	}
+	drop_orphans(p);
 	apply(p);
 	*out = sub;
 	return 0;

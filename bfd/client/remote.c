@@ -1,0 +1,305 @@
+/*
+ * bfd/client/remote.c -- a client of bfdd, over its UNIX socket
+ *
+ * All that is wanted stands in the watches and the list of ports for strangers, so a lost connection loses nothing:
+ * with each new one everything is asked for again, and bfdd, which kept the sessions, tells their states. Requests
+ * that the socket does not take at once wait in `out`.
+ *
+ * Always true: a message that cannot be understood ends the connection, not the client; it is tried again after
+ * RETRY_US.
+ */
+#include "bfd/client/impl.h"
+#include "bfd/client/protocol.h"
+
+#define RETRY_US MS(100)
+
+struct stranger_port {
+	struct stranger_port *next;
+	uint32_t ifindex;
+	struct bfd_params params;
+	unsigned int max;
+};
+
+struct remote {
+	struct bfd_client c;
+	char *path;
+	struct rt_stream *stream;
+	struct rt_timer *retry;
+	bool open;
+	void (*told)(void *arg, bool connected);
+	void *arg;
+	uint8_t *out;
+	size_t out_at, out_len, out_cap;
+	bfd_list_fn *list_fn;
+	void *list_arg;
+	struct stranger_port *strangers;
+};
+
+static struct remote *
+remote_of(struct bfd_client *c)
+{
+	return CONTAINER_OF(c, struct remote, c);
+}
+
+/* ---- requests ---- */
+
+static void
+flush(struct remote *r)
+{
+	while (r->open && r->out_at < r->out_len) {
+		ssize_t n = rt_write(r->stream, r->out + r->out_at, r->out_len - r->out_at);
+
+		if (n <= 0)
+			return; /* an error: closed() follows */
+		r->out_at += (size_t)n;
+	}
+	r->out_at = r->out_len = 0;
+}
+
+static void
+ask(struct remote *r, const struct bfd_request *request)
+{
+	size_t n;
+
+	if (!r->open)
+		return; /* asked for when it is */
+	r->out = mem_grow(r->c.mem, MEM_SESSION, r->out, &r->out_cap, r->out_len + BFD_FRAME_MAX, 1);
+	n = bfd_request_encode(request, r->out + r->out_len);
+	r->out_len += n;
+	flush(r);
+}
+
+static void
+ask_watch(struct remote *r, const struct bfd_watch *w)
+{
+	struct bfd_request request = { .ask = BFD_ASK_WATCH, .id = w->id, .target = w->target };
+
+	ask(r, &request);
+}
+
+static void
+ask_strangers(struct remote *r, const struct stranger_port *s, uint32_t ifindex)
+{
+	struct bfd_request request = { .ask = BFD_ASK_UNSOLICITED, .target.path.ifindex = ifindex };
+
+	if (s) {
+		request.has_params = true;
+		request.target.params = s->params;
+		request.max = s->max;
+	}
+	ask(r, &request);
+}
+
+/* ---- the connection ---- */
+
+static void
+list_over(struct remote *r, int error)
+{
+	bfd_list_fn *fn = r->list_fn;
+
+	r->list_fn = NULL;
+	if (fn)
+		fn(r->list_arg, NULL, error);
+}
+
+static void
+on_open(void *arg)
+{
+	struct remote *r = arg;
+
+	r->open = true;
+	for (struct bfd_watch *w = r->c.watches; w; w = w->next)
+		ask_watch(r, w);
+	for (struct stranger_port *s = r->strangers; s; s = s->next)
+		ask_strangers(r, s, s->ifindex);
+	if (r->told)
+		r->told(r->arg, true);
+}
+
+static void
+on_state(struct remote *r, const struct bfd_reply *reply)
+{
+	struct bfd_watch *w = r->c.watches;
+
+	while (w && w->id != reply->id)
+		w = w->next;
+	if (w) /* else its end and this crossed */
+		bfd_watch_news(w, &reply->status);
+}
+
+/* False when the connection is of no use any more. */
+static bool
+take(struct remote *r, struct rd body)
+{
+	struct bfd_reply reply;
+
+	if (bfd_reply_decode(body, &reply))
+		return false;
+	if (reply.tell == BFD_TELL_STATE)
+		on_state(r, &reply);
+	else if (reply.tell == BFD_TELL_END)
+		list_over(r, 0);
+	else if (r->list_fn)
+		r->list_fn(r->list_arg, &reply.row, 0);
+	return true;
+}
+
+static void
+lost(struct remote *r, int error)
+{
+	bool was = r->open;
+
+	r->stream = NULL;
+	r->open = false;
+	r->out_at = r->out_len = 0;
+	rt_timer_set(r->retry, mono_add(rt_now(r->c.rt), RETRY_US));
+	list_over(r, error ? error : -ECONNRESET);
+	if (was && r->told)
+		r->told(r->arg, false);
+}
+
+static size_t
+on_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct remote *r = arg;
+	struct rd rd = rd_make(bytes, n), body;
+	int got;
+
+	while ((got = bfd_frame(&rd, &body)) > 0 && take(r, body))
+		;
+	if (got != 0) {
+		rt_stream_close(r->stream, true);
+		lost(r, -EPROTO);
+		return n;
+	}
+	return n - rd_left(&rd);
+}
+
+static void
+on_writable(void *arg)
+{
+	flush(arg);
+}
+
+static void
+on_closed(void *arg, int error)
+{
+	lost(arg, error);
+}
+
+static void
+connect_now(void *arg)
+{
+	static const struct rt_stream_handler handler = {
+		.opened = on_open, .input = on_input, .writable = on_writable, .closed = on_closed
+	};
+	struct remote *r = arg;
+
+	if (rt_connect_unix(r->c.rt, r->path, &handler, r, &r->stream)) {
+		r->stream = NULL;
+		rt_timer_set(r->retry, mono_add(rt_now(r->c.rt), RETRY_US));
+	}
+}
+
+/* ---- what is asked of a client ---- */
+
+static void
+remote_begin(struct bfd_client *c, struct bfd_watch *w)
+{
+	ask_watch(remote_of(c), w);
+}
+
+static void
+remote_end(struct bfd_client *c, struct bfd_watch *w)
+{
+	ask(remote_of(c), &(struct bfd_request){ .ask = BFD_ASK_UNWATCH, .id = w->id });
+}
+
+static bool
+remote_connected(const struct bfd_client *c)
+{
+	return CONTAINER_OF(c, const struct remote, c)->open;
+}
+
+static int
+remote_list(struct bfd_client *c, bfd_list_fn *fn, void *arg)
+{
+	struct remote *r = remote_of(c);
+
+	if (!r->open)
+		return -ENOTCONN;
+	if (r->list_fn)
+		return -EBUSY;
+	r->list_fn = fn;
+	r->list_arg = arg;
+	ask(r, &(struct bfd_request){ .ask = BFD_ASK_LIST });
+	return 0;
+}
+
+static void
+remote_unsolicited(struct bfd_client *c, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
+{
+	struct remote *r = remote_of(c);
+	struct stranger_port **at = &r->strangers, *s;
+
+	while (*at && (*at)->ifindex != ifindex)
+		at = &(*at)->next;
+	s = *at;
+	if (!params) {
+		if (s)
+			*at = s->next;
+		mem_free(c->mem, MEM_SESSION, s);
+		ask_strangers(r, NULL, ifindex);
+		return;
+	}
+	if (!s) {
+		*at = s = mem_zalloc(c->mem, MEM_SESSION, sizeof(*s));
+		s->ifindex = ifindex;
+	}
+	s->params = *params;
+	s->max = max;
+	ask_strangers(r, s, ifindex);
+}
+
+static void
+remote_free(struct bfd_client *c, bool keep)
+{
+	struct remote *r = remote_of(c);
+
+	if (!keep)
+		ask(r, &(struct bfd_request){ .ask = BFD_ASK_BYE });
+	rt_stream_close(r->stream, false);
+	rt_timer_free(r->retry);
+	while (r->strangers) {
+		struct stranger_port *s = r->strangers;
+
+		r->strangers = s->next;
+		mem_free(c->mem, MEM_SESSION, s);
+	}
+	mem_free(c->mem, MEM_SESSION, r->out);
+	mem_free(c->mem, MEM_SESSION, r->path);
+}
+
+struct bfd_client *
+bfd_client_new(
+    struct runtime *rt, struct mem *mem, const char *path, void (*told)(void *arg, bool connected), void *arg)
+{
+	static const struct bfd_client_ops ops = {
+		.begin = remote_begin,
+		.change = remote_begin, /* the same id again: only the parameters count */
+		.end = remote_end,
+		.connected = remote_connected,
+		.list = remote_list,
+		.unsolicited = remote_unsolicited,
+		.free = remote_free,
+	};
+	struct remote *r = mem_zalloc(mem, MEM_SESSION, sizeof(*r));
+
+	bfd_client_init(&r->c, &ops, rt, mem);
+	r->path = mem_strdup(mem, MEM_SESSION, path);
+	r->told = told;
+	r->arg = arg;
+	r->retry = rt_timer_new(rt, connect_now, r);
+	connect_now(r);
+	return &r->c;
+}

@@ -1,0 +1,379 @@
+/*
+ * bfd/daemon/server.c -- the clients of bfdd
+ *
+ *   bytes -> frame -> request -> subscription of the host
+ *   change of state -> frame in the client's buffer -> socket
+ *
+ * A client has a buffer of fixed size, made when it comes: nothing is allocated when states change. Who sends nonsense,
+ * asks for too much, or does not read until its buffer is full is cut off; it alone. Its subscriptions are then kept as
+ * orphans for BFD_ORPHAN_US, as those of a client that crashed: a neighbour must not pay for it. A client that says
+ * Bye takes its sessions along.
+ *
+ * Always true: a subscription's client is its `arg`, or it is an orphan; a client is freed only from the loop, never
+ * from inside a function of the host.
+ */
+#include "bfd/daemon/server.h"
+
+#include "bfd/client/protocol.h"
+#include "fabricd/lib/base.h"
+
+#define OUT_BYTES     (256 * 1024)
+#define CLIENTS_MAX   32
+#define WATCHES_MAX   4096
+#define STRANGERS_MAX 64 /* sessions that a client may allow on one port */
+#define LIST_SLICE    32
+
+struct watch {
+	struct client *client;
+	struct watch *next;
+	uint32_t id;
+	struct bfd_sub *sub;
+};
+
+struct client {
+	struct bfd_server *server;
+	struct client *prev, *next;
+	struct rt_stream *stream;
+	struct watch *watches;
+	size_t nwatches;
+	uint8_t *out;
+	size_t out_at, out_len;
+	bool doomed; /* cut off; freed by the server's work */
+	bool listing;
+	size_t listed;
+};
+
+struct bfd_server {
+	struct runtime *rt;
+	struct mem *mem;
+	struct bfd_host *host;
+	struct rt_listener *listener;
+	struct rt_work *work; /* frees the doomed, fills lists */
+	struct client *clients;
+	struct bfd_server_stats stats;
+};
+
+/* ---- replies ---- */
+
+static void
+doom(struct client *c)
+{
+	if (!c->doomed)
+		c->server->stats.cut_off++;
+	c->doomed = true;
+	rt_work_schedule(c->server->work);
+}
+
+static void
+flush(struct client *c)
+{
+	while (c->stream && !c->doomed && c->out_at < c->out_len) {
+		ssize_t n = rt_write(c->stream, c->out + c->out_at, c->out_len - c->out_at);
+
+		if (n <= 0)
+			return;
+		c->out_at += (size_t)n;
+	}
+	if (c->out_at == c->out_len)
+		c->out_at = c->out_len = 0;
+}
+
+/* The place for one more frame, or NULL. */
+static uint8_t *
+room(struct client *c)
+{
+	if (OUT_BYTES - c->out_len < BFD_FRAME_MAX && c->out_at) {
+		memmove(c->out, c->out + c->out_at, c->out_len - c->out_at);
+		c->out_len -= c->out_at;
+		c->out_at = 0;
+	}
+	return OUT_BYTES - c->out_len < BFD_FRAME_MAX ? NULL : c->out + c->out_len;
+}
+
+static void
+tell(struct client *c, const struct bfd_reply *reply)
+{
+	uint8_t *to = c->doomed ? NULL : room(c);
+
+	if (!to) {
+		doom(c);
+		return;
+	}
+	c->out_len += bfd_reply_encode(reply, to);
+}
+
+static void
+tell_state(struct client *c, uint32_t id, const struct bfd_status *status)
+{
+	struct bfd_reply reply = { .tell = BFD_TELL_STATE, .id = id, .status = *status };
+
+	tell(c, &reply);
+	flush(c);
+}
+
+static void
+on_status(void *arg, struct bfd_sub *sub UNUSED, const struct bfd_status *status)
+{
+	struct watch *w = arg;
+
+	tell_state(w->client, w->id, status);
+}
+
+static void
+refuse(struct client *c, uint32_t id, const char *why)
+{
+	c->server->stats.refused++;
+	tell_state(c, id, &(struct bfd_status){ .state = BFD_DOWN, .remote_state = BFD_DOWN, .refused = why });
+}
+
+/* ---- requests ---- */
+
+static struct watch **
+find(struct client *c, uint32_t id)
+{
+	struct watch **at = &c->watches;
+
+	while (*at && (*at)->id != id)
+		at = &(*at)->next;
+	return at;
+}
+
+static void
+do_watch(struct client *c, const struct bfd_request *r)
+{
+	struct watch **at = find(c, r->id), *w = *at;
+	struct bfd_status status;
+	const char *why;
+
+	if (w) {
+		if (bfd_sub_change(w->sub, &r->target.params, &why))
+			refuse(c, r->id, why);
+		return;
+	}
+	if (c->nwatches >= WATCHES_MAX) {
+		refuse(c, r->id, "this client watches too many neighbors");
+		return;
+	}
+	w = mem_zalloc(c->server->mem, MEM_SESSION, sizeof(*w));
+	*w = (struct watch){ .client = c, .id = r->id };
+	if (bfd_sub_new(c->server->host, &r->target, on_status, w, &w->sub, &why)) {
+		mem_free(c->server->mem, MEM_SESSION, w);
+		refuse(c, r->id, why);
+		return;
+	}
+	w->next = c->watches;
+	c->watches = w;
+	c->nwatches++;
+	bfd_sub_status(w->sub, &status);
+	tell_state(c, w->id, &status);
+}
+
+static void
+watch_end(struct watch **at, bool keep)
+{
+	struct watch *w = *at;
+
+	*at = w->next;
+	w->client->nwatches--;
+	if (keep)
+		bfd_sub_orphan(w->sub, BFD_ORPHAN_US);
+	else
+		bfd_sub_free(w->sub);
+	mem_free(w->client->server->mem, MEM_SESSION, w);
+}
+
+static void
+do_request(struct client *c, const struct bfd_request *r)
+{
+	struct watch **at;
+
+	c->server->stats.requests++;
+	switch (r->ask) {
+	case BFD_ASK_WATCH:
+		do_watch(c, r);
+		break;
+	case BFD_ASK_UNWATCH:
+		at = find(c, r->id);
+		if (*at)
+			watch_end(at, false);
+		break;
+	case BFD_ASK_LIST:
+		c->listing = true;
+		c->listed = 0;
+		rt_work_schedule(c->server->work);
+		break;
+	case BFD_ASK_UNSOLICITED:
+		bfd_host_unsolicited(c->server->host, r->target.path.ifindex, r->has_params ? &r->target.params : NULL,
+		    MIN_OF(r->max, STRANGERS_MAX));
+		break;
+	case BFD_ASK_BYE:
+		while (c->watches)
+			watch_end(&c->watches, false);
+		break;
+	}
+}
+
+static size_t
+on_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct client *c = arg;
+	struct rd rd = rd_make(bytes, n), body;
+	struct bfd_request request;
+	int got = 0;
+
+	while (!c->doomed && (got = bfd_frame(&rd, &body)) > 0) {
+		if (bfd_request_decode(body, &request))
+			doom(c);
+		else
+			do_request(c, &request);
+	}
+	if (got < 0)
+		doom(c);
+	return c->doomed ? n : n - rd_left(&rd);
+}
+
+static void
+on_writable(void *arg)
+{
+	struct client *c = arg;
+
+	flush(c);
+	if (c->listing)
+		rt_work_schedule(c->server->work);
+}
+
+/* ---- coming and going ---- */
+
+static void
+client_free(struct client *c)
+{
+	struct bfd_server *s = c->server;
+
+	rt_stream_close(c->stream, true);
+	while (c->watches)
+		watch_end(&c->watches, true);
+	if (c->next)
+		c->next->prev = c->prev;
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		s->clients = c->next;
+	s->stats.clients--;
+	mem_free(s->mem, MEM_SESSION, c->out);
+	mem_free(s->mem, MEM_SESSION, c);
+}
+
+static void
+on_closed(void *arg, int error UNUSED)
+{
+	struct client *c = arg;
+
+	c->stream = NULL;
+	client_free(c);
+}
+
+static void
+on_client(void *arg, struct rt_stream *stream, const struct ip *peer UNUSED, uint16_t port UNUSED)
+{
+	static const struct rt_stream_handler handler = {
+		.input = on_input, .writable = on_writable, .closed = on_closed
+	};
+	struct bfd_server *s = arg;
+	struct client *c;
+
+	if (s->stats.clients >= CLIENTS_MAX) {
+		rt_stream_close(stream, true);
+		return;
+	}
+	c = mem_zalloc(s->mem, MEM_SESSION, sizeof(*c));
+	*c = (struct client){ .server = s, .next = s->clients, .stream = stream };
+	c->out = mem_alloc(s->mem, MEM_SESSION, OUT_BYTES);
+	if (c->next)
+		c->next->prev = c;
+	s->clients = c;
+	s->stats.clients++;
+	s->stats.accepted++;
+	rt_stream_handle(stream, &handler, c);
+}
+
+/* ---- work ---- */
+
+static void
+give_row(void *arg, const struct bfd_row *row)
+{
+	struct bfd_reply reply = { .tell = BFD_TELL_ROW, .row = *row };
+
+	tell(arg, &reply);
+}
+
+/* A list takes only the first half of a buffer, so that it never takes the room of a change of state. */
+static bool
+list_some(struct client *c)
+{
+	size_t n;
+
+	if (c->out_len - c->out_at > OUT_BYTES / 2 - LIST_SLICE * BFD_FRAME_MAX)
+		return false; /* writable() goes on */
+	n = bfd_host_list(c->server->host, c->listed, LIST_SLICE, give_row, c);
+	c->listed += n;
+	if (n == 0) {
+		tell(c, &(struct bfd_reply){ .tell = BFD_TELL_END });
+		c->listing = false;
+	}
+	flush(c);
+	return c->listing;
+}
+
+static bool
+work(void *arg)
+{
+	struct bfd_server *s = arg;
+	struct client *c, *next;
+	bool more = false;
+
+	for (c = s->clients; c; c = next) {
+		next = c->next;
+		if (c->doomed)
+			client_free(c);
+		else if (c->listing)
+			more = list_some(c) || more;
+	}
+	return more;
+}
+
+int
+bfd_server_new(struct runtime *rt, struct mem *mem, struct bfd_host *host, const char *path, unsigned int mode,
+    struct bfd_server **out)
+{
+	struct bfd_server *s = mem_zalloc(mem, MEM_SESSION, sizeof(*s));
+	int err;
+
+	*out = NULL;
+	*s = (struct bfd_server){ .rt = rt, .mem = mem, .host = host };
+	err = rt_listen_unix(rt, path, mode, on_client, s, &s->listener);
+	if (err) {
+		mem_free(mem, MEM_SESSION, s);
+		return err;
+	}
+	s->work = rt_work_new(rt, RT_NORMAL, work, s);
+	*out = s;
+	return 0;
+}
+
+void
+bfd_server_free(struct bfd_server *s)
+{
+	if (!s)
+		return;
+	while (s->clients)
+		client_free(s->clients);
+	rt_listener_close(s->listener);
+	rt_work_free(s->work);
+	mem_free(s->mem, MEM_SESSION, s);
+}
+
+void
+bfd_server_stats(const struct bfd_server *s, struct bfd_server_stats *out)
+{
+	*out = s->stats;
+}
