@@ -145,6 +145,15 @@ start_engines(struct node *n)
 	rib_source_up(n->rib, &n->local);
 }
 
+/* What was found in the forwarding plane at the start, and nobody has asked for since, goes. */
+static void
+sweep(void *arg)
+{
+	struct node *n = arg;
+
+	sync_sweep(n->sync);
+}
+
 static void
 near_names(const struct topo *t, const char *name, char *buf, size_t size)
 {
@@ -192,6 +201,8 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 		node_free(n);
 		return e;
 	}
+	n->sweep = rt_timer_new(n->rt, sweep, n);
+	rt_timer_set(n->sweep, mono_add(n->started, n->topo->timers.restart_us));
 	start_own(n);
 	node_ports_setup(n);
 	node_event(n, "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name, n->topo->fabric, self->asn,
@@ -227,6 +238,7 @@ node_free(struct node *n)
 	rt_work_free(n->work);
 	rt_work_free(n->groups);
 	rt_timer_free(n->dwell);
+	rt_timer_free(n->sweep);
 	sync_free(n->sync);
 	export_free(n->export);
 	rib_free(n->rib);

@@ -120,6 +120,7 @@ struct node {
 	struct rib_source local; /* the switch's own prefixes */
 	struct rt_work *groups, *work;
 	struct rt_timer *dwell;
+	struct rt_timer *sweep; /* once, timers.restart after the start */
 	struct mono started;
 	struct mono dirty_since;
 	bool rib_news;    /* something was announced, withdrawn or acknowledged since the last run began */
