@@ -22,6 +22,7 @@ struct bgp_conn {
 	uint8_t state; /* enum bgp_state */
 	bool open;     /* the owner holds a connection for it, or an attempt */
 	bool has_remote;
+	bool waits; /* its OPEN is not confirmed yet, see conn_wait(); until `keepalive` at latest */
 	bool input_more;
 	bool ready_told;   /* output_ready was called and output not yet drained */
 	bool hold_granted; /* since the last message */
@@ -108,6 +109,8 @@ void peer_event(struct bgp_peer *, enum bgp_event_kind, const char *fmt, ...) PR
 void conn_arm_hold(struct bgp_conn *);
 /* Decides between two connections, as far as it can be decided; c is the one that something happened to. */
 void peer_resolve_collision(struct bgp_peer *, struct bgp_conn *c);
+bool conn_wait(struct bgp_conn *);                    /* whether its OPEN is to be confirmed later */
+void conn_confirm(struct bgp_conn *);                 /* OPEN is accepted: on to OpenConfirm */
 struct bgp_conn *peer_established(struct bgp_peer *); /* or NULL */
 int64_t peer_jitter(struct bgp_peer *, int64_t us);   /* 75 to 100 % of it */
 

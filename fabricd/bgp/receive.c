@@ -126,7 +126,7 @@ on_open(struct bgp_conn *c, const struct bgp_message *m)
 	struct bgp_notice err;
 	struct bgp_open o;
 
-	if (c->state != BGP_OPEN_SENT) {
+	if (c->state != BGP_OPEN_SENT || c->waits) {
 		unexpected(c, BGP_EV_OPEN, BGP_OPEN);
 		return;
 	}
@@ -149,8 +149,8 @@ on_open(struct bgp_conn *c, const struct bgp_message *m)
 	peer_resolve_collision(p, c);
 	if (c->state != BGP_OPEN_SENT)
 		return; /* it lost */
-	conn_event(c, BGP_EV_OPEN, NULL);
-	peer_resolve_collision(p, c);
+	if (!conn_wait(c))
+		conn_confirm(c);
 }
 
 /* ---- the others ---- */
@@ -158,6 +158,8 @@ on_open(struct bgp_conn *c, const struct bgp_message *m)
 static void
 on_keepalive(struct bgp_conn *c, const struct bgp_message *m)
 {
+	if (c->waits)
+		conn_confirm(c);
 	if (c->state == BGP_OPEN_SENT)
 		unexpected(c, BGP_EV_KEEPALIVE, m->type);
 	else

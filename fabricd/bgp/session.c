@@ -23,6 +23,7 @@
 #define FIRST_RETRY   MS(20)      /* after the first failed attempt; doubles up to cfg.retry_us */
 #define ATTEMPT_LOCAL MS(200)     /* least time for an attempt on one link, where a lost SYN would cost a second */
 #define ATTEMPT_FAR   SECONDS(5)
+#define SECOND_OPEN   MS(300)     /* for an OPEN on the other connection */
 #define LATE          MS(500)     /* a timer this late means that we were not running */
 #define QUIET         SECONDS(60) /* between two events of a kind */
 
@@ -204,7 +205,7 @@ close_conn(struct bgp_conn *c, const struct bgp_notice *notice, bool dead)
 	if (!dead && c->state >= BGP_OPEN_SENT)
 		n = send_last(c, notice, &last);
 	send_forget(p, c);
-	c->open = c->has_remote = c->input_more = c->ready_told = false;
+	c->open = c->has_remote = c->waits = c->input_more = c->ready_told = false;
 	c->hold = c->keepalive = MONO_NEVER;
 	c->produced = c->written = 0;
 	if (was_open)
@@ -320,6 +321,8 @@ conn_event(struct bgp_conn *c, enum bgp_event ev, const struct bgp_notice *notic
 		arm_keepalive(c);
 	if (s->actions & BGP_DO_UP)
 		come_up(c);
+	if (other_conn(c)->waits && c->state < BGP_OPEN_SENT)
+		conn_confirm(other_conn(c));
 	if (s->actions & BGP_DO_DIAL) /* last: the owner may answer from within */
 		dial(c);
 }
@@ -720,6 +723,35 @@ peer_resolve_collision(struct bgp_peer *p, struct bgp_conn *c)
 		lose(loser);
 }
 
+/*
+ * An OPEN has come on the connection that will lose if one comes on the other as well. Had we confirmed it, the peer
+ * could come up here while we close it in favour of the other, and take the other down for the same reason. A moment
+ * is enough: both OPENs go out when the connections are there. Who works on this one alone says so by its KEEPALIVE,
+ * or by closing the other.
+ */
+bool
+conn_wait(struct bgp_conn *c)
+{
+	struct bgp_peer *p = c->peer;
+	struct bgp_conn *o = other_conn(c);
+
+	if (p->cfg.peer_id || o->state != BGP_OPEN_SENT || o->has_remote ||
+	    &p->conns[survivor(p, c->remote.id, c->remote.asn)] == c)
+		return false;
+	c->waits = true;
+	c->keepalive = mono_add(p->now, SECOND_OPEN);
+	return true;
+}
+
+void
+conn_confirm(struct bgp_conn *c)
+{
+	c->waits = false;
+	c->keepalive = MONO_NEVER;
+	conn_event(c, BGP_EV_OPEN, NULL);
+	peer_resolve_collision(c->peer, c);
+}
+
 void
 bgp_connected(struct bgp_conn *c, struct mono now)
 {
@@ -859,6 +891,15 @@ hold_timer(struct bgp_conn *c)
 }
 
 static void
+keepalive_timer(struct bgp_conn *c)
+{
+	if (c->waits)
+		conn_confirm(c);
+	else
+		conn_event(c, BGP_EV_KEEPALIVE_EXPIRES, NULL);
+}
+
+static void
 retry_timer(struct bgp_peer *p)
 {
 	struct bgp_conn *c = &p->conns[BGP_DIALLED];
@@ -900,7 +941,7 @@ bgp_timer(struct bgp_peer *p, struct mono now)
 		hold_timer(&p->conns[i]);
 		if (mono_due(p->conns[i].keepalive, now)) {
 			p->conns[i].keepalive = MONO_NEVER;
-			conn_event(&p->conns[i], BGP_EV_KEEPALIVE_EXPIRES, NULL);
+			keepalive_timer(&p->conns[i]);
 		}
 	}
 	send_timer(p);
