@@ -1,5 +1,7 @@
 """Mixed fabrics for the interoperation tests: which stack runs which switch, and what must be true of them."""
 
+import signal
+
 from support import kernel, stacks
 from support.clos import Clos
 from support.fabricd import Fabricd
@@ -27,9 +29,9 @@ class Mixed:
     def start(self, name):
         self.processes[name] = stacks.start(self.lab, self.stack[name], self.clos, self.clos[name], prepare=False)
 
-    def stop(self, name):
+    def stop(self, name, how=signal.SIGTERM):
         for p in reversed(self.processes[name]):
-            p.stop()
+            p.stop(how)
 
     def established(self, name):
         return self.stack[name].established(self.lab, self.clos[name])

@@ -1,5 +1,7 @@
 """fabricd with FRR and with BIRD as the other switch: sessions, both families both ways, ECMP, withdrawal, reset."""
 
+import signal
+
 import pytest
 from fabrics import SOON, Mixed, prefixes
 from support.bird import Bird
@@ -115,3 +117,80 @@ def test_session_reset_by_the_foreign_switch(lab, peer):
 def flaps(fabric, name):
     data = fabric.stack[name].ctl(fabric.lab, fabric.clos[name], "bgp").get("data", [])
     return sum(row.get("flaps", 0) for row in data)
+
+
+@peers
+def test_peer_demands_hop_limit_255(lab, peer):
+    """fabricd sends 255 to everybody, so that a foreign switch may check it (RFC 5082)."""
+    checks = {"frr": lambda: Frr(gtsm=True), "bird": lambda: Bird(passive_range=True, gtsm=True)}
+    fabric = Mixed(lab, 2, 1, ("spine",), {"spine1": checks[peer]()})
+    fabric.wait_up()
+    fabric.wait_route("leaf1", fabric.clos["leaf2"].rack4, ["eth1"])
+    fabric.wait_route("spine1", fabric.clos["leaf1"].rack6, ["eth1"])
+
+
+def test_foreign_spine_and_foreign_leaf(lab):
+    """Spines FRR, BIRD and fabricd, leaves fabricd, fabricd and FRR: every leaf uses every spine for every other leaf."""
+    fabric = three_kinds(lab)
+    leaves, ports = ("leaf1", "leaf2", "leaf3"), ["eth1", "eth2", "eth3"]
+    for name in ("leaf1", "leaf2"):
+        for other in leaves:
+            for prefix in prefixes(fabric.clos[other]) if other != name else ():
+                fabric.wait_route(name, prefix, ports)
+    for other in ("leaf1", "leaf2"):
+        for prefix in prefixes(fabric.clos[other]):
+            fabric.wait_route("leaf3", prefix, ports)
+    fabric.ping(1, 2)
+    fabric.ping(1, 3)
+
+
+@pytest.mark.parametrize("spine", ("spine1", "spine2", "spine3"))
+def test_spine_killed_and_back(lab, spine):
+    """kill -9 of a spine of each kind: the others carry on, and it is taken into use again when it returns."""
+    fabric = three_kinds(lab)
+    ports = ["eth1", "eth2", "eth3"]
+    racks = [(a, p) for a in ("leaf1", "leaf2") for b in ("leaf1", "leaf2", "leaf3") if a != b
+             for p in prefixes(fabric.clos[b])]  # fmt: skip
+    for name, prefix in racks:
+        fabric.wait_route(name, prefix, ports)
+    before = {n: flaps(fabric, n) for n in ("leaf1", "leaf2")}
+    fabric.stop(spine, signal.SIGKILL)
+    left = [p for p in ports if p != f"eth{spine[-1]}"]
+    for name, prefix in racks:
+        fabric.wait_route(name, prefix, left)
+    fabric.ping(1, 2)
+    fabric.ping(1, 3)
+    fabric.start(spine)
+    for name, prefix in racks:
+        fabric.wait_route(name, prefix, ports)
+    assert {n: flaps(fabric, n) - f for n, f in before.items()} == {"leaf1": 1, "leaf2": 1}  # that session alone
+
+
+def test_foreign_leaf_killed_and_back(lab):
+    """kill -9 of the foreign leaf: its prefixes go everywhere, and nobody else's; then it returns."""
+    fabric = three_kinds(lab)
+    ports = ["eth1", "eth2", "eth3"]
+    gone, kept = prefixes(fabric.clos["leaf3"]), prefixes(fabric.clos["leaf2"])
+    for prefix in gone + kept:
+        fabric.wait_route("leaf1", prefix, ports)
+    fabric.stop("leaf3", signal.SIGKILL)
+    for prefix in gone:
+        fabric.wait_route("leaf1", prefix, [])
+    assert all(fabric.ports_to("leaf1", p) == ports for p in kept)
+    fabric.start("leaf3")
+    for prefix in gone:
+        fabric.wait_route("leaf1", prefix, ports)
+    fabric.ping(1, 3)
+
+
+def three_kinds(lab):
+    """Tiers with a foreign switch in them are `vendor: other` as a whole; the fabricds among them have files of their own.
+
+    leaf3 without graceful restart, or FRR and BIRD spines keep the routes of a dead FRR leaf for two minutes.
+    """
+    fabric = Mixed(
+        lab, 3, 3, ("spine", "leaf"),
+        {"spine1": PEERS["frr"](), "spine2": PEERS["bird"](), "leaf3": PEERS["frr"](restart=False)},
+    )  # fmt: skip
+    fabric.wait_up()
+    return fabric

@@ -121,8 +121,10 @@ class Clos:
 
     # ---- the topology file ----
 
-    def topology(self):
-        vendor = {t: ", vendor: other" if t in self.foreign else "" for t in ("spine", "leaf")}
+    def topology(self, foreign=None):
+        """foreign: other tiers than those of the Clos."""
+        foreign = self.foreign if foreign is None else foreign
+        vendor = {t: ", vendor: other" if t in foreign else "" for t in ("spine", "leaf")}
         racks = 'racks: [{pool: 10.1.0.0/16, len: 24}, {pool: "fd00:1::/48", len: 64}]'
         lines = [
             "schema: 1",

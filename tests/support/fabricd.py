@@ -23,13 +23,18 @@ class Fabricd(Stack):
     def prepare(self, lab, clos, node, hosts=()):
         self.configure(lab, clos, node)
 
+    def file(self, lab, clos, node):
+        """A tier is of another vendor as a whole: where fabricd runs one switch of it, that has a file of its own."""
+        mixed = ("spine" if node.spine else "leaf") in clos.foreign
+        return f"{self.dir(lab, node) if mixed else lab.dir}/fabric.yaml"
+
     def configure(self, lab, clos, node):
-        self.dir(lab, node)
-        write(f"{lab.dir}/fabric.yaml", clos.topology())
+        own = "spine" if node.spine else "leaf"
+        write(self.file(lab, clos, node), clos.topology([t for t in clos.foreign if t != own]))
 
     def jobs(self, lab, clos, node):
         d = self.dir(lab, node)
-        argv = [f"{BUILD}/fabricd", "--topology", f"{lab.dir}/fabric.yaml", "--node", node.name, "--run-dir", d,
+        argv = [f"{BUILD}/fabricd", "--topology", self.file(lab, clos, node), "--node", node.name, "--run-dir", d,
                 "--platform", self.platform]  # fmt: skip
         return [Job(node.name, f"{node.name}-fabricd", argv)]
 

@@ -17,8 +17,9 @@ SBIN = "/usr/lib/frr"
 class Frr(Stack):
     name = "frr"
 
-    def __init__(self, fib=True, password=None, gtsm=True, log="errors"):
-        self.fib, self.password, self.gtsm, self.log = fib, password, gtsm, log
+    def __init__(self, fib=True, password=None, gtsm=True, log="errors", restart=True):
+        """restart: graceful restart, as FRR has it by default."""
+        self.fib, self.password, self.gtsm, self.log, self.restart = fib, password, gtsm, log, restart
 
     def configure(self, lab, clos, node):
         d = self.dir(lab, node)
@@ -46,6 +47,8 @@ class Frr(Stack):
             " neighbor fabric advertisement-interval 0",
             " neighbor fabric sender-as-path-loop-detection",
         ]
+        if not self.restart:
+            out.append(" bgp graceful-restart-disable")
         if self.gtsm:
             out.append(" neighbor fabric ttl-security hops 1")
         if self.password:

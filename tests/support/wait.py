@@ -8,13 +8,16 @@ class Late(AssertionError):
 
 
 def until(condition, timeout, what, interval=0.02):
-    """Calls condition() until it gives something true, and returns that. Late, with the last value seen, after timeout s."""
+    """Calls condition() until it gives something true, and returns that. Late, with the last value seen, after timeout s.
+
+    what: words for the error, or a function that finds them then."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() >= deadline:
+            what = what() if callable(what) else what
             raise Late(f"not within {timeout} s: {what}; last seen: {value!r}")
         time.sleep(interval)
 
