@@ -13,11 +13,12 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/sim/chaos.h"
 
-#define BURST     4 /* faults in it, on average */
-#define WINDOW_US SECONDS(15)
-#define SHORT_US  MS(20)
-#define LONG_US   SECONDS(40)
-#define TRIES     200
+#define BURST      4 /* faults in it, on average */
+#define WINDOW_US  SECONDS(15)
+#define SHORT_US   MS(20)
+#define LONG_US    SECONDS(40)
+#define LONGEST_US SECONDS(400)
+#define TRIES      200
 
 struct plan {
 	const struct chaos_config *cfg;
@@ -59,12 +60,17 @@ draw_kind(struct plan *p)
 	return k;
 }
 
-/* Half of them last long enough for hold timers, the others end in the middle of what they have begun. */
+/*
+ * Half of them last long enough for hold timers, a few for all that a restart leaves behind; the others end in the
+ * middle of what they have begun.
+ */
 static int64_t
 draw_duration(struct plan *p)
 {
 	int64_t us = SHORT_US;
 
+	if (draw(p) % 10 == 0)
+		return draw_between(p, LONG_US, LONGEST_US);
 	if (draw(p) & 1)
 		return draw_between(p, SECONDS(5), LONG_US);
 	us <<= draw(p) % 9;
