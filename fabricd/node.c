@@ -22,6 +22,7 @@
 #define ROUTE_METRIC  20
 #define COVER_METRIC  0x7fffffffu
 #define AUDIT_US      SECONDS(60)
+#define SWEEP_US      SECONDS(3) /* ports come up, sessions with them, and all of their routes */
 
 static void
 on_port(void *arg, const struct plat_port *p)
@@ -145,13 +146,30 @@ start_engines(struct node *n)
 	rib_source_up(n->rib, &n->local);
 }
 
-/* What was found in the forwarding plane at the start, and nobody has asked for since, goes. */
+/* Every neighbour behind a lit port has told all that it has (RFC 4724 2), and it is in the forwarding plane. */
+static bool
+all_told(const struct node *n)
+{
+	for (size_t i = 0; i < n->nports; i++)
+		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			if (n->ports[i].present && n->ports[i].plat.carrier && node_peer_rung(peer) < 10)
+				return false;
+	return node_quiet(n);
+}
+
+/*
+ * What was found in the forwarding plane at the start, and nobody has asked for since, goes: when all has been told, at
+ * latest timers.restart after the start.
+ */
 static void
 sweep(void *arg)
 {
 	struct node *n = arg;
 
-	sync_sweep(n->sync);
+	if (all_told(n) || mono_sub(node_now(n), n->started) >= n->topo->timers.restart_us)
+		sync_sweep(n->sync);
+	else
+		rt_timer_set(n->sweep, mono_add(node_now(n), SWEEP_US));
 }
 
 static void
@@ -202,7 +220,7 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 		return e;
 	}
 	n->sweep = rt_timer_new(n->rt, sweep, n);
-	rt_timer_set(n->sweep, mono_add(n->started, n->topo->timers.restart_us));
+	rt_timer_set(n->sweep, mono_add(n->started, SWEEP_US));
 	start_own(n);
 	node_ports_setup(n);
 	node_event(n, "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name, n->topo->fabric, self->asn,
@@ -217,6 +235,8 @@ node_stop(struct node *n, const char *communication)
 	if (!n)
 		return;
 	node_event(n, "STOPPING", "", 0, "%s", communication);
+	n->stopping = true;
+	sync_stop(n->sync);
 	for (size_t i = 0; i < n->nports; i++) {
 		struct node_port *p = &n->ports[i];
 

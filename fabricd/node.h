@@ -120,7 +120,7 @@ struct node {
 	struct rib_source local; /* the switch's own prefixes */
 	struct rt_work *groups, *work;
 	struct rt_timer *dwell;
-	struct rt_timer *sweep; /* once, timers.restart after the start */
+	struct rt_timer *sweep; /* until what nobody wants has been swept once */
 	struct mono started;
 	struct mono dirty_since;
 	bool rib_news;    /* something was announced, withdrawn or acknowledged since the last run began */
@@ -130,6 +130,7 @@ struct node {
 	struct node_rack rack;
 	struct mono last_change; /* of the FIB or of a session */
 	uint64_t state_changes;
+	bool stopping;    /* what happens to sessions from now on is no news for the forwarding plane and the hosts */
 	uint64_t updates, updates_seen; /* received; by the last look of the RIB */
 };
 

@@ -251,7 +251,7 @@ isolation_update(struct node *n)
 
 	for (size_t i = 0; i < n->nports && isolated; i++)
 		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && n->ports[i].peer->established);
-	if (isolated == n->isolated)
+	if (isolated == n->isolated || n->stopping)
 		return;
 	n->isolated = isolated;
 	node_rack_isolated(n, isolated);

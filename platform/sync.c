@@ -105,6 +105,8 @@ urgent_work(void *arg)
 {
 	struct sync *s = arg;
 
+	if (s->stopped)
+		return false;
 	urgent_push(s);
 	sync_flush(s);
 	return false; /* what is left waits for results */
@@ -116,7 +118,7 @@ normal_work(void *arg)
 	struct sync *s = arg;
 	bool more = false;
 
-	if (!s->started)
+	if (!s->started || s->stopped)
 		return false;
 	if (urgent_push(s)) {
 		if (s->replaying)
@@ -373,6 +375,12 @@ sync_sweep(struct sync *s)
 			nh_queue(s, i);
 	}
 	audit_soon(s); /* finds what could not be adopted */
+}
+
+void
+sync_stop(struct sync *s)
+{
+	s->stopped = true;
 }
 
 void

@@ -65,6 +65,8 @@ void sync_free(struct sync *); /* leaves the forwarding plane as it is */
  */
 int sync_start(struct sync *);
 void sync_sweep(struct sync *);
+/* From here on nothing is sent: the forwarding plane stays as it is, whatever is asked for. */
+void sync_stop(struct sync *);
 
 /* A group of the RIB. Returns its handle (never 0). Members may be 1 to 512; equal next hops are merged. */
 uint32_t sync_group_new(struct sync *, const struct sync_nexthop *, size_t n);

@@ -225,7 +225,7 @@ struct sync {
 	uint32_t replay_at[FAMILIES]; /* where the sweep for returned groups stands */
 	bool replaying;
 
-	bool started, swept;
+	bool started, swept, stopped;
 	bool parity;
 	struct audit audit;
 	bool audit_wanted;

@@ -43,7 +43,7 @@ class Fab:
         return self.run("lab", "exec", node, *argv, want=want).stdout
 
     def nodes(self, kind=None):
-        data = json.loads(self.run("lab", "status", "-j").stdout)["data"]
+        data = json.loads(self.run("lab", "status", "-j", want=(0, 1)).stdout)["data"]
         return [n for n in data if kind in (None, n["kind"])]
 
     def run_dir(self, node):
