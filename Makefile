@@ -35,10 +35,10 @@ needs_platform      = runtime lib
 needs_platform_linux = platform runtime lib
 needs_platform_model = platform runtime lib
 needs_platform_null = platform runtime lib
-needs_node          = bgp link policy rib topology platform runtime lib
-needs_sim           = node runtime_sim platform_model bgp link policy rib topology platform runtime lib
-needs_query         = node bgp link policy rib topology platform runtime lib
-needs_ctl           = query node bgp link policy rib topology platform runtime lib
+needs_node          = bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+needs_sim           = node runtime_sim platform_model bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+needs_query         = node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+needs_ctl           = query node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
 
 dir_lib = fabricd/lib
 dir_topology = topology
@@ -120,7 +120,7 @@ $(O)/gen/%.pb-c.o: $(O)/gen/%.pb-c.c
 $(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/main.c)): | $(O)/gen/fabricd/query/query.pb-c.h
 
 # ---- programs ----
-fabricd_libs = query node bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
+fabricd_libs = query node bfd_client bfd_host bfd bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
 fabsim_libs  = sim $(needs_sim)
 fabctl_libs  = ctl query topology lib
 

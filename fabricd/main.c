@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bfd/bfd.h"
 #include "fabricd/node.h"
 #include "fabricd/query/views.h"
 #include "fabricd/runtime/event/event.h"
@@ -326,6 +327,30 @@ run(struct daemon *d)
 	return e ? EXIT_OTHER : 0;
 }
 
+static void
+bfdd_told(void *arg, bool connected)
+{
+	struct daemon *d = arg;
+
+	if (!d->node)
+		return;
+	if (connected)
+		node_event(d->node, "BFDD_UP", "", 0, "bfdd watches the neighbours");
+	else
+		node_event(d->node, "BFDD_LOST", "", 0,
+		    "bfdd is gone: dead neighbours are found by hold time until it is back");
+}
+
+/* Beside the lock and our socket; where bfdd is by default when they are. */
+static struct bfd_client *
+open_bfd(struct daemon *d, const char *run_dir)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/bfdd.sock", run_dir);
+	return bfd_client_new(d->rt, &d->mem, strcmp(run_dir, RUN_DIR) == 0 ? BFD_SOCKET : path, bfdd_told, d);
+}
+
 static int
 serve(const struct options *o, const struct topo *topo)
 {
@@ -352,11 +377,12 @@ serve(const struct options *o, const struct topo *topo)
 		goto free_runtime;
 	cfg.rt = d.rt;
 	cfg.platform = platform;
+	cfg.bfd = open_bfd(&d, o->run_dir);
 	e = node_new(&cfg, &d.node, err, sizeof(err));
 	if (e) {
 		fprintf(stderr, "fabricd: %s\n", err);
 		code = e == -ENOENT ? EXIT_USAGE : EXIT_OTHER;
-		goto close_platform;
+		goto close_bfd;
 	}
 	e = node_query_open(d.node, o->run_dir, (uint32_t)geteuid(), &query);
 	if (e)
@@ -364,7 +390,8 @@ serve(const struct options *o, const struct topo *topo)
 	code = run(&d);
 	query_server_free(query);
 	node_free(d.node);
-close_platform:
+close_bfd:
+	bfd_client_free(cfg.bfd, false);
 	platform->ops->close(platform);
 free_runtime:
 	rt_event_free(d.rt);

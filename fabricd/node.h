@@ -7,6 +7,7 @@
 #ifndef FABRICD_NODE_H
 #define FABRICD_NODE_H
 
+#include "bfd/bfd.h"
 #include "fabricd/bgp/export.h"
 #include "fabricd/bgp/session.h"
 #include "fabricd/lib/journal.h"
@@ -56,6 +57,9 @@ struct node_peer {
 	struct rt_timer *timer;
 	struct mono timer_at;
 	bool established;
+	struct bfd_watch *bfd; /* NULL: none */
+	bool bfd_up;
+	uint64_t bfd_event;                /* id of the event that took BFD down last */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];
@@ -85,6 +89,7 @@ struct node_config {
 	struct platform *platform; /* its client is set by the node; closed by the caller */
 	uint64_t seed;             /* of all keyed hashes; 0: taken from the runtime */
 	bool no_fib;               /* platform null: routes are told without waiting for acknowledgements */
+	struct bfd_client *bfd;    /* NULL: no BFD; freed by the caller, after the node */
 	const char *key_dir;       /* "/etc/fabricd/keys" */
 	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */
 	int (*read_key)(void *arg, const char *name, char **key);
@@ -125,12 +130,12 @@ struct node {
 	struct mono dirty_since;
 	bool rib_news;    /* something was announced, withdrawn or acknowledged since the last run began */
 	bool rack_active; /* the rack prefixes are announced */
+	bool stopping;    /* what happens to sessions from now on is no news for the forwarding plane and the hosts */
 	bool isolated;    /* no session to the tier above is Established */
 	bool hosts_shut;  /* on_isolated: shut_hosts, and we are */
 	struct node_rack rack;
 	struct mono last_change; /* of the FIB or of a session */
 	uint64_t state_changes;
-	bool stopping;    /* what happens to sessions from now on is no news for the forwarding plane and the hosts */
 	uint64_t updates, updates_seen; /* received; by the last look of the RIB */
 };
 

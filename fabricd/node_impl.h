@@ -37,6 +37,11 @@ void node_peer_settle(struct node_peer *);
 void node_peers_settle(struct node *);
 void node_peers_resume(struct node *); /* input that waited for the RIB */
 
+/* node_bfd.c */
+/* Watches the neighbour at its address; false: the session has to wait for BFD (strict). */
+bool node_bfd_begin(struct node_peer *);
+void node_bfd_end(struct node_peer *);
+
 /* node_rib.c */
 extern const struct rib_ops node_rib_ops;
 extern const struct sync_client node_sync_client;

@@ -695,6 +695,7 @@ node_peer_free(struct node_peer *peer)
 		return;
 	mem = &peer->node->mem;
 	node_peer_port_gone(peer);
+	node_bfd_end(peer);
 	export_peer_free(peer->export);
 	bgp_peer_free(peer->bgp);
 	free_dead(peer);
@@ -709,16 +710,20 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 {
 	struct mono now = node_now(peer->node);
 
-	if (!ip_is_zero(&peer->address) && !ip_equal(&peer->address, address))
+	if (!ip_is_zero(&peer->address) && !ip_equal(&peer->address, address)) {
 		bgp_peer_link_down(peer->bgp, "the neighbour's address has changed", now);
+		node_bfd_end(peer);
+	}
 	peer->address = *address;
-	bgp_peer_link_up(peer->bgp, now);
+	if (node_bfd_begin(peer))
+		bgp_peer_link_up(peer->bgp, now);
 }
 
 void
 node_peer_unreachable(struct node_peer *peer, const char *why)
 {
 	bgp_peer_link_down(peer->bgp, why, node_now(peer->node));
+	node_bfd_end(peer);
 	if (!peer->external)
 		peer->address = (struct ip){ 0 };
 }

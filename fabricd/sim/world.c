@@ -239,6 +239,9 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 	}
 	cfg.platform = wn->platform;
 	cfg.seed = hash_u64(w->cfg.seed, wn->topo->index) | 1;
+	if (w->cfg.bfd && !wn->bfd)
+		wn->bfd = bfd_client_local(wn->rt, &wn->mem, cfg.seed);
+	cfg.bfd = wn->bfd;
 	for (uint32_t i = 0; i < wn->topo->nports; i++) {
 		const struct topo_port *p = &wn->topo->ports[i];
 		struct sim_port_view v;
@@ -257,7 +260,9 @@ world_crash(struct world_node *wn, enum sim_crash how)
 {
 	sim_node_crash(wn->rt, how);
 	node_free(wn->node);
+	bfd_client_free(wn->bfd, false);
 	wn->node = NULL;
+	wn->bfd = NULL;
 	if (how == SIM_DARK && wn->platform) {
 		wn->platform->ops->close(wn->platform);
 		wn->platform = NULL;
@@ -314,6 +319,7 @@ world_free(struct world *w)
 	world_observe(w, NULL, NULL);
 	for (size_t i = 0; i < w->cfg.topo->nnodes; i++) {
 		node_free(w->nodes[i].node);
+		bfd_client_free(w->nodes[i].bfd, false);
 		if (w->nodes[i].platform)
 			w->nodes[i].platform->ops->close(w->nodes[i].platform);
 	}

@@ -21,6 +21,7 @@ struct world_node {
 	const struct topo_node *topo;
 	struct runtime *rt;
 	struct platform *platform;
+	struct bfd_client *bfd;
 	struct node *node; /* NULL: not running, or of another vendor */
 	struct mem mem;
 };
@@ -29,6 +30,7 @@ struct world_config {
 	const struct topo *topo; /* must outlive the world */
 	uint64_t seed;
 	int64_t latency_us;        /* of each link; 0: 10 us */
+	bool bfd;                  /* an engine in each node; else silent loss ends by hold time */
 	struct model_config model; /* of each forwarding plane */
 	journal_fn *log;           /* every event of every node; arg is the struct world_node */
 	void *log_arg;             /* for who logs: world_config() gives it back */

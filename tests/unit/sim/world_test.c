@@ -118,6 +118,17 @@ expect_leaf_mesh(struct world *w, const struct topo *t, size_t width)
 }
 
 static void
+expect_leaf_pair(struct world *w, const struct topo *t, const char *from, const char *to, size_t width)
+{
+	struct ip dst = node_rack_gateway(&topo_node_find(t, to)->rack[FAMILY_IPV4]);
+	struct tally tally = { 0 };
+
+	world_walk_all(w, topo_node_find(t, from)->index, &dst, count_walk, &tally);
+	assert_int_equal(tally.other, 0);
+	assert_int_equal(tally.arrived, width);
+}
+
+static void
 test_4x2_converges_and_uses_both_spines(void **state)
 {
 	struct topo *t = load("4x2.yaml");
@@ -209,6 +220,40 @@ test_a_spine_that_goes_dark_is_routed_around(void **state)
 	end(w, t);
 }
 
+/* What a port sends is lost, its carrier stays: BFD finds it in its detection time, hold time in seconds. */
+static void
+test_silent_loss_is_found_by_bfd(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world_config cfg = { .topo = t, .seed = 21, .log = print_event, .bfd = true };
+	char err[256];
+	struct world *w = world_new(&cfg, err, sizeof(err));
+	struct node_peer *peer;
+	int64_t detect = t->timers.bfd_us * t->timers.bfd_multiplier;
+
+	(void)state;
+	assert_non_null(w);
+	world_run(w, SECONDS(10));
+	peer = node_port_find(world_node_find(w, "leaf1")->node, "eth1")->peer;
+	assert_true(peer->established);
+	assert_true(peer->bfd_up);
+	assert_int_equal(world_black(w, "leaf1", "eth1", true), 0);
+	world_run(w, detect - MS(110));
+	assert_true(peer->established);
+	world_run(w, MS(120));
+	assert_false(peer->bfd_up);
+	assert_false(peer->established);
+	/* Only what leaf1 sends is lost: the spine finds it, and says so in its NOTIFICATION (RFC 9384). */
+	assert_int_equal(bgp_peer_last_reset(peer->bgp)->code, BGP_ERR_CEASE);
+	assert_int_equal(bgp_peer_last_reset(peer->bgp)->subcode, BGP_CEASE_BFD_DOWN);
+	world_run(w, MS(50));
+	expect_leaf_pair(w, t, "leaf1", "leaf3", 1);
+	assert_int_equal(world_black(w, "leaf1", "eth1", false), 0);
+	world_run(w, SECONDS(20));
+	expect_leaf_pair(w, t, "leaf1", "leaf3", 2);
+	end(w, t);
+}
+
 /* Spines share one AS number: only the BGP Identifier tells them apart (2/3). */
 static void
 test_swapped_spine_cables_are_refused(void **state)
@@ -262,6 +307,7 @@ main(void)
 		cmocka_unit_test(test_three_tiers_converge),
 		cmocka_unit_test(test_a_cut_link_narrows_and_heals),
 		cmocka_unit_test(test_a_spine_that_goes_dark_is_routed_around),
+		cmocka_unit_test(test_silent_loss_is_found_by_bfd),
 		cmocka_unit_test(test_swapped_spine_cables_are_refused),
 		cmocka_unit_test(test_the_same_seed_gives_the_same_run),
 	};

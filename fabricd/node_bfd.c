@@ -1,0 +1,88 @@
+/*
+ * fabricd/node_bfd.c -- BFD on the links of fabric sessions: who is watched, and what a failure does
+ *
+ *   neighbour reachable -> watch -> Up -> (strict: only now the session may begin)
+ *                                -> Down -> next hops leave their groups, the session is reset (RFC 5882 4.2)
+ *
+ * A failure goes the way of a session that ends: rib_source_down() takes the neighbour out of every hop set at once,
+ * one group change each, before any prefix is looked at. That the neighbour's operator took BFD down (AdminDown) is no
+ * failure (RFC 5882 3.2). Without a bfdd, sessions live by their hold time, which status says.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "fabricd/node_impl.h"
+
+static void
+bfd_up(struct node_peer *peer)
+{
+	struct node *n = peer->node;
+
+	peer->bfd_up = true;
+	node_event(n, "BFD_UP", peer->port->name, 0, "%s", peer->far->name);
+	if (n->topo->bfd_strict)
+		bgp_peer_link_up(peer->bgp, node_now(n));
+}
+
+static void
+bfd_down(struct node_peer *peer, const struct bfd_status *s)
+{
+	struct node *n = peer->node;
+	bool admin = s->remote_state == BFD_ADMIN;
+
+	peer->bfd_up = false;
+	peer->bfd_event = node_event(n, admin ? "BFD_ADMIN_DOWN" : "BFD_DOWN", peer->port->name,
+	    peer->port->carrier_event, "%s: %s", peer->far->name,
+	    admin ? "its operator took BFD down; the session stays" : bfd_diag_name(s->diag));
+	if (admin)
+		return;
+	bgp_peer_bfd_down(peer->bgp, node_now(n));
+	if (n->topo->bfd_strict)
+		bgp_peer_link_down(peer->bgp, "waits for BFD", node_now(n));
+}
+
+static void
+on_bfd(void *arg, const struct bfd_status *s)
+{
+	struct node_peer *peer = arg;
+
+	if (s->refused)
+		node_event(peer->node, "BFD_REFUSED", peer->port->name, 0, "%s", s->refused);
+	if (s->state == BFD_UP && !peer->bfd_up)
+		bfd_up(peer);
+	else if (s->state != BFD_UP && peer->bfd_up)
+		bfd_down(peer, s);
+	node_peer_settle(peer);
+}
+
+bool
+node_bfd_begin(struct node_peer *peer)
+{
+	struct node *n = peer->node;
+	const struct topo_timers *t = &n->topo->timers;
+	struct bfd_target target = { .path = { .ifindex = peer->port->plat.ifindex,
+					 .local = peer->port->plat.link_local,
+					 .peer = peer->address },
+		.params = { .min_tx_us = (uint32_t)t->bfd_us,
+		    .min_rx_us = (uint32_t)t->bfd_us,
+		    .multiplier = (uint8_t)t->bfd_multiplier,
+		    .independent = true } };
+
+	if (!n->cfg.bfd || !peer->far)
+		return true;
+	if (!peer->bfd) {
+		if (n->topo->bfd_echo)
+			target.params.echo_us = target.params.echo_rx_us = (uint32_t)t->bfd_us;
+		snprintf(target.port, sizeof(target.port), "%s", peer->port->name);
+		peer->bfd = bfd_watch_new(n->cfg.bfd, &target, on_bfd, peer);
+	}
+	return !n->topo->bfd_strict || peer->bfd_up;
+}
+
+void
+node_bfd_end(struct node_peer *peer)
+{
+	bfd_watch_free(peer->bfd);
+	peer->bfd = NULL;
+	peer->bfd_up = false;
+}
