@@ -1,0 +1,362 @@
+/*
+ * bfd/daemon/server.c with bfd/client/remote.c: bfdd's host and server on a switch of the simulator, clients beside it
+ *
+ * Switch a: host and server, as bfdd has them, and clients over a UNIX socket. Switch b: an engine of its own.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bfd/daemon/server.h"
+#include "fabricd/lib/base.h"
+#include "fabricd/runtime/sim/sim.h"
+
+#define SOCKET "/run/bfdd.sock"
+
+struct seen {
+	struct bfd_status last;
+	unsigned int told, falls;
+	size_t rows, ends;
+	int error;
+};
+
+struct world {
+	struct mem mem;
+	struct sim_net *net;
+	struct runtime *a, *b;
+	struct ip ll[2];
+	struct bfd_host *host;
+	struct bfd_server *server;
+	struct bfd_client *client, *far;
+	struct bfd_watch *w, *far_w;
+	struct seen at_a, at_b;
+	int connected;
+};
+
+static void
+on_status(void *arg, const struct bfd_status *s)
+{
+	struct seen *seen = arg;
+
+	seen->falls += seen->last.state == BFD_UP && s->state != BFD_UP;
+	seen->last = *s;
+	seen->told++;
+}
+
+static void
+on_connected(void *arg, bool connected)
+{
+	((struct world *)arg)->connected += connected ? 1 : -1;
+}
+
+static void
+daemon_start(struct world *w)
+{
+	struct bfd_host_config cfg = { .rt = w->a, .mem = &w->mem, .seed = 3 };
+
+	w->host = bfd_host_new(&cfg);
+	assert_int_equal(bfd_server_new(w->a, &w->mem, w->host, SOCKET, 0660, &w->server), 0);
+}
+
+static void
+daemon_stop(struct world *w)
+{
+	bfd_server_free(w->server);
+	bfd_host_free(w->host);
+	w->server = NULL;
+	w->host = NULL;
+}
+
+static struct bfd_target
+target(struct world *w, int i)
+{
+	return (struct bfd_target){ .path = { .ifindex = 1, .local = w->ll[i], .peer = w->ll[!i] },
+		.port = "eth1",
+		.params = { .min_tx_us = 50000, .min_rx_us = 50000, .multiplier = 3, .independent = true } };
+}
+
+static void
+run(struct world *w, int64_t us)
+{
+	sim_run_until(w->net, mono_add(sim_now(w->net), us));
+}
+
+static void
+world_new(struct world *w)
+{
+	struct runtime *rt[2];
+
+	memset(w, 0, sizeof(*w));
+	w->net = sim_net_new(&w->mem, 11);
+	for (int i = 0; i < 2; i++) {
+		const uint8_t mac[6] = { 2, 0, 0, 0, 0, (uint8_t)(1 + i) };
+		struct sim_port_view v;
+
+		rt[i] = sim_node_new(w->net, i ? "b" : "a");
+		assert_int_equal(sim_port_add(rt[i], 1, "eth1", mac, NULL), 0);
+		assert_int_equal(sim_port_get(rt[i], 1, &v), 0);
+		w->ll[i] = v.link_local;
+	}
+	w->a = rt[0];
+	w->b = rt[1];
+	assert_int_equal(sim_link_connect(w->a, 1, w->b, 1, 100), 0);
+	w->far = bfd_client_local(w->b, &w->mem, 9);
+}
+
+static void
+both_up(struct world *w)
+{
+	struct bfd_target a = target(w, 0), b = target(w, 1);
+
+	w->client = bfd_client_new(w->a, &w->mem, SOCKET, on_connected, w);
+	w->w = bfd_watch_new(w->client, &a, on_status, &w->at_a);
+	w->far_w = bfd_watch_new(w->far, &b, on_status, &w->at_b);
+	run(w, SECONDS(3));
+	assert_int_equal(w->at_a.last.state, BFD_UP);
+	assert_int_equal(w->at_b.last.state, BFD_UP);
+	assert_true(w->at_b.last.independent);
+}
+
+static void
+world_free(struct world *w)
+{
+	bfd_client_free(w->client, false);
+	bfd_client_free(w->far, false);
+	daemon_stop(w);
+	sim_net_free(w->net);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(w->mem.by[k].bytes, 0);
+}
+
+static void
+watches(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	assert_true(bfd_client_connected(w.client));
+	bfd_watch_free(w.w);
+	run(&w, MS(10));
+	assert_int_equal(w.at_b.last.state, BFD_DOWN);
+	assert_int_equal(w.at_b.last.remote_state, BFD_ADMIN);
+	world_free(&w);
+}
+
+/* A client that is there before bfdd, and when bfdd comes again. */
+static void
+daemon_comes_and_goes(void **state)
+{
+	struct bfd_target a, b;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	a = target(&w, 0);
+	b = target(&w, 1);
+	w.client = bfd_client_new(w.a, &w.mem, SOCKET, on_connected, &w);
+	w.w = bfd_watch_new(w.client, &a, on_status, &w.at_a);
+	w.far_w = bfd_watch_new(w.far, &b, on_status, &w.at_b);
+	run(&w, SECONDS(1));
+	assert_false(bfd_client_connected(w.client));
+	assert_int_equal(w.at_a.told, 0);
+	for (int i = 0; i < 3; i++) {
+		daemon_start(&w);
+		run(&w, SECONDS(3));
+		assert_int_equal(w.at_a.last.state, BFD_UP);
+		assert_int_equal(w.connected, 1);
+		daemon_stop(&w);
+		run(&w, SECONDS(1));
+		assert_int_equal(w.connected, 0);
+		assert_int_equal(w.at_b.last.state, BFD_DOWN);
+		/* What the client knew last stays; connected() says what it is worth. */
+		assert_int_equal(bfd_watch_status(w.w)->state, BFD_UP);
+	}
+	daemon_start(&w);
+	world_free(&w);
+}
+
+/* RFC 5882 4.3: the client restarts, the session does not; without a successor it ends. */
+static void
+client_restarts(void **state)
+{
+	struct bfd_target a;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	a = target(&w, 0);
+	for (int i = 0; i < 3; i++) {
+		bfd_client_free(w.client, true);
+		run(&w, SECONDS(20));
+		w.client = bfd_client_new(w.a, &w.mem, SOCKET, on_connected, &w);
+		w.at_a.told = 0;
+		w.w = bfd_watch_new(w.client, &a, on_status, &w.at_a);
+		run(&w, MS(10));
+		assert_true(w.at_a.told >= 1);
+		assert_int_equal(w.at_a.last.state, BFD_UP);
+	}
+	run(&w, BFD_ORPHAN_US * 2);
+	assert_int_equal(w.at_b.falls, 0);
+	bfd_client_free(w.client, true);
+	w.client = NULL;
+	run(&w, BFD_ORPHAN_US - SECONDS(1));
+	assert_int_equal(w.at_b.falls, 0);
+	run(&w, SECONDS(2));
+	assert_int_equal(w.at_b.falls, 1);
+	assert_int_equal(w.at_b.last.remote_state, BFD_ADMIN);
+	world_free(&w);
+}
+
+static void
+refused(void **state)
+{
+	struct bfd_target bad;
+	struct seen seen = { 0 };
+	struct bfd_watch *w2;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	bad = target(&w, 0);
+	bad.params.multiplier = 0;
+	bad.path.ifindex = 77;
+	w2 = bfd_watch_new(w.client, &bad, on_status, &seen);
+	run(&w, MS(10));
+	assert_int_equal(seen.told, 1);
+	assert_string_equal(bfd_watch_status(w2)->refused, "the detection multiplier must be 1 to 255");
+	assert_int_equal(w.at_a.falls, 0);
+	world_free(&w);
+}
+
+static void
+on_row(void *arg, const struct bfd_row *row, int error)
+{
+	struct seen *seen = arg;
+
+	seen->rows += row != NULL;
+	seen->ends += row == NULL;
+	seen->error = error;
+}
+
+/* Many rows, more than a buffer holds; and a list that the end of the connection ends. */
+static void
+lists(void **state)
+{
+	enum { N = 2000 };
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	for (uint32_t i = 0; i < N; i++) {
+		struct bfd_target t = {
+			.path = { .local = ip_v4(0x0a000001), .peer = ip_v4(0x0b000000 + i + 1), .multihop = true },
+			.params = { .min_tx_us = 50000, .min_rx_us = 50000, .multiplier = 3 }
+		};
+
+		bfd_watch_new(w.client, &t, on_status, &w.at_b);
+	}
+	run(&w, SECONDS(1));
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), 0);
+	run(&w, SECONDS(1));
+	assert_int_equal(w.at_a.rows, N + 1);
+	assert_int_equal(w.at_a.ends, 1);
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), 0);
+	daemon_stop(&w);
+	run(&w, SECONDS(1));
+	assert_int_equal(w.at_a.ends, 2);
+	assert_true(w.at_a.error < 0);
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), -ENOTCONN);
+	daemon_start(&w);
+	world_free(&w);
+}
+
+/* ---- clients that misbehave ---- */
+
+struct raw {
+	bool closed;
+	size_t got;
+};
+
+static void
+raw_closed(void *arg, int error)
+{
+	(void)error;
+	((struct raw *)arg)->closed = true;
+}
+
+static size_t
+raw_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	(void)bytes;
+	((struct raw *)arg)->got += n;
+	return n;
+}
+
+static const struct rt_stream_handler raw_handler = { .input = raw_input, .closed = raw_closed };
+
+static void
+nonsense(void **state)
+{
+	static const struct {
+		const char *name, *bytes;
+		size_t n;
+	} cases[] = {
+		{ "a length beyond all", "\xff\xff\xff\xff", 4 },
+		{ "an empty message", "\0\0\0\0", 4 },
+		{ "no protobuf", "\0\0\0\4\xff\xff\xff\xff", 8 },
+		{ "a request that does not exist", "\0\0\0\2\x7a\0", 6 },
+		{ "a watch of nothing", "\0\0\0\2\x0a\0", 6 },
+	};
+	struct bfd_server_stats stats;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct raw raw = { 0 };
+		struct rt_stream *s;
+
+		assert_int_equal(sim_unix_connect(w.b, w.a, SOCKET, &raw_handler, &raw, &s), 0);
+		run(&w, MS(1));
+		assert_int_equal(rt_write(s, (const uint8_t *)cases[i].bytes, cases[i].n), cases[i].n);
+		run(&w, MS(10));
+		if (!raw.closed || raw.got)
+			fail_msg("%s: not cut off", cases[i].name);
+		bfd_server_stats(w.server, &stats);
+		assert_int_equal(stats.cut_off, i + 1);
+		assert_int_equal(stats.clients, 1);
+	}
+	assert_int_equal(w.at_a.falls + w.at_b.falls, 0);
+	world_free(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(watches),
+		cmocka_unit_test(daemon_comes_and_goes),
+		cmocka_unit_test(client_restarts),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(nonsense),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
