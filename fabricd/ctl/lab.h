@@ -22,6 +22,7 @@ struct lab_node {
 	char name[TOPO_NAME_MAX];
 	enum lab_kind kind;
 	struct lab_process process; /* fabricd; of a switch */
+	struct lab_process bfdd;    /* its BFD daemon; pid 0: none */
 	struct {
 		bool set;
 		struct ip address, gateway;

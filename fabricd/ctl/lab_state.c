@@ -98,8 +98,8 @@ process_read(const json_t *v)
 static json_t *
 node_json(const struct lab_node *node)
 {
-	json_t *v = json_pack("{s:s, s:i, s:o, s:[]}", "name", node->name, "kind", (int)node->kind, "process",
-	    process_json(&node->process), "addresses");
+	json_t *v = json_pack("{s:s, s:i, s:o, s:o, s:[]}", "name", node->name, "kind", (int)node->kind, "process",
+	    process_json(&node->process), "bfdd", process_json(&node->bfdd), "addresses");
 	char address[IP_TEXT], gateway[IP_TEXT];
 
 	for (int f = 0; f < FAMILIES; f++) {
@@ -121,6 +121,7 @@ node_read(struct lab_node *node, const json_t *v)
 	*node = (struct lab_node){ .kind = (enum lab_kind)(json_integer_value(json_object_get(v, "kind")) % 3) };
 	snprintf(node->name, sizeof(node->name), "%s", name ? name : "");
 	node->process = process_read(json_object_get(v, "process"));
+	node->bfdd = process_read(json_object_get(v, "bfdd"));
 	for (size_t i = 0; (a = json_array_get(addresses, i)); i++) {
 		const char *text = json_string_value(json_object_get(a, "address"));
 		const char *via = json_string_value(json_object_get(a, "gateway"));

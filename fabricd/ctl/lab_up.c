@@ -34,7 +34,7 @@
 #define START_US SECONDS(10) /* for all fabricds to answer */
 
 struct up {
-	bool hosts, bare;
+	bool hosts, bare, bfd;
 	const char *what, *fabricd;
 	char found[LAB_PATH];
 	char *text; /* of the topology file */
@@ -84,13 +84,15 @@ lab_remove(struct lab *lab)
 size_t
 lab_end_processes(struct lab *lab)
 {
-	struct lab_process **list = mem_alloc(NULL, MEM_OTHER, (lab->n_nodes + 1) * sizeof(struct lab_process *));
+	struct lab_process **list = mem_alloc(NULL, MEM_OTHER, (2 * lab->n_nodes + 1) * sizeof(struct lab_process *));
 	struct lab_process *holder = &lab->holder;
 	size_t n = 0, killed;
 
 	for (size_t i = 0; i < lab->n_nodes; i++) {
 		if (lab->nodes[i].process.pid)
 			list[n++] = &lab->nodes[i].process;
+		if (lab->nodes[i].bfdd.pid)
+			list[n++] = &lab->nodes[i].bfdd;
 	}
 	killed = lab_process_end(list, n, 3000);
 	lab_process_end(&holder, 1, 1000);
@@ -311,15 +313,20 @@ set_up_others(const struct lab *lab, const int *ns)
 	return QUERY_OK;
 }
 
+/* A daemon of a switch: its arguments, and where its words go. */
+struct job {
+	const char *program, *log;
+	const char *argv[8];
+};
+
 static void __attribute__((noreturn))
-run_fabricd(const struct lab *lab, const struct up *up, const struct lab_node *node, int ns, int tell)
+run_job(const struct lab *lab, const struct job *job, const struct lab_node *node, int ns, int tell)
 {
-	char topology[LAB_PATH], run[LAB_PATH], log[LAB_PATH];
+	char run[LAB_PATH], log[LAB_PATH];
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC), fd, err = 0;
 
-	snprintf(topology, sizeof(topology), "%.200s/topology.yaml", lab->dir);
 	lab_path(lab, "run", node->name, "", run);
-	fd = open(lab_path(lab, "log", node->name, ".log", log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	fd = open(lab_path(lab, "log", node->name, job->log, log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	if (setns(ns, CLONE_NEWNET) || (mkdir(run, 0755) && errno != EEXIST) || fd < 0)
 		err = errno;
 	if (!err) {
@@ -327,8 +334,7 @@ run_fabricd(const struct lab *lab, const struct up *up, const struct lab_node *n
 		dup2(null, 0);
 		dup2(fd, 1);
 		dup2(fd, 2);
-		execl(
-		    up->found, "fabricd", "--topology", topology, "--node", node->name, "--run-dir", run, (char *)NULL);
+		execv(job->program, (char *const *)(uintptr_t)job->argv);
 		err = errno;
 	}
 	if (write(tell, &err, sizeof(err)) < 0)
@@ -337,7 +343,7 @@ run_fabricd(const struct lab *lab, const struct up *up, const struct lab_node *n
 }
 
 static int
-start_fabricd(const struct lab *lab, const struct up *up, struct lab_node *node, int ns)
+start_job(const struct lab *lab, const struct job *job, const struct lab_node *node, int ns, struct lab_process *out)
 {
 	int tell[2], err = 0;
 	pid_t pid;
@@ -346,16 +352,35 @@ start_fabricd(const struct lab *lab, const struct up *up, struct lab_node *node,
 		return ctl_fail(QUERY_UNREACHABLE, NULL, "no pipe: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0)
-		run_fabricd(lab, up, node, ns, tell[1]);
+		run_job(lab, job, node, ns, tell[1]);
 	close(tell[1]);
 	if (pid < 0)
 		err = errno;
 	else if (read(tell[0], &err, sizeof(err)) <= 0) /* closed by exec: it runs */
-		node->process = lab_process_of(pid);
+		*out = lab_process_of(pid);
 	close(tell[0]);
-	return err ? ctl_fail(
-			 QUERY_UNREACHABLE, NULL, "%s does not start for %s: %s", up->found, node->name, strerror(err))
+	return err ? ctl_fail(QUERY_UNREACHABLE, NULL, "%s does not start for %s: %s", job->program, node->name,
+			 strerror(err))
 		   : QUERY_OK;
+}
+
+static int
+start_switch(const struct lab *lab, const struct up *up, struct lab_node *node, int ns)
+{
+	char topology[LAB_PATH], run[LAB_PATH], bfdd[LAB_PATH], socket[LAB_PATH];
+	struct job fabricd = { up->found, ".log",
+		{ "fabricd", "--topology", topology, "--node", node->name, "--run-dir", run, NULL } };
+	struct job watcher = { bfdd, ".bfdd.log", { "bfdd", "--socket", socket, NULL } };
+	const char *slash = strrchr(up->found, '/');
+	int status = QUERY_OK;
+
+	snprintf(topology, sizeof(topology), "%.200s/topology.yaml", lab->dir);
+	lab_path(lab, "run", node->name, "", run);
+	lab_path(lab, "run", node->name, "/bfdd.sock", socket);
+	snprintf(bfdd, sizeof(bfdd), "%.*s/bfdd", slash ? (int)MIN_OF(slash - up->found, 240) : 0, up->found);
+	if (up->bfd)
+		status = start_job(lab, &watcher, node, ns, &node->bfdd);
+	return status ? status : start_job(lab, &fabricd, node, ns, &node->process);
 }
 
 static int
@@ -380,7 +405,7 @@ build(struct lab *lab, const struct up *up)
 		status = set_up_others(lab, ns);
 	for (size_t i = 0; i < lab->n_nodes && !status && !up->bare; i++) {
 		if (lab->nodes[i].kind == LAB_SWITCH)
-			status = start_fabricd(lab, up, &lab->nodes[i], ns[i]);
+			status = start_switch(lab, up, &lab->nodes[i], ns[i]);
 	}
 	if (!status && (err = lab_save(lab)))
 		status = ctl_fail(
@@ -469,6 +494,7 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 		{ "hosts", no_argument, NULL, 'h' },
 		{ "no-hosts", no_argument, NULL, 'H' },
 		{ "bare", no_argument, NULL, 'b' },
+		{ "bfd", no_argument, NULL, 'B' },
 		{ "fabricd", required_argument, NULL, 'f' },
 		{ 0 },
 	};
@@ -483,6 +509,8 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 			up->hosts = c == 'h';
 		else if (c == 'b')
 			up->bare = true;
+		else if (c == 'B')
+			up->bfd = true;
 		else if (c == 'f')
 			up->fabricd = optarg;
 		else
