@@ -878,6 +878,8 @@ node_peer_rung(const struct node_peer *peer)
 		return (f->end_of_rib_in & f->families) == f->families ? 10 : 9;
 	if (rung < 6)
 		return rung;
+	if (peer->external && peer->external->auth && !peer->key)
+		return 6;
 	if (peer->identity[0] || state == BGP_OPEN_SENT)
 		return 7;
 	return state == BGP_OPEN_CONFIRM ? 8 : 6;

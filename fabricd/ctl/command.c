@@ -58,6 +58,8 @@ static const struct {
 	{ "bgp neighbors * advertised-routes", "bgp advertised" },
 	{ "bgp neighbors * routes", "bgp received" },
 	{ "bgp neighbors", "bgp neighbor" },
+	{ "bgp neighbours", "bgp neighbor" },
+	{ "bgp neighbour", "bgp neighbor" },
 	{ "ip route", "routes" },
 	{ "ipv6 route", "routes" },
 	{ "route", "routes" },
@@ -269,8 +271,11 @@ command_find(const char *const words[], size_t n, struct command_match *out)
 	for (size_t i = depth; i < n; i++)
 		out->argv[out->argc++] = mapped[i];
 	if (!entry->raw && (out->argc < entry->min || out->argc > entry->max)) {
-		snprintf(out->error, sizeof(out->error), "%s takes %s", entry->words,
-		    *entry->args ? entry->args : "no arguments");
+		if (*entry->args)
+			snprintf(out->error, sizeof(out->error), "%s takes %s", entry->words, entry->args);
+		else
+			snprintf(out->error, sizeof(out->error), "\"%.40s\" cannot follow %s, which takes no arguments",
+			    out->argv[0], entry->words);
 		snprintf(out->next, sizeof(out->next), "fabctl help %.40s", entry->words);
 		return;
 	}

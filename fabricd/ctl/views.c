@@ -140,7 +140,9 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 	fprintf(f, "%s  expected %s%s%s AS %.0f   %s for %s.   ", row_text(row, "port", "?"),
 	    row_text(row, "peer", "?"), json_object_get(row, "peer_port") ? ":" : "", row_text(row, "peer_port", ""),
 	    row_number(row, "as", 0), row_text(row, "state", "?"), human_duration(row_number(row, "since_s", 0), age));
-	if (rung <= 9)
+	if (rung <= 9 && json_object_get(row, "accepted"))
+		fprintf(f, "End-of-RIB has not come.\n");
+	else if (rung <= 9)
 		fprintf(f, "Stopped at rung %d of 9: %s\n", rung, row_text(row, "reason", "?"));
 	else
 		fprintf(f, "All 9 rungs reached.\n");
@@ -149,8 +151,9 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 		neighbor_prefixes(f, row);
 	if (json_object_get(row, "policy_in"))
 		fprintf(f, "policy: in %s, out %s%s%s\n", row_text(row, "policy_in", "-"),
-		    row_text(row, "policy_out", "-"), rung > 9 && json_object_get(row, "reason") ? "; " : "",
-		    rung > 9 ? row_text(row, "reason", "") : "");
+		    row_text(row, "policy_out", "-"),
+		    json_object_get(row, "accepted") && json_object_get(row, "reason") ? "; " : "",
+		    json_object_get(row, "accepted") ? row_text(row, "reason", "") : "");
 	json_array_foreach(json_object_get(row, "refusals"), i, one)
 	    fprintf(f, "refused %.0f announcements: %s; last %s\n", row_number(one, "announcements", 0),
 		row_text(one, "text", row_text(one, "reason", "?")), row_text(one, "last_prefix", "-"));
@@ -236,8 +239,11 @@ route_page(FILE *f, const json_t *row, const json_t *envelope)
 	json_t *one;
 
 	(void)envelope;
-	fprintf(f, "%s  best  as-path %s (%.0f)   %s", row_text(row, "prefix", "?"), row_text(row, "as_path", "-"),
-	    row_number(row, "as_path_length", 0), row_text(row, "state", "?"));
+	if (json_object_get(row, "as_path"))
+		fprintf(f, "%s  best  as-path %s (%.0f)   %s", row_text(row, "prefix", "?"),
+		    row_text(row, "as_path", "-"), row_number(row, "as_path_length", 0), row_text(row, "state", "?"));
+	else
+		fprintf(f, "%s  %s", row_text(row, "prefix", "?"), row_text(row, "state", "?"));
 	if (json_object_get(row, "group"))
 		fprintf(f, "   group %.0f: ", row_number(row, "group", 0));
 	print_list(f, json_object_get(row, "installed"), "port");
@@ -256,9 +262,9 @@ const struct view view_route = { .verb = "route", VIEW(routes_columns), .page = 
 static const struct column fib_columns[] = {
 	{ "platform", "PLATFORM", CELL_TEXT, false },
 	{ "ipv4_wanted", "IPV4 WANTED", CELL_NUMBER, false },
-	{ "ipv4_installed", "INSTALLED", CELL_NUMBER, false },
+	{ "ipv4_installed", "IPV4 INSTALLED", CELL_NUMBER, false },
 	{ "ipv6_wanted", "IPV6 WANTED", CELL_NUMBER, false },
-	{ "ipv6_installed", "INSTALLED", CELL_NUMBER, false },
+	{ "ipv6_installed", "IPV6 INSTALLED", CELL_NUMBER, false },
 	{ "pending", "PENDING", CELL_NUMBER, false },
 	{ "failed", "FAILED", CELL_NUMBER, false },
 	{ "waiting_for_link", "WAIT LINK", CELL_NUMBER, false },
@@ -289,7 +295,9 @@ fib_check_heading(FILE *f, const json_t *envelope)
 {
 	const json_t *s = json_object_get(envelope, "summary");
 
-	fprintf(f, "RIB %.0f   %s %.0f   pending %.0f   groups %.0f   members %.0f   differences %.0f\n",
+	fprintf(f,
+	    "wanted %.0f (with cover routes)   %s %.0f   pending %.0f   groups %.0f   members %.0f   differences "
+	    "%.0f\n",
 	    row_number(s, "wanted", 0), row_text(s, "platform", "?"), row_number(s, "installed", 0),
 	    row_number(s, "pending", 0), row_number(s, "groups", 0), row_number(s, "members", 0),
 	    row_number(s, "differences", 0));
@@ -305,9 +313,9 @@ static const struct column ports_columns[] = {
 	{ "state", "STATE", CELL_TEXT, false },
 	{ "since_s", "SINCE", CELL_DURATION, false },
 	{ "peer", "EXPECTED", CELL_TEXT, false },
-	{ "peer_port", "PORT", CELL_TEXT, false },
+	{ "peer_port", "AT PORT", CELL_TEXT, false },
 	{ "seen_peer", "SEEN", CELL_TEXT, false },
-	{ "seen_port", "PORT", CELL_TEXT, false },
+	{ "seen_port", "SEEN PORT", CELL_TEXT, false },
 	{ "cabling", "CABLING", CELL_TEXT, false },
 	{ "speed_bits_per_s", "SPEED", CELL_RATE, false },
 	{ "mtu_bytes", "MTU", CELL_NUMBER, false },

@@ -67,7 +67,7 @@ put_session(json_t *row, const struct node_peer *p, struct mono now)
 	put_text(row, "kind", p->far ? "fabric" : "external");
 	put_count(row, "as", peer_as(p));
 	put_text(row, "state", bgp_state_name(bgp_peer_state(p->bgp)));
-	put_since(row, "since_s", bgp_peer_since(p->bgp), now);
+	put_since(row, "since_s", session_since(p), now);
 	if (p->established) {
 		put_count(row, "accepted", p->source.paths[FAMILY_IPV4] + p->source.paths[FAMILY_IPV6]);
 		if (p->export)
@@ -120,6 +120,12 @@ view_bgp(struct query_call *call)
 
 enum { RUNGS = 9 };
 
+static bool
+rung_reached(const struct node_peer *p, int rung)
+{
+	return rung < node_peer_rung(p);
+}
+
 /* What is known about one rung, in words. */
 static void
 rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
@@ -141,7 +147,9 @@ rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
 					  : "down");
 		break;
 	case 3:
-		if (!ip_is_zero(&port->plat.link_local))
+		if (p->external)
+			snprintf(buf, size, "%s/%u", ip_print(&p->external->local, text), p->external->len);
+		else if (!ip_is_zero(&port->plat.link_local))
 			snprintf(buf, size, "%s", ip_print(&port->plat.link_local, text));
 		break;
 	case 4:
@@ -159,6 +167,16 @@ rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
 		else if (port->link)
 			snprintf(buf, size, "nothing heard yet");
 		break;
+	case 6:
+		if (p->listen_error)
+			snprintf(buf, size, "cannot listen: %s", strerror(-p->listen_error));
+		else if (p->external)
+			snprintf(buf, size, "%s%s",
+			    p->key              ? "with a key (MD5)"
+			    : p->external->auth ? "its key is missing"
+						: "no key",
+			    p->external->gtsm ? ", hop limit 255" : "");
+		break;
 	case 7:
 		if (p->identity[0])
 			snprintf(buf, size, "%s", p->identity);
@@ -172,6 +190,10 @@ rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
 				    buf + at, size - at, "%s%s", at ? ", " : "", bgp_cap_name((enum bgp_cap)bit));
 		}
 		break;
+	case RUNGS:
+		if (p->established && !rung_reached(p, rung))
+			snprintf(buf, size, "not sent by the neighbour yet; some send it with graceful restart only");
+		break;
 	default:
 		break;
 	}
@@ -180,8 +202,11 @@ rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
 static json_t *
 rungs(const struct node_peer *p)
 {
-	static const char *const names[RUNGS] = { "admin up", "carrier", "own link-local address", "neighbour seen",
+	static const char *const fabric[RUNGS] = { "admin up", "carrier", "own link-local address", "neighbour seen",
 		"LLDP names the right node", "TCP 179, hop limit 255", "OPEN accepted", "capabilities", "End-of-RIB" };
+	static const char *const other[RUNGS] = { "admin up", "carrier", "own address", "neighbour's address",
+		"LLDP (not asked for)", "TCP 179", "OPEN accepted", "capabilities", "End-of-RIB" };
+	const char *const *names = p->external ? other : fabric;
 	int first = node_peer_rung(p);
 	json_t *list = json_array();
 	char text[BGP_REASON_TEXT];
@@ -191,9 +216,13 @@ rungs(const struct node_peer *p)
 
 		put_count(one, "rung", (uint64_t)i);
 		put_text(one, "name", names[i - 1]);
-		put_text(one, "state", i < first ? "reached" : i == first ? "stopped" : "not asked");
+		put_text(one, "state",
+		    rung_reached(p, i) ? "reached"
+		    : p->established   ? "awaited"
+		    : i == first       ? "stopped"
+				       : "not asked");
 		rung_detail(p, i, text, sizeof(text));
-		if (i == first && !text[0])
+		if (i == first && !p->established && (!text[0] || i == 6))
 			node_peer_why(p, text, sizeof(text));
 		put_text(one, "detail", i <= first ? text : NULL);
 		json_array_append_new(list, one);
@@ -307,16 +336,29 @@ view_neighbor(struct query_call *call)
 
 /* ---- bgp received, bgp advertised ---- */
 
+static const char *
+neighbor_next(const struct node_peer *p, char *buf, size_t size)
+{
+	snprintf(buf, size, "fabctl bgp neighbor %s", call_name(p));
+	return buf;
+}
+
 bool
 view_received(struct query_call *call)
 {
 	const struct node *node = query_ctx(call);
 	struct walk *w = query_cursor(call);
 	const struct node_peer *p = peer_of_call(call);
+	char next[96];
 	struct rib_view v;
 
 	if (!p)
 		return false;
+	if (!p->established) {
+		query_fail(call, QUERY_FINDINGS, neighbor_next(p, next, sizeof(next)),
+		    "the session with %s is not Established, so nothing is offered", p->label);
+		return false;
+	}
 	/* Most prefixes of a large table may not be this peer's: the slice is bounded by what is looked at, too. */
 	for (size_t looked = 0; !query_full(call) && looked < 8 * QUERY_SLICE_ROWS; looked++) {
 		const struct path *path;
@@ -344,12 +386,13 @@ view_advertised(struct query_call *call)
 	const struct node *node = query_ctx(call);
 	struct walk *w = query_cursor(call);
 	const struct node_peer *p = peer_of_call(call);
+	char next[96];
 	struct rib_view v;
 
 	if (!p)
 		return false;
 	if (!p->export) {
-		query_fail(call, QUERY_FINDINGS, "fabctl bgp neighbor PORT",
+		query_fail(call, QUERY_FINDINGS, neighbor_next(p, next, sizeof(next)),
 		    "the session with %s is not Established, so nothing is told", p->label);
 		return false;
 	}
@@ -372,7 +415,9 @@ view_advertised(struct query_call *call)
 			put_text(row, "as_path", bgp_as_path_text(wire, attrs.wire_len, text, sizeof(text)));
 			put_text(row, "communities", bgp_communities_text(wire, attrs.wire_len, text, sizeof(text)));
 		}
-		put_ip(row, "next_hop", &p->port->plat.link_local);
+		put_ip(row, "next_hop",
+		    p->external && p->external->local.family == v.prefix.family ? &p->external->local
+										: &p->port->plat.link_local);
 		query_row(call, row);
 	}
 	return true;
@@ -406,18 +451,27 @@ find_prefix(struct query_call *call, struct rib_view *v)
 	return false;
 }
 
-/* Why path i is not better than the best. */
-static const char *
-why_not(const struct path_list *l, size_t i)
+/* What decided about path i, from its own side: why it is the best, or what the best has that it has not. */
+static void
+put_why(json_t *row, const struct path_list *l, size_t i)
 {
 	enum tiebreak why = WHY_ONLY;
+	const char *step;
 
-	if (!path_usable(&l->paths[i]))
-		return tiebreak_text(WHY_UNUSABLE);
-	if (i == l->best)
-		return tiebreak_text((enum tiebreak)l->reason);
+	if (!l->width || !path_usable(&l->paths[i])) {
+		put_text(row, "why", "its next hop cannot be used");
+		return;
+	}
+	if (i == l->best) {
+		put_text(row, "why", tiebreak_text((enum tiebreak)l->reason));
+		return;
+	}
 	path_compare(&l->paths[l->best], &l->paths[i], &why);
-	return tiebreak_text(why);
+	step = tiebreak_text(why);
+	if (path_is_multipath(l, i))
+		put_textf(row, "why", "as good; the best only has the %s", step);
+	else
+		put_textf(row, "why", "the best has the %s", step);
 }
 
 bool
@@ -433,7 +487,7 @@ view_why(struct query_call *call)
 
 		put_prefix(row, "prefix", &v.prefix);
 		put_text(row, "choice", best ? "best" : path_is_multipath(v.list, i) ? "shares" : "not used");
-		put_text(row, "why", why_not(v.list, i));
+		put_why(row, v.list, i);
 		put_path(row, &v.list->paths[i]);
 		query_row(call, row);
 	}
@@ -545,7 +599,7 @@ view_route(struct query_call *call)
 		    v.list->width && i == v.list->best ? "best"
 		    : path_is_multipath(v.list, i)     ? "shares"
 						       : "not used");
-		put_text(one, "why", why_not(v.list, i));
+		put_why(one, v.list, i);
 		put_path(one, &v.list->paths[i]);
 		json_array_append_new(paths, one);
 	}

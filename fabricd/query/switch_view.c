@@ -51,7 +51,7 @@ session_status(struct status *s, const struct node_peer *p, const struct link_vi
 	    p->far ? ":" : "", p->far ? port->topo->far_port : "");
 	node_peer_why(p, why, sizeof(why));
 	snprintf(next, sizeof(next), "fabctl bgp neighbor %s", port->peer->next ? peer_name(p) : port->name);
-	problem(s, dark ? "link down" : "session down", what, dark ? link->since : bgp_peer_since(p->bgp), why, next);
+	problem(s, dark ? "link down" : "session down", what, dark ? link->since : session_since(p), why, next);
 }
 
 static void
@@ -134,6 +134,18 @@ put_seen(json_t *row, const struct link_view *link)
 	put_text(row, "seen_port", link->lldp->port_name);
 }
 
+/* One name; of an external port with several sessions, all of them. */
+static void
+put_peers(json_t *row, const struct node_port *port)
+{
+	char names[256] = "";
+	size_t at = 0;
+
+	for (const struct node_peer *p = port->peer; p && at < sizeof(names); p = p->next)
+		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "", peer_name(p));
+	put_text(row, "peer", names);
+}
+
 static json_t *
 port_row(const struct node_port *port, struct mono now)
 {
@@ -146,7 +158,7 @@ port_row(const struct node_port *port, struct mono now)
 	put_text(row, "port", port->name);
 	put_text(row, "kind", kinds[port->topo->kind]);
 	if (port->peer) {
-		put_text(row, "peer", peer_name(port->peer));
+		put_peers(row, port);
 		put_text(row, "peer_port", port->topo->far_port);
 	}
 	if (port->link) {

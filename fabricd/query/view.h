@@ -21,6 +21,8 @@ void put_problem(json_t *row, const char *what, const char *reason, const char *
 /* "spine2", or the name of an external peer. */
 const char *peer_name(const struct node_peer *);
 uint32_t peer_as(const struct node_peer *);
+/* Of its state; not before the node was. */
+struct mono session_since(const struct node_peer *);
 
 /* The session of the port that is the call's first argument; NULL after query_fail() has said why not. */
 const struct node_peer *peer_of_call(struct query_call *);

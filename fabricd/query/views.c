@@ -187,6 +187,14 @@ peer_name(const struct node_peer *p)
 	return p->far ? p->far->name : p->external ? p->external->name : "?";
 }
 
+struct mono
+session_since(const struct node_peer *p)
+{
+	struct mono since = bgp_peer_since(p->bgp);
+
+	return since.us > p->node->started.us ? since : p->node->started;
+}
+
 uint32_t
 peer_as(const struct node_peer *p)
 {
