@@ -270,6 +270,42 @@ bfd_request_decode(struct rd body, struct bfd_request *out)
 
 /* ---- replies ---- */
 
+/* The fields of a row that have one name in a view and in a message. */
+#define ROW_FIELDS(X)                                                                                                  \
+	X(state);                                                                                                      \
+	X(remote_state);                                                                                               \
+	X(diag);                                                                                                       \
+	X(remote_diag);                                                                                                \
+	X(multiplier);                                                                                                 \
+	X(remote_multiplier);                                                                                          \
+	X(remote_independent);                                                                                         \
+	X(remote_demand);                                                                                              \
+	X(unsolicited);                                                                                                \
+	X(polling);                                                                                                    \
+	X(authenticated);                                                                                              \
+	X(local_discr);                                                                                                \
+	X(remote_discr);                                                                                               \
+	X(tx);                                                                                                         \
+	X(rx);                                                                                                         \
+	X(dropped);                                                                                                    \
+	X(missed);                                                                                                     \
+	X(flaps);                                                                                                      \
+	X(spared);                                                                                                     \
+	X(polls_unanswered);                                                                                           \
+	X(echo_tx);                                                                                                    \
+	X(echo_rx);                                                                                                    \
+	X(down_diag);                                                                                                  \
+	X(tx_us);                                                                                                      \
+	X(rx_us);                                                                                                      \
+	X(detect_us);                                                                                                  \
+	X(echo_us);                                                                                                    \
+	X(tx_late_p99);                                                                                                \
+	X(tx_late_max);                                                                                                \
+	X(rx_late_p99);                                                                                                \
+	X(rx_late_max)
+#define ROW_OUT(f) m->f = (__typeof__(m->f))v->f
+#define ROW_IN(f)  v->f = (__typeof__(v->f))m->f
+
 static void
 row_out(const struct bfd_row *r, Bfd__Row *m, Bfd__Path *path)
 {
@@ -280,18 +316,8 @@ row_out(const struct bfd_row *r, Bfd__Row *m, Bfd__Path *path)
 	m->path = path;
 	m->port = (char *)(uintptr_t)r->port;
 	m->clients = r->clients;
-#define X(f) m->f = v->f;
-	X(state)
-	X(remote_state)
-	X(diag) X(remote_diag) X(multiplier) X(remote_multiplier) X(remote_independent) X(remote_demand) X(unsolicited)
-	    X(polling) X(authenticated) X(local_discr) X(remote_discr) X(tx) X(rx) X(dropped) X(missed) X(flaps)
-		X(spared) X(polls_unanswered) X(echo_tx) X(echo_rx) X(down_diag)
-#undef X
-#define X(f) m->f = (uint64_t)v->f;
-		    X(tx_us) X(rx_us) X(detect_us) X(echo_us) X(tx_late_p99) X(tx_late_max) X(rx_late_p99)
-			X(rx_late_max)
-#undef X
-			    m->since_us = r->since_us;
+	ROW_FIELDS(ROW_OUT);
+	m->since_us = r->since_us;
 	m->last_rx_us = r->last_rx_us;
 	m->down_us = r->down_us;
 }
@@ -301,25 +327,14 @@ row_in(const Bfd__Row *m, struct bfd_reply *out)
 {
 	struct bfd_view *v = &out->row.view;
 
-	if (!path_in(m->path, &v->path) || m->state >= BFD_STATES || m->remote_state >= BFD_STATES)
+	if (!path_in(m->path, &v->path) || m->state >= BFD_STATES || m->remote_state >= BFD_STATES ||
+	    m->down_diag >= BFD_DIAGS)
 		return false;
 	text_in(m->port, out->text, sizeof(out->text));
 	out->row.port = out->text;
 	out->row.clients = m->clients;
-#define X(f) v->f = m->f;
-	X(state)
-	X(remote_state)
-	X(remote_independent) X(remote_demand) X(unsolicited) X(polling) X(authenticated) X(local_discr) X(remote_discr)
-	    X(tx) X(rx) X(dropped) X(missed) X(flaps) X(spared) X(polls_unanswered) X(echo_tx) X(echo_rx) X(down_diag)
-#undef X
-#define X(f) v->f = (uint8_t)m->f;
-		X(diag) X(remote_diag) X(multiplier) X(remote_multiplier)
-#undef X
-#define X(f) v->f = (int64_t)m->f;
-		    X(tx_us) X(rx_us) X(detect_us) X(echo_us) X(tx_late_p99) X(tx_late_max) X(rx_late_p99)
-			X(rx_late_max)
-#undef X
-			    v->since = v->last_rx = v->down_at = MONO_NEVER;
+	ROW_FIELDS(ROW_IN);
+	v->since = v->last_rx = v->down_at = MONO_NEVER;
 	out->row.since_us = m->since_us;
 	out->row.last_rx_us = m->last_rx_us;
 	out->row.down_us = m->down_us;
