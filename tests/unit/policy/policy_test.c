@@ -383,6 +383,45 @@ test_what_the_outside_is_told(void **state)
 	done(&t);
 }
 
+/* An aggregate that this border makes is for the outside; one that somebody else announces, or `originate`, is not. */
+static void
+test_aggregates_stay_outside(void **state)
+{
+	static const struct {
+		const char *name, *prefix;
+		enum rib_side from;
+		bool inside;
+	} cases[] = {
+		{ "made here", "10.1.0.0/16", RIB_LOCAL, false },
+		{ "heard from below", "10.1.0.0/16", RIB_BELOW, true },
+		{ "own, no aggregate", "10.0.2.1/32", RIB_LOCAL, true },
+		{ "originated here, too", "10.64.0.0/12", RIB_LOCAL, true },
+	};
+	static const char more[] =
+	    "external:\n"
+	    "  - {at: \"border1:eth9\", name: isp-a, asn: 64500, local: 192.0.2.1/31, peer: 192.0.2.0, out: "
+	    "aggregates, originate: [10.64.0.0/12]}\n"
+	    "aggregates: [10.1.0.0/16, 10.64.0.0/12]\n";
+	struct fixture t = seen_from(fabric, more, "border1");
+	struct policy_peer *up = on_port(&t, "border1", "eth1"), *isp = outside_named(&t, "isp-a");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rib_source s = { .side = (uint8_t)cases[i].from };
+		struct attrs a = { 0 };
+		struct path best = { .source = &s, .attrs = &a };
+		struct prefix p;
+
+		prefix_parse(cases[i].prefix, &p);
+		if (policy_export(t.policy, policy_class(up), &p, &best) != cases[i].inside)
+			fail_msg("%s", cases[i].name);
+		assert_int_equal(policy_export(t.policy, policy_class(isp), &p, &best), i != 2);
+	}
+	policy_peer_free(up);
+	policy_peer_free(isp);
+	done(&t);
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -448,6 +487,7 @@ main(void)
 		cmocka_unit_test(test_three_tiers),
 		cmocka_unit_test(test_valley_free),
 		cmocka_unit_test(test_what_the_outside_is_told),
+		cmocka_unit_test(test_aggregates_stay_outside),
 		cmocka_unit_test(test_covers),
 		cmocka_unit_test(test_every_verdict_has_words),
 		cmocka_unit_test(test_memory_is_given_back),

@@ -484,6 +484,47 @@ stream_gtsm_and_md5(void **state UNUSED)
 	}
 }
 
+/* Several keys on one listener: the one of the longest prefix that holds the peer counts. */
+static void
+stream_keys_of_peers(void **state UNUSED)
+{
+	static const struct {
+		const char *name, *for_peer, *for_other, *client;
+		int want;
+	} cases[] = {
+		{ "the key of all", NULL, "other", "all", 0 },
+		{ "the key of this peer", "own", "other", "own", 0 },
+		{ "the key of all, where it has one of its own", "own", NULL, "all", -ETIMEDOUT },
+		{ "the key of another peer", "own", "other", "other", -ETIMEDOUT },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct rt_stream_options o = { .ifindex = 1, .local_port = 1790, .md5_key = "all" };
+		struct prefix peer, other;
+		struct rt_listener *l;
+		struct pair x;
+
+		pair_begin(&x, 9);
+		prefix_parse("fe80::/64", &o.md5_peer);
+		prefix_parse("fe80::dead/128", &other);
+		peer = prefix_of(&x.w.a_ll, 128);
+		assert_int_equal(rt_listen(x.w.b, &o, peer_accept, &x.server, &l), 0);
+		if (cases[i].for_peer) {
+			assert_int_equal(rt_listener_key(l, &peer, "replaced"), 0);
+			assert_int_equal(rt_listener_key(l, &peer, cases[i].for_peer), 0);
+		}
+		if (cases[i].for_other)
+			assert_int_equal(rt_listener_key(l, &other, cases[i].for_other), 0);
+		o.local_port = 0;
+		o.md5_key = cases[i].client;
+		rt_connect(x.w.a, &o, &x.w.b_ll, 1790, &peer_handler, &x.client, &x.client.s);
+		run(&x.w, SECONDS(300));
+		if (x.client.error != cases[i].want || x.client.opened != (cases[i].want == 0))
+			fail_msg("%s: error %d, opened %d", cases[i].name, x.client.error, x.client.opened);
+		pair_end(&x);
+	}
+}
+
 static void
 stream_zero_window(void **state UNUSED)
 {
@@ -978,6 +1019,7 @@ main(void)
 		cmocka_unit_test(stream_reset_overtakes),
 		cmocka_unit_test(stream_refused_and_unreachable),
 		cmocka_unit_test(stream_gtsm_and_md5),
+		cmocka_unit_test(stream_keys_of_peers),
 		cmocka_unit_test(stream_zero_window),
 		cmocka_unit_test(stream_closed_inside_input),
 		cmocka_unit_test(stream_over_a_link_that_flaps),
