@@ -145,6 +145,17 @@ $(O)/bin/fabsim: $(O)/fabricd/sim/main.o $(call arch,$(fabsim_libs))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabsim_libs))
 
+#: make install         PREFIX (/usr) below DESTDIR: fabricd and bfdd to sbin, fabctl and fabsim to bin, schemas, systemd units
+PREFIX ?= /usr
+.PHONY: install
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/fabricd/schema \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(O)/bin/fabricd $(O)/bin/bfdd $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(O)/bin/fabctl $(O)/bin/fabsim $(DESTDIR)$(PREFIX)/bin
+	install -m 644 docs/schema/*.json topology/schema.json $(DESTDIR)$(PREFIX)/share/fabricd/schema
+	install -m 644 scripts/systemd/*.service $(DESTDIR)$(PREFIX)/lib/systemd/system
+
 # ---- unit tests: tests/unit/<library>/<file>_test.c, linked with that library and what it needs ----
 #: make unit            all unit tests;  make unit-topology: those of one library;  SAN=1: under sanitizers
 UNIT_TESTS = $(wildcard tests/unit/*/*_test.c)

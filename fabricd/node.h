@@ -23,6 +23,13 @@
 struct node;
 struct node_port;
 
+/* One BFD session as bfdd knows it, also those of others; see struct bfd_row. */
+struct node_bfd_row {
+	char port[32];
+	struct bfd_view view;
+	int64_t since_us, last_rx_us, down_us;
+};
+
 /* One TCP connection of a session, and the bytes that TCP has not taken yet. */
 struct node_conn {
 	struct node_peer *peer;
@@ -122,7 +129,11 @@ struct node {
 	struct link_pace pace;
 	struct node_port *ports; /* in the order of the file */
 	size_t nports;
-	struct rib_source local; /* the switch's own prefixes */
+	struct rib_source local;                    /* the switch's own prefixes */
+	struct node_bfd_row *bfd_rows, *bfd_coming; /* what bfdd listed last; the list that is on its way */
+	size_t n_bfd_rows, n_bfd_coming, cap_bfd_coming;
+	uint64_t bfd_lists; /* that came */
+	bool bfd_asked;
 	struct rt_work *groups, *work;
 	struct rt_timer *dwell;
 	struct rt_timer *sweep; /* until what nobody wants has been swept once */
@@ -168,6 +179,9 @@ void node_peer_why(const struct node_peer *, char *buf, size_t size);
 
 /* The gateway of a rack prefix: its first address. */
 struct ip node_rack_gateway(const struct prefix *rack);
+
+/* Asks bfdd for its sessions: bfd_lists grows when they are in bfd_rows. -ENOTCONN: there is no bfdd. */
+int node_bfd_list(struct node *);
 
 /* Whether nothing waits: no dirty prefix, no walk, no pending FIB operation. */
 bool node_quiet(const struct node *);

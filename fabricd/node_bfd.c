@@ -8,6 +8,7 @@
  * one group change each, before any prefix is looked at. That the neighbour's operator took BFD down (AdminDown) is no
  * failure (RFC 5882 3.2). Without a bfdd, sessions live by their hold time, which status says.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,7 +77,8 @@ node_bfd_begin(struct node_peer *peer)
 		snprintf(target.port, sizeof(target.port), "%s", peer->port->name);
 		peer->bfd = bfd_watch_new(n->cfg.bfd, &target, on_bfd, peer);
 	}
-	return !n->topo->bfd_strict || peer->bfd_up;
+	/* Where nobody runs bfdd, nobody waits for it. */
+	return !n->topo->bfd_strict || peer->bfd_up || !bfd_client_connected(n->cfg.bfd);
 }
 
 void
@@ -85,4 +87,53 @@ node_bfd_end(struct node_peer *peer)
 	bfd_watch_free(peer->bfd);
 	peer->bfd = NULL;
 	peer->bfd_up = false;
+}
+
+/* ---- what bfdd knows ---- */
+
+static void
+on_row(void *arg, const struct bfd_row *row, int error)
+{
+	struct node *n = arg;
+	struct node_bfd_row *out;
+
+	if (row) {
+		n->bfd_coming = mem_grow(
+		    &n->mem, MEM_QUERY, n->bfd_coming, &n->cap_bfd_coming, n->n_bfd_coming + 1, sizeof(*n->bfd_coming));
+		out = &n->bfd_coming[n->n_bfd_coming++];
+		*out = (struct node_bfd_row){ .view = row->view,
+			.since_us = row->since_us,
+			.last_rx_us = row->last_rx_us,
+			.down_us = row->down_us };
+		snprintf(out->port, sizeof(out->port), "%s", row->port);
+		return;
+	}
+	n->bfd_asked = false;
+	if (error) /* what came is not the whole list */
+		n->n_bfd_coming = 0;
+	mem_free(&n->mem, MEM_QUERY, n->bfd_rows);
+	n->bfd_rows = n->bfd_coming;
+	n->n_bfd_rows = n->n_bfd_coming;
+	n->bfd_coming = NULL;
+	n->n_bfd_coming = n->cap_bfd_coming = 0;
+	n->bfd_lists++;
+}
+
+int
+node_bfd_list(struct node *n)
+{
+	int e;
+
+	if (n->bfd_asked)
+		return 0;
+	e = n->cfg.bfd ? bfd_client_list(n->cfg.bfd, on_row, n) : -ENOTCONN;
+	n->bfd_asked = e == 0;
+	return e;
+}
+
+void
+node_bfd_free(struct node *n)
+{
+	mem_free(&n->mem, MEM_QUERY, n->bfd_rows);
+	mem_free(&n->mem, MEM_QUERY, n->bfd_coming);
 }

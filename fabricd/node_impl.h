@@ -41,6 +41,7 @@ void node_peers_resume(struct node *); /* input that waited for the RIB */
 /* Watches the neighbour at its address; false: the session has to wait for BFD (strict). */
 bool node_bfd_begin(struct node_peer *);
 void node_bfd_end(struct node_peer *);
+void node_bfd_free(struct node *);
 
 /* node_rib.c */
 extern const struct rib_ops node_rib_ops;

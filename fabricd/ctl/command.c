@@ -13,6 +13,7 @@
 const struct command commands[] = {
 	{ "status", "", "what this switch should be, what it is, and every problem", &view_status, NULL, NULL, 0, 0,
 	    false },
+	{ "bfd", "", "BFD sessions: timers, lateness, flaps", &view_bfd, NULL, NULL, 0, 0, false },
 	{ "bgp", "", "sessions, expected against seen", &view_bgp, NULL, NULL, 0, 0, false },
 	{ "bgp summary", "", "the same", &view_bgp, NULL, NULL, 0, 0, false },
 	{ "bgp neighbor", "PORT", "how far one session got, in nine steps", &view_neighbor, NULL, NULL, 1, 1, false },

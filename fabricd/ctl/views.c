@@ -67,6 +67,32 @@ status_heading(FILE *f, const json_t *envelope)
 
 const struct view view_status = { .verb = "status", VIEW(status_columns), .heading = status_heading };
 
+/* ---- bfd ---- */
+
+static const struct column bfd_columns[] = {
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "peer", "PEER", CELL_TEXT, false },
+	{ "address", "ADDRESS", CELL_TEXT, true },
+	{ "state", "STATE", CELL_TEXT, false },
+	{ "tx_us", "TX US", CELL_NUMBER, false },
+	{ "rx_us", "RX US", CELL_NUMBER, false },
+	{ "multiplier", "MULT", CELL_NUMBER, false },
+	{ "detect_us", "DETECT US", CELL_NUMBER, false },
+	{ "rx_late_p99_us", "LATE P99 US", CELL_NUMBER, false },
+	{ "tx_late_p99_us", "TX LATE P99 US", CELL_NUMBER, true },
+	{ "missed", "MISSED", CELL_NUMBER, false },
+	{ "flaps", "FLAPS", CELL_NUMBER, false },
+	{ "since_s", "SINCE", CELL_DURATION, false },
+	{ "packets_sent", "SENT", CELL_NUMBER, true },
+	{ "packets_received", "RECEIVED", CELL_NUMBER, true },
+	{ "packets_dropped", "DROPPED", CELL_NUMBER, true },
+	{ "reason", "REASON", CELL_TEXT, false },
+};
+
+const struct view view_bfd = {
+	.verb = "bfd", VIEW(bfd_columns), .problems = true, .empty = "no BFD sessions: no neighbour was heard yet"
+};
+
 /* ---- bgp ---- */
 
 static const struct column bgp_columns[] = {

@@ -53,6 +53,8 @@ bool view_log(struct query_call *);
 bool view_memory(struct query_call *);
 bool view_fib(struct query_call *);
 bool view_fib_check(struct query_call *);
+#define BFD_CURSOR 64 /* bytes that view_bfd() keeps between its steps */
+bool view_bfd(struct query_call *);
 bool view_bgp(struct query_call *);
 bool view_neighbor(struct query_call *);
 bool view_received(struct query_call *);

@@ -21,6 +21,7 @@ const struct query_verb node_verbs[] = {
 	{ .name = "memory", .schema = "fabricd.memory/1", .step = view_memory },
 	{ .name = "fib", .schema = "fabricd.fib/1", .step = view_fib },
 	{ .name = "fib.check", .schema = "fabricd.fib.check/1", .step = view_fib_check },
+	{ .name = "bfd", .schema = "fabricd.bfd/1", .cursor_size = BFD_CURSOR, .step = view_bfd },
 	{ .name = "bgp.summary", .schema = "fabricd.bgp.summary/1", .step = view_bgp },
 	{ .name = "bgp.neighbor",
 	    .schema = "fabricd.bgp.neighbor/1",
