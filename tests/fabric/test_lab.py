@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -117,17 +118,56 @@ def test_a_cut_spine_costs_no_connection(fab):
     fab.run("lab", "wait", "--timeout", "20s")
 
 
-def test_N05_a_route_deleted_by_others_is_back_within_a_second(fab):
-    for show, delete in [("ip route show 10.1.3.0/24", "ip route del 10.1.3.0/24 proto 211"),
-                         ("ip -6 route show fd00:1:0:3::/64", "ip -6 route del fd00:1:0:3::/64 proto 211")]:
-        def there(show=show):
-            return [line for line in fab.exec("leaf1", *show.split()).splitlines() if "unreachable" not in line]
+def kernel_routes(fab, node):
+    return sorted(line for v in "46" for line in fab.exec(node, "ip", f"-{v}", "route", "show", "proto", "211").splitlines())
 
-        before = there()
-        assert before
-        fab.exec("leaf1", *delete.split())
-        fab.until("the route is back", lambda: there() == before, timeout=1)
+
+def mended_within_a_second(fab, node, break_it):
+    """A busy machine may be late, an audit that comes once a minute is so each time: one of five tries has to do."""
+    took = []
+    while len(took) < 5:
+        before = kernel_routes(fab, node)
+        assert any(" nhid " in line for line in before)
+        break_it()
+        begun = time.monotonic()
+        fab.until("all is back", lambda: kernel_routes(fab, node) == before, 60)
+        took.append(time.monotonic() - begun)
+        if took[-1] <= 1:
+            return
+    pytest.fail(f"put back after {took} s")
+
+
+@pytest.mark.parametrize("what", ["ip route del 10.1.3.0/24 proto 211", "ip -6 route del fd00:1:0:3::/64 proto 211",
+                                  "ip route flush proto 211", "ip -6 route flush proto 211"])
+def test_N05_a_route_deleted_by_others_is_back_within_a_second(fab, what):
+    mended_within_a_second(fab, "leaf1", lambda: fab.exec("leaf1", *what.split()))
     fab.run("--at", "leaf1", "fib", "check")
+
+
+@pytest.mark.parametrize("which", ["group", "port", "all"])
+def test_N05_next_hops_deleted_by_others_are_back_within_a_second(fab, which):
+    """With a next hop go its places in groups, with a group its routes, of both families."""
+    def break_it():
+        route = fab.exec("leaf1", "ip", "route", "show", "10.1.3.0/24").split()
+        group = route[route.index("nhid") + 1]
+        members = fab.exec("leaf1", "ip", "nexthop", "show", "id", group).split()[3].split("/")
+        fab.exec("leaf1", "ip", "nexthop", *{"group": ["del", "id", group], "port": ["del", "id", members[0]],
+                                             "all": ["flush", "proto", "211"]}[which])
+
+    def wide():
+        return fab.exec("leaf1", "ip", "route", "get", "10.1.3.2") and next(
+            r for r in fab.rows("leaf1", "routes") if r["prefix"] == "10.1.3.0/24")["ports"] == ["eth1", "eth2"]
+
+    took = []
+    while not took or (took[-1] > 1 and len(took) < 5):
+        break_it()
+        begun = time.monotonic()
+        fab.until("differences are mended", lambda: fab.run(
+            "--at", "leaf1", "fib", "check", want=(0, 1)).returncode == 0 and wide(), 60)
+        took.append(time.monotonic() - begun)
+    assert min(took) <= 1, took
+    for v in "46":
+        assert " 0% packet loss" in fab.exec("h1", "ping", f"-{v}", "-c", "5", "-i", "0.01", "-W", "5", "h3")
 
 
 def test_P09_a_second_fabricd_is_refused(fab):
@@ -141,8 +181,11 @@ def test_P09_a_second_fabricd_is_refused(fab):
 
 def test_P11_stray_signals_change_nothing(fab):
     pid = next(n["pid"] for n in fab.nodes() if n["node"] == "leaf2")
-    for sig in [signal.SIGHUP] * 1000 + [signal.SIGPIPE, signal.SIGALRM]:
+    before = [r["flaps"] for r in fab.rows("leaf2", "bgp")]
+    strays = [signal.SIGPIPE, signal.SIGALRM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO]
+    for sig in [signal.SIGHUP] * 1000 + strays:
         os.kill(pid, sig)
+    assert [r["flaps"] for r in fab.rows("leaf2", "bgp")] == before
     assert [x["state"] for x in fab.rows("leaf2", "bgp")] == ["Established"] * 2
     assert next(n["state"] for n in fab.nodes() if n["node"] == "leaf2") == "running"
 
