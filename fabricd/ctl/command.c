@@ -153,14 +153,37 @@ is_prefix(const char *typed, const char *word, size_t len)
 	return n <= len && strncmp(typed, word, n) == 0;
 }
 
+/* Whether word number `depth` of the command begins with `typed`. */
+static bool
+begins_at(const struct command *c, size_t depth, const char *typed)
+{
+	size_t len = 0;
+	const char *w = word_at(c, depth, &len);
+
+	return w && is_prefix(typed, w, len);
+}
+
+/* Whether some command has a word here that `typed` begins, and behind it one that `next` begins. */
+static bool
+goes_on(const struct command *path, size_t depth, const char *typed, const char *next)
+{
+	for (size_t i = 0; next && i < n_commands; i++)
+		if ((!path || same_path(path, &commands[i], depth)) && begins_at(&commands[i], depth, typed) &&
+		    begins_at(&commands[i], depth + 1, next))
+			return true;
+	return false;
+}
+
 /*
  * A command that goes on from `path` (its first `depth` words) with a word that `typed` begins, NULL: none. An exact
- * word counts above all; several different ones are an error.
+ * word counts above all; then those that the word after it (`next`, may be NULL) goes on with; several different ones
+ * are an error.
  */
 static const struct command *
-descend(const struct command *path, size_t depth, const char *typed, struct command_match *m)
+descend(const struct command *path, size_t depth, const char *typed, const char *next, struct command_match *m)
 {
 	const struct command *found = NULL;
+	bool ahead = goes_on(path, depth, typed, next);
 	size_t used = 0;
 
 	for (size_t i = 0; i < n_commands; i++) {
@@ -173,6 +196,8 @@ descend(const struct command *path, size_t depth, const char *typed, struct comm
 			m->error[0] = '\0';
 			return &commands[i];
 		}
+		if (ahead && !begins_at(&commands[i], depth + 1, next))
+			continue;
 		if (found && !same_path(found, &commands[i], depth + 1)) {
 			if (!m->error[0])
 				used = (size_t)snprintf(m->error, sizeof(m->error),
@@ -207,7 +232,8 @@ follow(const char *const words[], size_t n, const struct command **path, struct 
 	size_t depth = 0;
 
 	for (*path = NULL; depth < n; depth++) {
-		const struct command *next = descend(*path, depth, words[depth], m);
+		const struct command *next = descend(
+		    *path, depth, words[depth], depth + 1 < n ? words[depth + 1] : NULL, m);
 
 		if (!next)
 			break;
