@@ -31,7 +31,7 @@ static const struct {
 	{ "b n swp49", "bgp neighbor", "swp49", false },
 	{ "show bgp summary json", "bgp summary", "", true },
 	{ "sh bgp", "bgp", "", false },
-	{ "sho b json", "bgp", "", true },
+	{ "sho bg json", "bgp", "", true },
 	{ "show ip bgp summary", "bgp summary", "", false },
 	{ "show bgp ipv6 unicast summary json", "bgp summary", "", true },
 	{ "show bgp neighbors swp1", "bgp neighbor", "swp1", false },
