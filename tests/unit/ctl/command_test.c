@@ -46,7 +46,8 @@ static const struct {
 	{ "fib c", "fib check", "", false },
 	{ "r 10.0.0.0/8", "routes", "10.0.0.0/8", false },
 	{ "log 20", "log", "20", false },
-	{ "l s", NULL, "short for several", false },
+	{ "l", NULL, "short for several", false },
+	{ "l s", "lab status", "", false }, /* no other goes on with it */
 	{ "la st", "lab status", "", false },
 	{ "lab exec h1 ping json", "lab exec", "h1 ping json", false },
 	{ "lab cut leaf1:eth1 spine2", "lab cut", "leaf1:eth1 spine2", false },
