@@ -215,26 +215,46 @@ static const struct platform_client platform_client = {
 /* ---- trying again ---- */
 
 void
-sync_arm_retry(struct sync *s)
+sync_retry_at(struct sync *s, const struct backoff *b)
 {
-	if (s->retry_armed)
+	if (!b->times || b->at.us >= s->retry_next.us)
 		return;
-	s->retry_armed = true;
-	rt_timer_set(s->retry_timer, mono_add(rt_now(s->cfg.rt), s->retry_us));
+	s->retry_next = b->at;
+	rt_timer_set(s->retry_timer, b->at);
 }
 
-static bool
-something_is_refused(const struct sync *s)
+void
+sync_refused(struct sync *s, struct backoff *b)
 {
-	for (size_t i = 0; i < s->n_nhs; i++) {
-		if (s->nhs[i].live && s->nhs[i].state == NH_FAILED && !s->nhs[i].dark)
-			return true;
+	int64_t pause = MIN_OF(RETRY_MIN_US << b->times, RETRY_MAX_US);
+
+	b->times += b->times < RETRY_DOUBLINGS;
+	b->at = mono_add(rt_now(s->cfg.rt), pause);
+	sync_retry_at(s, b);
+}
+
+bool
+sync_retry_due(const struct sync *s, const struct backoff *b)
+{
+	return !b->times || mono_due(b->at, rt_now(s->cfg.rt));
+}
+
+static void
+routes_retry(struct sync *s)
+{
+	if (!sync_retry_due(s, &s->retry)) {
+		sync_retry_at(s, &s->retry);
+		return;
 	}
-	for (size_t i = 0; i < s->n_groups; i++) {
-		if (s->groups[i].live && s->groups[i].err)
-			return true;
+	if (!s->refused[FAMILY_IPV4] && !s->refused[FAMILY_IPV6]) {
+		s->retry.times = 0;
+		return;
 	}
-	return s->refused[FAMILY_IPV4] || s->refused[FAMILY_IPV6];
+	if (s->progress)
+		s->retry.times = 0;
+	retry_begin(s);
+	s->progress = false;
+	sync_refused(s, &s->retry);
 }
 
 static void
@@ -242,15 +262,9 @@ retry(void *arg)
 {
 	struct sync *s = arg;
 
-	s->retry_armed = false;
-	s->retry_us = s->progress ? RETRY_MIN_US : MIN_OF(s->retry_us * 2, RETRY_MAX_US);
-	nexthops_retry(s);
-	retry_begin(s);
-	s->progress = false;
-	if (something_is_refused(s))
-		sync_arm_retry(s);
-	else
-		s->retry_us = RETRY_MIN_US;
+	s->retry_next = MONO_NEVER;
+	objects_retry(s);
+	routes_retry(s);
 }
 
 static void
@@ -276,7 +290,7 @@ sync_new(struct platform *platform, const struct sync_config *cfg, const struct 
 	s->cfg = *cfg;
 	s->client = client;
 	s->arg = arg;
-	s->retry_us = RETRY_MIN_US;
+	s->retry_next = MONO_NEVER;
 	table_init(&s->routes[FAMILY_IPV4], FAMILY_IPV4);
 	table_init(&s->routes[FAMILY_IPV6], FAMILY_IPV6);
 	s->urgent = rt_work_new(cfg->rt, RT_URGENT, urgent_work, s);

@@ -181,11 +181,15 @@ nh_push(struct sync *s, uint32_t nh)
 			nh_forget(s, nh);
 			return;
 		}
+		if (!sync_retry_due(s, &h->retry))
+			return;
 		op = (struct plat_op){ .kind = PLAT_NH_DEL, .id = h->id };
 		h->state = NH_DELETING;
 		sync_emit(s, &op, &(struct flight){ .kind = F_NH_DEL, .index = nh });
 		return;
 	}
+	if (h->state == NH_PRESENT)
+		h->retry.times = 0;
 	if (h->state != NH_ABSENT || h->dark || !h->uses)
 		return; /* one that was refused waits for the retry timer, or for its port */
 	if (!h->id)
@@ -198,15 +202,23 @@ nh_push(struct sync *s, uint32_t nh)
 	sync_emit(s, &op, &(struct flight){ .kind = F_NH, .index = nh });
 }
 
+/* A refused deletion: the next hop is still there, and is ours to delete, until it is wanted again. */
 static void
 nh_deleted(struct sync *s, uint32_t nh, const struct plat_result *res)
 {
 	struct nexthop *h = &s->nhs[nh];
+	bool gone = h->dark && s->platform->caps.carrier_deletes_nexthops;
 
 	h->state = NH_ABSENT;
-	if (res->outcome != PLAT_INSTALLED)
-		sync_event(s, "fib.nexthop_failed", "next hop %u cannot be deleted: %s", h->id,
-		    res->detail ? res->detail : strerror(-res->error));
+	if (res->outcome != PLAT_INSTALLED && !gone && !h->uses) {
+		if (!h->retry.times)
+			sync_event(s, "fib.nexthop_failed", "next hop %u cannot be deleted: %s; it is tried again",
+			    h->id, res->detail ? res->detail : strerror(-res->error));
+		h->state = NH_PRESENT;
+		sync_refused(s, &h->retry);
+		return;
+	}
+	h->retry.times = 0;
 	nh_queue(s, nh);
 }
 
@@ -231,7 +243,7 @@ nh_result(struct sync *s, const struct flight *f, const struct plat_result *res)
 	if (res->outcome == PLAT_INSTALLED) {
 		h->state = NH_PRESENT;
 		h->err = 0;
-		s->progress = true;
+		h->retry.times = 0;
 		nh_tell_groups(s, f->index);
 		return;
 	}
@@ -243,26 +255,55 @@ nh_result(struct sync *s, const struct flight *f, const struct plat_result *res)
 		h->state = NH_ABSENT;
 		s->stats.foreign_conflicts++;
 		nh_queue(s, f->index);
-	} else if (res->outcome != PLAT_WAITS_LINK) {
+	} else if (res->outcome != PLAT_WAITS_LINK && !h->retry.times) {
 		sync_event(s, "fib.nexthop_failed", "next hop %s on port %u is refused: %s",
 		    ip_print(&h->gateway, text), h->ifindex, res->detail ? res->detail : strerror(-res->error));
 	}
 	nh_tell_groups(s, f->index);
-	sync_arm_retry(s);
+	if (h->state == NH_FAILED)
+		sync_refused(s, &h->retry);
+}
+
+static void
+nh_retry(struct sync *s, uint32_t nh)
+{
+	struct nexthop *h = &s->nhs[nh];
+
+	if (!h->live || !h->retry.times || (h->dark && h->state == NH_FAILED)) /* that one waits for its port */
+		return;
+	if (!sync_retry_due(s, &h->retry)) {
+		sync_retry_at(s, &h->retry);
+		return;
+	}
+	if (h->state == NH_FAILED)
+		h->state = NH_ABSENT;
+	nh_queue(s, nh);
 }
 
 void
-nexthops_retry(struct sync *s)
+objects_retry(struct sync *s)
 {
-	for (uint32_t i = 0; i < s->n_nhs; i++) {
-		if (!s->nhs[i].live || s->nhs[i].state != NH_FAILED || s->nhs[i].dark)
-			continue;
-		s->nhs[i].state = NH_ABSENT;
-		nh_queue(s, i);
-	}
+	for (uint32_t i = 0; i < s->n_nhs; i++)
+		nh_retry(s, i);
 	for (uint32_t i = 1; i <= s->n_groups; i++) {
-		if (group_at(s, i)->live && group_at(s, i)->err)
+		const struct group *g = group_at(s, i);
+
+		if (!g->live || !g->err)
+			continue;
+		if (sync_retry_due(s, &g->retry))
 			group_queue(s, i);
+		else
+			sync_retry_at(s, &g->retry);
+	}
+	for (uint32_t i = 1; i <= s->n_pgs; i++) {
+		const struct pgroup *o = pg_at(s, i);
+
+		if (!o->live || !o->retry.times)
+			continue;
+		if (sync_retry_due(s, &o->retry))
+			pg_queue(s, i);
+		else
+			sync_retry_at(s, &o->retry);
 	}
 }
 
@@ -373,6 +414,8 @@ pg_push(struct sync *s, uint32_t pg)
 
 	o->queued = false;
 	if (!o->live || o->group || o->refs || o->flight || o->adopted)
+		return;
+	if (o->state == PG_PRESENT && !sync_retry_due(s, &o->retry))
 		return;
 	if (o->state == PG_PRESENT) {
 		o->state = PG_DELETING;
@@ -574,11 +617,13 @@ group_push(struct sync *s, uint32_t handle)
 		else if (g->err && g->waiters)
 			group_replay(s, handle); /* they kept their old entries while it was merely refused */
 		g->err = 0;
+		g->retry.times = 0;
 		group_tell(s, handle, false);
 	} else if (!o || o->state != PG_PRESENT || o->again || !members_equal(&m, &o->have)) {
 		group_send(s, handle, &m);
 	} else {
 		g->err = 0;
+		g->retry.times = 0;
 	}
 	if (n && o && o->state == PG_PRESENT)
 		group_usable(s, handle);
@@ -621,9 +666,28 @@ group_failed(struct sync *s, uint32_t pg, const struct plat_result *res)
 		sync_event(s, "fib.group_failed", "a group of %u next hops is refused: %s", g->want.n,
 		    res->detail ? res->detail : strerror(-res->error));
 	g->err = sync_error_slot(s, res->error, res->detail);
-	sync_arm_retry(s);
+	sync_refused(s, &g->retry);
 	if (res->outcome == PLAT_FAILED)
 		audit_soon(s); /* perhaps what it refers to is not there any more */
+}
+
+/* A refused deletion leaves the object where it is: it keeps its id and its next hops, and is tried again. */
+static void
+pg_deleted(struct sync *s, uint32_t pg, const struct plat_result *res)
+{
+	struct pgroup *o = pg_at(s, pg);
+
+	if (res->outcome != PLAT_INSTALLED && o->state == PG_DELETING) {
+		if (!o->retry.times)
+			sync_event(s, "fib.group_failed", "group %u cannot be deleted: %s; it is tried again", o->id,
+			    res->detail ? res->detail : strerror(-res->error));
+		o->state = PG_PRESENT;
+		sync_refused(s, &o->retry);
+		return;
+	}
+	o->state = PG_DEAD;
+	members_free(s, &o->have);
+	pg_queue(s, pg);
 }
 
 void
@@ -635,16 +699,13 @@ group_result(struct sync *s, const struct flight *f, const struct plat_result *r
 	o->flight = false;
 	o->parity = s->parity;
 	if (f->kind == F_GROUP_DEL) {
-		o->state = PG_DEAD;
-		members_free(s, &o->have);
-		pg_queue(s, f->index);
+		pg_deleted(s, f->index, res);
 		return;
 	}
 	if (res->outcome != PLAT_INSTALLED) {
 		group_failed(s, f->index, res);
 		return;
 	}
-	s->progress = true;
 	pg_set_have(s, o, &o->sent);
 	o->state = PG_PRESENT;
 	if (!o->group) {
@@ -652,6 +713,7 @@ group_result(struct sync *s, const struct flight *f, const struct plat_result *r
 		return;
 	}
 	group_at(s, o->group)->err = 0;
+	group_at(s, o->group)->retry.times = 0;
 	o->again = force;
 	group_queue(s, o->group);
 }
@@ -800,6 +862,7 @@ sync_port_up(struct sync *s, uint32_t ifindex)
 		if (!s->nhs[i].live || s->nhs[i].ifindex != ifindex)
 			continue;
 		s->nhs[i].dark = false;
+		s->nhs[i].retry.times = 0;
 		if (s->nhs[i].state == NH_FAILED)
 			s->nhs[i].state = NH_ABSENT;
 		nh_queue(s, i);

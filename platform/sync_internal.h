@@ -24,15 +24,16 @@
 #include "fabricd/lib/hash.h"
 #include "platform/sync.h"
 
-#define SYNC_BATCH   128        /* operations handed over at once */
-#define SYNC_RING    2048       /* operations in flight, a power of two */
-#define SYNC_SLICE   512        /* routes sent in one slice of work, 1 to 2 ms */
-#define SYNC_IDS     (1u << 20) /* size of our range of ids */
-#define SYNC_ERRORS  255        /* different (error, detail) pairs that are kept */
+#define SYNC_BATCH      128        /* operations handed over at once */
+#define SYNC_RING       2048       /* operations in flight, a power of two */
+#define SYNC_SLICE      512        /* routes sent in one slice of work, 1 to 2 ms */
+#define SYNC_IDS        (1u << 20) /* size of our range of ids */
+#define SYNC_ERRORS     255        /* different (error, detail) pairs that are kept */
 
-#define RETRY_MIN_US MS(100)
-#define RETRY_MAX_US SECONDS(30)
-#define AUDIT_GAP_US MS(300) /* audits asked for by trouble are at least this far apart */
+#define RETRY_MIN_US    MS(100)
+#define RETRY_MAX_US    SECONDS(30)
+#define RETRY_DOUBLINGS 9       /* from the least pause beyond the longest */
+#define AUDIT_GAP_US    MS(300) /* audits asked for by trouble are at least this far apart */
 
 /* Values of sroute.want and .have beside 0 (nothing) and handles of groups (want) or pgroups (have). */
 #define ROUTE_UNREACHABLE 0xfffffff0u
@@ -82,12 +83,19 @@ struct route_queue {
 	uint32_t head[FAMILIES], tail[FAMILIES], n[FAMILIES];
 };
 
+/* How often something was refused in a row, and when it is tried again: after 100 ms, then twice as long each time. */
+struct backoff {
+	struct mono at;
+	uint8_t times; /* 0: it was not refused */
+};
+
 enum nh_state { NH_ABSENT, NH_SENT, NH_PRESENT, NH_FAILED, NH_DELETING };
 struct nexthop {
 	uint32_t ifindex;
 	struct ip gateway;
 	uint32_t id;   /* in the forwarding plane, 0: none given yet */
 	uint32_t uses; /* by groups that want it, and by pgroups that have it or are in flight with it */
+	struct backoff retry;
 	uint8_t state;
 	uint8_t err;
 	bool live, queued, adopted, parity;
@@ -110,8 +118,9 @@ struct group {
 	uint32_t pg;      /* index + 1, 0: none yet */
 	uint32_t wants;   /* routes that want it */
 	uint32_t waiters; /* of these, those with R_WAITS */
-	uint8_t err;      /* why the forwarding plane refused it, index into sync.errors */
-	uint8_t replay;   /* its routes are to be sent again: 1 in this sweep, 2 in the next */
+	struct backoff retry;
+	uint8_t err;    /* why the forwarding plane refused it, index into sync.errors */
+	uint8_t replay; /* its routes are to be sent again: 1 in this sweep, 2 in the next */
 	bool live, released, queued;
 	bool lost;      /* an object of it vanished with routes on it */
 	bool mismatch;  /* a route of it was found on another object at start: no adoption any more */
@@ -127,6 +136,7 @@ struct pgroup {
 	struct members have, sent;
 	uint32_t refs;            /* routes that have it or are in flight to it */
 	uint32_t right[FAMILIES]; /* routes that have it and want its owner */
+	struct backoff retry;     /* of its deletion */
 	uint8_t state;
 	bool flight, live, queued, adopted, parity;
 	bool again; /* what is installed is not known exactly: send it whatever it was */
@@ -217,8 +227,9 @@ struct sync {
 
 	struct rt_work *urgent, *normal;
 	struct rt_timer *retry_timer, *audit_timer;
-	int64_t retry_us;
-	bool retry_armed, progress; /* progress: something succeeded since the last retry */
+	struct mono retry_next; /* when the timer goes off; MONO_NEVER: it is not set */
+	struct backoff retry;   /* of routes, all together */
+	bool progress;          /* a route succeeded since the last retry */
 	bool retrying;
 	uint32_t retry_at[FAMILIES]; /* where the sweep for refused routes stands; goes on there the next time */
 	size_t retry_budget;
@@ -294,7 +305,7 @@ void members_free(struct sync *, struct members *);
 bool urgent_push(struct sync *); /* operations of next hops and groups; false: the platform is full */
 void nh_result(struct sync *, const struct flight *, const struct plat_result *);
 void group_result(struct sync *, const struct flight *, const struct plat_result *);
-void nexthops_retry(struct sync *);
+void objects_retry(struct sync *);
 
 /* ---- sync_id.c: which ids of the forwarding plane are in use ---- */
 
@@ -332,7 +343,9 @@ bool sync_room(const struct sync *); /* whether an operation can be put into the
 void sync_emit(struct sync *, const struct plat_op *, const struct flight *);
 bool sync_flush(struct sync *); /* false: the platform took none or not all */
 void sync_wake(struct sync *, bool urgent);
-void sync_arm_retry(struct sync *);
+void sync_refused(struct sync *, struct backoff *); /* again after a pause, longer than the last */
+void sync_retry_at(struct sync *, const struct backoff *);
+bool sync_retry_due(const struct sync *, const struct backoff *); /* also when it was not refused */
 uint8_t sync_error_slot(struct sync *, int error, const char *detail);
 void sync_event(struct sync *, const char *type, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void vec32_push(struct sync *, struct vec32 *, uint32_t);

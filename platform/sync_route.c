@@ -258,7 +258,8 @@ route_refused(struct sync *s, enum family f, uint32_t index, const struct flight
 	if (res->outcome == PLAT_FAILED)
 		audit_soon(s); /* perhaps it is ours after all, or its group is not there any more */
 	refused(s, f, r, true);
-	sync_arm_retry(s);
+	if (!s->retry.times) /* else the timer is set */
+		sync_refused(s, &s->retry);
 	tell(s, f, r, SYNC_FAILED);
 }
 
@@ -271,7 +272,8 @@ route_result(struct sync *s, const struct flight *flight, const struct plat_resu
 
 	r->flags = (uint8_t)((r->flags & ~(R_FLIGHT | R_SEEN)) | (s->parity ? R_SEEN : 0));
 	if (res->outcome == PLAT_INSTALLED) {
-		s->progress = true;
+		if (r->err || !flight->sent) /* there may be room for others, too */
+			s->progress = true;
 		r->err = 0;
 		route_set_have(s, f, index, flight->sent);
 		if (r->want && route_is_right(s, r))

@@ -482,6 +482,103 @@ transient_refusals_pass(void **state)
 	env_close(&e);
 }
 
+static uint64_t
+sent(struct env *e, enum plat_kind kind)
+{
+	struct model_stats st;
+
+	model_stats(e->p, &st);
+	return st.by_kind[kind];
+}
+
+/*
+ * What is refused comes again ever less often, however much else succeeds, and at once when its port comes back. 100 ms
+ * doubled: 7 trials fit into ten seconds, 2 more into a minute.
+ */
+static void
+refused_objects_back_off(void **state)
+{
+	static const struct {
+		const char *name;
+		enum plat_kind kind;
+	} cases[] = {
+		{ "next hop", PLAT_NH_SET },
+		{ "group", PLAT_GROUP_SET },
+		{ "deleted next hop", PLAT_NH_DEL },
+		{ "deleted group", PLAT_GROUP_DEL },
+		{ "route", PLAT_ROUTE_SET },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct model_fault fault = {
+			.kind = MODEL_FAIL, .kinds = 1u << cases[i].kind, .error = -EINVAL, .detail = "no"
+		};
+		bool del = cases[i].kind == PLAT_NH_DEL || cases[i].kind == PLAT_GROUP_DEL;
+		struct model_stats st;
+		struct env e;
+		uint64_t first;
+		uint32_t g, busy = 0;
+
+		env_open(&e, NULL);
+		busy = group(&e, 0x80);
+		g = del ? group(&e, 1) : 0;
+		settle(&e);
+		model_fault_set(e.p, &fault);
+		if (del)
+			sync_group_free(e.s, g);
+		else
+			g = group(&e, 1);
+		if (cases[i].kind == PLAT_ROUTE_SET)
+			route(&e, "10.1.0.0/24", g);
+		settle(&e);
+		first = sent(&e, cases[i].kind);
+		for (int k = 0; k < 1000; k++) { /* others come and go all the while */
+			if (cases[i].kind == PLAT_NH_SET || del)
+				route(&e, "10.2.0.0/24", k % 2 ? 0 : busy);
+			pass(&e, MS(10));
+		}
+		if (sent(&e, cases[i].kind) - first < 5 || sent(&e, cases[i].kind) - first > 7)
+			fail_msg("%s: tried again %lu times", cases[i].name,
+			    (unsigned long)(sent(&e, cases[i].kind) - first));
+		pass(&e, SECONDS(60));
+		if (sent(&e, cases[i].kind) - first > 10)
+			fail_msg("%s: tried again %lu times in a minute", cases[i].name,
+			    (unsigned long)(sent(&e, cases[i].kind) - first));
+		model_fault_set(e.p, NULL);
+		pass(&e, SECONDS(31)); /* the longest pause */
+		model_stats(e.p, &st);
+		assert_int_equal(st.groups, del ? 1 : 2);
+		assert_int_equal(st.nexthops, del ? 1 : 2);
+		assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+		env_close(&e);
+	}
+}
+
+/* While its deletion is refused, a next hop may be wanted again: it is used as it is. */
+static void
+undeletable_next_hop_is_used_again(void **state)
+{
+	const struct model_fault fault = { .kind = MODEL_TRANSIENT, .kinds = 1u << PLAT_NH_DEL };
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	g = group(&e, 1);
+	settle(&e);
+	model_fault_set(e.p, &fault);
+	sync_group_free(e.s, g);
+	pass(&e, SECONDS(1));
+	g = group(&e, 1);
+	route(&e, "10.1.0.0/24", g);
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 1);
+	assert_int_equal(sent(&e, PLAT_NH_SET), 1);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
 /* ---- what is read back ---- */
 
 static int diffs;
@@ -785,6 +882,8 @@ main(void)
 		cmocka_unit_test(test_N10_group_wider_than_the_plane_takes),
 		cmocka_unit_test(refused_replacement),
 		cmocka_unit_test(transient_refusals_pass),
+		cmocka_unit_test(refused_objects_back_off),
+		cmocka_unit_test(undeletable_next_hop_is_used_again),
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),
 		cmocka_unit_test(restart_with_other_wishes),

@@ -35,7 +35,9 @@ test_N01_overrun(void **state)
 		       "echo link set q1 up; echo link set q1 down; done | ip -batch -"));
 	assert_true(sh("ip route flush proto 211"));
 	assert_int_equal(kernel_width("10.1.7.0/24"), -1);
-	for (int i = 0; i < 400 && (kernel_width("10.1.7.0/24") != 1 || kernel_width("10.1.249.0/24") != 1); i++)
+	for (int i = 0; i < 400 && (kernel_width("10.1.7.0/24") != 1 || kernel_width("10.1.249.0/24") != 1 ||
+				       lab_port(&l, "p1")->carrier);
+	     i++)
 		lab_run(&l, 10);
 	assert_true(linux_platform_counters(l.platform)->overruns > 0);
 	assert_int_equal(kernel_width("10.1.7.0/24"), 1);
