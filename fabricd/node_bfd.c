@@ -14,6 +14,13 @@
 
 #include "fabricd/node_impl.h"
 
+/* A fabricd has BFD; of a foreign switch nobody knows, and a session that waits for it might wait for ever. */
+static bool
+is_strict(const struct node_peer *peer)
+{
+	return peer->node->topo->bfd_strict && !peer->far->foreign;
+}
+
 static void
 bfd_up(struct node_peer *peer)
 {
@@ -21,7 +28,7 @@ bfd_up(struct node_peer *peer)
 
 	peer->bfd_up = true;
 	node_event(n, "BFD_UP", peer->port->name, 0, "%s", peer->far->name);
-	if (n->topo->bfd_strict)
+	if (is_strict(peer))
 		bgp_peer_link_up(peer->bgp, node_now(n));
 }
 
@@ -38,7 +45,7 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	if (admin)
 		return;
 	bgp_peer_bfd_down(peer->bgp, node_now(n));
-	if (n->topo->bfd_strict)
+	if (is_strict(peer))
 		bgp_peer_link_down(peer->bgp, "waits for BFD", node_now(n));
 }
 
@@ -78,7 +85,7 @@ node_bfd_begin(struct node_peer *peer)
 		peer->bfd = bfd_watch_new(n->cfg.bfd, &target, on_bfd, peer);
 	}
 	/* Where nobody runs bfdd, nobody waits for it. */
-	return !n->topo->bfd_strict || peer->bfd_up || !bfd_client_connected(n->cfg.bfd);
+	return !is_strict(peer) || peer->bfd_up || !bfd_client_connected(n->cfg.bfd);
 }
 
 void
