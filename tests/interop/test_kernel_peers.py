@@ -5,6 +5,7 @@ import signal
 import pytest
 from fabrics import SOON, Mixed, prefixes
 from support.bird import Bird
+from support.fabricd import Fabricd
 from support.frr import Frr
 from support.wait import holds, until
 
@@ -194,3 +195,12 @@ def three_kinds(lab):
     )  # fmt: skip
     fabric.wait_up()
     return fabric
+
+
+@peers
+def test_neighbour_without_bfd(lab, peer):
+    """A fabricd with bfdd waits for BFD of fabricds only: who runs a foreign switch may not have turned it on."""
+    watched = {f"leaf{n}": Fabricd(bfd=True) for n in (1, 2)}
+    fabric = Mixed(lab, 2, 2, ("spine",), {"spine1": PEERS[peer](), "spine2": PEERS[peer](), **watched})
+    fabric.wait_up()
+    fabric.wait_route("leaf1", fabric.clos["leaf2"].rack4, ["eth1", "eth2"])

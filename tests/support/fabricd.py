@@ -17,8 +17,8 @@ class Fabricd(Stack):
     name = "fabricd"
     foreign = False
 
-    def __init__(self, platform="linux"):
-        self.platform = platform
+    def __init__(self, platform="linux", bfd=False):
+        self.platform, self.bfd = platform, bfd
 
     def prepare(self, lab, clos, node, hosts=()):
         self.configure(lab, clos, node)
@@ -36,7 +36,10 @@ class Fabricd(Stack):
         d = self.dir(lab, node)
         argv = [f"{BUILD}/fabricd", "--topology", self.file(lab, clos, node), "--node", node.name, "--run-dir", d,
                 "--platform", self.platform]  # fmt: skip
-        return [Job(node.name, f"{node.name}-fabricd", argv)]
+        if not self.bfd:
+            return [Job(node.name, f"{node.name}-fabricd", argv)]
+        bfdd = [f"{BUILD}/bfdd", "--socket", f"{d}/bfdd.sock"]
+        return [Job(node.name, f"{node.name}-bfdd", bfdd), Job(node.name, f"{node.name}-fabricd", argv, bfdd[-1])]
 
     def ctl(self, lab, node, *words, check=False):
         """fabctl's answer in JSON; {} while the daemon does not answer. Exit 1 (findings) is no error of the call."""
