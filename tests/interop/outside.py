@@ -8,7 +8,7 @@ leaf1 and spine1 run fabricd with one file, whose `external` a test gives; other
 import os
 import shutil
 
-from support import fabricd
+from support import fabricd, schema
 from support.bird import Bird
 from support.frr import Frr
 from support.stacks import start, write
@@ -53,8 +53,11 @@ class Fabricd(fabricd.Fabricd):
         return [job]
 
     def rows(self, lab, node):
-        """{peer: row} of `fabctl bgp`."""
-        return {r["peer"]: r for r in self.ctl(lab, node, "bgp").get("data", [])}
+        """{peer: row} of `fabctl bgp`; the answer is as its schema says."""
+        answer = self.ctl(lab, node, "bgp")
+        if answer:
+            schema.check(answer)
+        return {r["peer"]: r for r in answer.get("data", [])}
 
 
 class OutsideFrr(Frr):
@@ -170,7 +173,9 @@ class Outside:
               lambda: f"sessions of leaf1 with {peers}: {self.rows()}", 0.1)  # fmt: skip
 
     def neighbor(self, peer):
-        return self.fabricd.ctl(self.lab, self.leaf, "bgp", "neighbor", peer)["data"][0]
+        answer = self.fabricd.ctl(self.lab, self.leaf, "bgp", "neighbor", peer)
+        schema.check(answer)
+        return answer["data"][0]
 
     def events(self, *kinds):
         rows = self.fabricd.ctl(self.lab, self.leaf, "log").get("data", [])
