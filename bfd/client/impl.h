@@ -18,6 +18,8 @@ struct bfd_watch {
 	bfd_watch_fn *fn;
 	void *arg;
 	struct bfd_status status;
+	struct bfd_status fell; /* a fall that is still to be told, before the status that followed it */
+	bool has_fallen, told_up;
 	char refused[REFUSED_TEXT];
 	void *sub; /* local: struct bfd_sub */
 };

@@ -3,9 +3,27 @@
  *
  * What comes from bfdd or from the engine is noted in the watch, which joins a queue; one urgent piece of work empties
  * it. So fn may free any watch, and is never called from inside a call of its owner. Several changes of one watch
- * before its turn are told as one, the last.
+ * before its turn are told as one, the last; but a fall from Up is told even when it is Up again already, since a
+ * session that fell has to be answered by whoever relied on it.
  */
 #include "bfd/client/impl.h"
+
+static void
+enqueue(struct bfd_watch *w)
+{
+	struct bfd_client *c = w->c;
+
+	if (w->news)
+		return;
+	w->news = true;
+	w->news_next = NULL;
+	if (c->news_last)
+		c->news_last->news_next = w;
+	else
+		c->news = w;
+	c->news_last = w;
+	rt_work_schedule(c->work);
+}
 
 static bool
 tell(void *arg)
@@ -19,7 +37,16 @@ tell(void *arg)
 	if (!c->news)
 		c->news_last = NULL;
 	w->news = false;
-	w->fn(w->arg, &w->status); /* may free w */
+	if (w->has_fallen) {
+		struct bfd_status fell = w->fell;
+
+		w->has_fallen = w->told_up = false;
+		enqueue(w); /* the status itself */
+		w->fn(w->arg, &fell);
+	} else {
+		w->told_up = w->status.state == BFD_UP;
+		w->fn(w->arg, &w->status); /* may free w */
+	}
 	return c->news != NULL;
 }
 
@@ -35,8 +62,11 @@ bfd_client_init(struct bfd_client *c, const struct bfd_client_ops *ops, struct r
 void
 bfd_watch_news(struct bfd_watch *w, const struct bfd_status *status)
 {
-	struct bfd_client *c = w->c;
-
+	if (w->news && w->told_up && w->status.state != BFD_UP && status->state == BFD_UP && !w->has_fallen) {
+		w->has_fallen = true;
+		w->fell = w->status;
+		w->fell.refused = NULL;
+	}
 	w->status = *status;
 	w->refused[0] = '\0';
 	for (size_t i = 0; status->refused && status->refused[i] && i + 1 < sizeof(w->refused); i++) {
@@ -45,16 +75,7 @@ bfd_watch_news(struct bfd_watch *w, const struct bfd_status *status)
 	}
 	if (status->refused)
 		w->status.refused = w->refused;
-	if (w->news)
-		return;
-	w->news = true;
-	w->news_next = NULL;
-	if (c->news_last)
-		c->news_last->news_next = w;
-	else
-		c->news = w;
-	c->news_last = w;
-	rt_work_schedule(c->work);
+	enqueue(w);
 }
 
 struct bfd_watch *

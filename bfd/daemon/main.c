@@ -31,6 +31,7 @@ struct daemon {
 	struct bfd_host *host;
 	struct bfd_server *server;
 	int clock;
+	bool armed; /* the clock, since it went off last */
 	struct rt_watch *watch;
 };
 
@@ -57,6 +58,7 @@ arm(void *arg, struct mono at)
 	if (mono_is_never(at))
 		memset(&when, 0, sizeof(when));
 	timerfd_settime(d->clock, TFD_TIMER_ABSTIME, &when, NULL);
+	d->armed = true;
 }
 
 static void
@@ -66,8 +68,11 @@ on_clock(void *arg, unsigned int what)
 	uint64_t n;
 
 	(void)what;
-	if (read(d->clock, &n, sizeof(n)) == sizeof(n))
-		bfd_host_run(d->host);
+	d->armed = false;
+	bfd_host_run(d->host);
+	/* Setting it anew has made it unreadable already. */
+	if (!d->armed && read(d->clock, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		fprintf(stderr, "bfdd: the timer cannot be read: %s\n", strerror(errno));
 }
 
 /* ---- priority and memory ---- */

@@ -72,6 +72,7 @@ struct bfd_host {
 	struct rt_timer *timer; /* deadlines of the engine, unless cfg.arm */
 	struct rt_timer *sweep; /* of lingering sessions and orphans */
 	struct mono armed;
+	bool draining; /* the engine runs, and is given packets meanwhile */
 	struct bfd_host_stats stats;
 };
 
@@ -83,13 +84,12 @@ now_of(struct bfd_host *h)
 
 /* ---- deadlines ---- */
 
-/* A deadline that has moved back stays armed as it is: one wake-up in vain costs less than arming with each packet. */
 static void
 arm(struct bfd_host *h)
 {
 	struct mono next = bfd_engine_next(h->engine);
 
-	if (next.us >= h->armed.us)
+	if (next.us == h->armed.us)
 		return;
 	h->armed = next;
 	if (h->cfg.arm)
@@ -140,7 +140,8 @@ on_control(void *arg, const struct rt_datagram *d)
 	struct bfd_received r = received(d, port->ifindex == 0);
 
 	bfd_engine_receive(port->h->engine, &r, now_of(port->h));
-	arm(port->h);
+	if (!port->h->draining)
+		settle(port->h);
 }
 
 static void
@@ -345,8 +346,11 @@ on_drain(void *arg, struct bfd_session *s)
 {
 	struct peer *p = peer_of(arg, s);
 
-	if (p->port)
-		rt_datagrams_drain(p->port->control);
+	if (!p->port)
+		return;
+	p->h->draining = true;
+	rt_datagrams_drain(p->port->control);
+	p->h->draining = false;
 }
 
 static uint64_t

@@ -19,6 +19,7 @@
 #define DATAGRAMS_A_TURN  64
 #define DATAGRAMS_A_DRAIN 1024
 #define DATAGRAM_MAX      2048
+#define PROMPT_US         200
 #define RECEIVE_BUFFER    (1 << 20)
 #define SEND_ONLY_BUFFER  2048 /* for what comes to a socket that nobody reads */
 #define TC_CONTROL        7    /* SO_PRIORITY: before all other packets of the port's queue */
@@ -31,7 +32,7 @@ struct rt_datagrams {
 	struct event readable;
 	rt_datagram_fn *fn;
 	void *arg;
-	struct mono empty_at; /* when nothing waited */
+	struct mono empty_at; /* when nothing waited, or what was read last had come */
 	bool busy, released;
 };
 
@@ -163,11 +164,12 @@ receive(struct rt_datagrams *d, uint8_t *buf, struct rt_datagram *out)
 }
 
 static void
-receive_some(struct rt_datagrams *d, int most)
+receive_some(struct rt_datagrams *d, int most, bool all)
 {
 	struct ev_runtime *rt = d->h.rt;
 	uint8_t buf[DATAGRAM_MAX];
 	struct rt_datagram datagram;
+	bool waited;
 
 	for (int i = 0; i < most && !d->released; i++) {
 		int got = receive(d, buf, &datagram);
@@ -179,7 +181,11 @@ receive_some(struct rt_datagrams *d, int most)
 			continue;
 		}
 		rt->stats.packets_in++;
+		d->empty_at = datagram.at;
+		waited = mono_sub(rt_clock(&rt->rt), datagram.at) > PROMPT_US;
 		d->fn(d->arg, &datagram);
+		if (!all && !waited)
+			break; /* it had just come: that there is another is less likely than that asking is in vain */
 	}
 }
 
@@ -189,7 +195,7 @@ on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct rt_datagrams *d = arg;
 
 	d->busy = true;
-	receive_some(d, DATAGRAMS_A_TURN);
+	receive_some(d, DATAGRAMS_A_TURN, false);
 	d->busy = false;
 	if (d->released)
 		datagrams_destroy(&d->h);
@@ -199,7 +205,7 @@ void
 ev_datagrams_drain(struct rt_datagrams *d)
 {
 	if (d->fn && !d->released)
-		receive_some(d, DATAGRAMS_A_DRAIN);
+		receive_some(d, DATAGRAMS_A_DRAIN, true);
 }
 
 /* ---- opening ---- */

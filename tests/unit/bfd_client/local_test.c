@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bfd/bfd.h"
+#include "bfd/client/impl.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/sim/sim.h"
 
@@ -244,6 +244,33 @@ freed_from_inside(void **state)
 	world_free(&w);
 }
 
+/* A fall and a rise while the owner's turn has not come: both are told. */
+static void
+short_fall(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_new(&w, 10);
+	both_up(&w);
+	w.end[1].told = 0;
+	for (int i = 0; i < 3; i++) {
+		struct bfd_status s = *bfd_watch_status(w.end[1].w);
+
+		s.state = BFD_DOWN;
+		bfd_watch_news(w.end[1].w, &s);
+		s.state = BFD_INIT;
+		bfd_watch_news(w.end[1].w, &s);
+		s.state = BFD_UP;
+		bfd_watch_news(w.end[1].w, &s);
+	}
+	run(&w, MS(1));
+	assert_int_equal(w.end[1].downs, 1);
+	assert_int_equal(w.end[1].told, 2);
+	assert_int_equal(w.end[1].last.state, BFD_UP);
+	world_free(&w);
+}
+
 static void
 refused(void **state)
 {
@@ -343,6 +370,7 @@ main(void)
 		cmocka_unit_test(stall),
 		cmocka_unit_test(crash),
 		cmocka_unit_test(freed_from_inside),
+		cmocka_unit_test(short_fall),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(listed),
 		cmocka_unit_test(test_B02_wrong_interface),
