@@ -56,6 +56,22 @@ human_duration(double s, char buf[HUMAN_TEXT])
 }
 
 char *
+human_time(const char *rfc3339, char buf[HUMAN_TEXT])
+{
+	struct tm tm = { 0 }, local;
+	const char *rest = strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm);
+	time_t t = rest ? timegm(&tm) : 0;
+	size_t n;
+
+	snprintf(buf, HUMAN_TEXT, "%s", rfc3339);
+	if (!rest || strlen(rest) < 1 || rest[strlen(rest) - 1] != 'Z' || !localtime_r(&t, &local))
+		return buf;
+	n = strftime(buf, HUMAN_TEXT, "%Y-%m-%d %H:%M:%S", &local);
+	snprintf(buf + n, HUMAN_TEXT - n, "%.*s", (int)strlen(rest) - 1, rest); /* the fraction */
+	return buf;
+}
+
+char *
 human_rate(double bps, char buf[HUMAN_TEXT])
 {
 	static const char *const units[] = { "b/s", "kb/s", "Mb/s", "Gb/s", "Tb/s" };
@@ -119,6 +135,8 @@ readable(const struct column *c, const json_t *v)
 		return strdup(human_duration(json_number_value(v), buf));
 	if (c->kind == CELL_MS && json_is_number(v))
 		return strdup(human_duration(json_number_value(v) / 1000, buf));
+	if (c->kind == CELL_TIME && json_is_string(v))
+		return strdup(human_time(json_string_value(v), buf));
 	if (c->kind == CELL_RATE && json_is_number(v))
 		return strdup(human_rate(json_number_value(v), buf));
 	if (json_is_boolean(v))

@@ -19,6 +19,7 @@ enum cell {
 	CELL_RATE,     /* bits per second -> 10 Gb/s */
 	CELL_LIST,     /* of texts, with blanks between */
 	CELL_YES,      /* true -> yes */
+	CELL_TIME,     /* RFC 3339, UTC -> local time */
 };
 
 struct column {
@@ -58,6 +59,7 @@ json_t *out_envelope(const char *schema, const char *fabric);
 
 #define HUMAN_TEXT 32
 char *human_duration(double seconds, char buf[HUMAN_TEXT]);     /* 350ms, 42s, 4m, 3h, 12d */
+char *human_time(const char *rfc3339, char buf[HUMAN_TEXT]);    /* local, 2026-11-21 03:25:08.711; else as it is */
 char *human_rate(double bits_per_second, char buf[HUMAN_TEXT]); /* 71 Gb/s */
 
 /* Shorthands over rows; NULL or `missing` when the key is absent or of another type. */

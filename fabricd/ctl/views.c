@@ -356,7 +356,7 @@ static const struct column ports_columns[] = {
 const struct view view_ports = { .verb = "ports", VIEW(ports_columns), .problems = true, .empty = "no ports" };
 
 static const struct column log_columns[] = {
-	{ "time", "TIME", CELL_TEXT, false },
+	{ "time", "TIME", CELL_TIME, false },
 	{ "event", "EVENT", CELL_TEXT, false },
 	{ "port", "PORT", CELL_TEXT, false },
 	{ "text", "TEXT", CELL_TEXT, false },

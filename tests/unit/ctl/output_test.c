@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #include "fabricd/ctl/output.h"
@@ -204,11 +205,38 @@ durations_and_rates(void **state)
 		assert_string_equal(human_rate(rates[i].bps, buf), rates[i].want);
 }
 
+/* People read local time; machines got UTC. */
+static void
+times(void **state)
+{
+	static const struct {
+		const char *zone, *utc, *want;
+	} clocks[] = {
+		{ "UTC0", "2026-11-21T03:25:08.711Z", "2026-11-21 03:25:08.711" },
+		{ "EST5", "2026-11-21T03:25:08.711Z", "2026-11-20 22:25:08.711" },
+		{ "UTC0", "2026-11-21T03:25:08Z", "2026-11-21 03:25:08" },
+		{ "UTC0", "2026-11-21T03:25:08+01:00", "2026-11-21T03:25:08+01:00" },
+		{ "UTC0", "yesterday", "yesterday" },
+		{ "UTC0", "", "" },
+	};
+	char buf[HUMAN_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(clocks); i++) {
+		setenv("TZ", clocks[i].zone, 1);
+		tzset();
+		assert_string_equal(human_time(clocks[i].utc, buf), clocks[i].want);
+	}
+	unsetenv("TZ");
+	tzset();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(forms),
+		cmocka_unit_test(times),
 		cmocka_unit_test(json_is_one_document),
 		cmocka_unit_test(json_says_what_is_missing),
 		cmocka_unit_test(jsonl_is_the_rows_alone),
