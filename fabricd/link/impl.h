@@ -36,6 +36,8 @@ struct link_port {
 
 	struct mono burst_at; /* RS, RA and LLDP after carrier up, when they could not go at once */
 	struct mono ra_at;
+	struct mono rs_at; /* the next RS, while nobody is chosen */
+	int64_t rs_wait;
 	unsigned int ra_initial; /* how many of the initial RAs are still to come */
 	struct mono last_ra;     /* multicast */
 

@@ -18,6 +18,8 @@
 
 #define INITIAL_RAS         3           /* RFC 4861 10: MAX_INITIAL_RTR_ADVERTISEMENTS */
 #define INITIAL_INTERVAL_US SECONDS(16) /* MAX_INITIAL_RTR_ADVERT_INTERVAL */
+#define RS_FIRST_US         SECONDS(1)
+#define RS_MAX_US           SECONDS(30)
 #define PROBE_US            SECONDS(1)
 #define ALARM_US            SECONDS(60)
 #define PACE_SLOT_US        MS(10)
@@ -146,6 +148,17 @@ schedule_ra(struct link_port *p, struct mono now)
 	p->ra_at = mono_add(now, wait);
 }
 
+/*
+ * RSs go on until a neighbour is known (RFC 7559): the first ones may be lost where packets are lost, and the
+ * neighbour, who knows us from before and may wait for BFD, would say nothing until its next unsolicited RA.
+ */
+static void
+schedule_rs(struct link_port *p, struct mono now)
+{
+	p->rs_at = mono_add(now, p->rs_wait - (int64_t)link_random(p, (uint64_t)p->rs_wait / 8));
+	p->rs_wait = MIN_OF(2 * p->rs_wait, RS_MAX_US);
+}
+
 static void
 burst(struct link_port *p, struct mono now)
 {
@@ -154,6 +167,8 @@ burst(struct link_port *p, struct mono now)
 	link_send_ra(p, NULL, now);
 	p->ra_initial = INITIAL_RAS - 1;
 	schedule_ra(p, now);
+	p->rs_wait = RS_FIRST_US;
+	schedule_rs(p, now);
 }
 
 /* ---- the state ---- */
@@ -188,7 +203,7 @@ went_up(struct link_port *p, struct mono now)
 static void
 went_down(struct link_port *p)
 {
-	p->ra_at = MONO_NEVER;
+	p->ra_at = p->rs_at = MONO_NEVER;
 	p->challenge_at = MONO_NEVER;
 	link_neighbors_clear(p);
 }
@@ -269,6 +284,8 @@ link_port_deadline(const struct link_port *p)
 	if (!link_lit(p))
 		return d;
 	d = mono_min(link_lldp_deadline(p), mono_min(p->probe_at, p->clear_at));
+	if (p->state == LINK_UP && !p->has_chosen)
+		d = mono_min(d, p->rs_at);
 	if (p->state == LINK_UP)
 		d = mono_min(mono_min(d, p->burst_at), mono_min(p->ra_at, link_neighbors_deadline(p)));
 	return d;
@@ -294,6 +311,10 @@ link_port_timer(struct link_port *p, struct mono now)
 		if (mono_due(p->ra_at, now)) {
 			link_send_ra(p, NULL, now);
 			schedule_ra(p, now);
+		}
+		if (!p->has_chosen && mono_due(p->rs_at, now)) {
+			link_send_rs(p);
+			schedule_rs(p, now);
 		}
 		link_neighbors_timer(p, now);
 	}
@@ -324,7 +345,7 @@ link_port_new(struct mem *mem, const char *name, const struct link_config *cfg, 
 	p->arg = arg;
 	p->state = LINK_MISSING;
 	p->refused = LINK_UP;
-	p->probe_at = p->clear_at = p->burst_at = p->ra_at = p->challenge_at = p->lldp_at = MONO_NEVER;
+	p->probe_at = p->clear_at = p->burst_at = p->ra_at = p->rs_at = p->challenge_at = p->lldp_at = MONO_NEVER;
 	return p;
 }
 

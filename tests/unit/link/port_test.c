@@ -261,11 +261,34 @@ advertisement_schedule(void **state UNUSED)
 	assert_true(m.has_mac);
 	run(&b, SECONDS(32)); /* three initial ones, at most 16 s apart */
 	assert_int_equal(b.ra, 3);
+	assert_in_range(b.rs, 5, 6); /* 1 + 2 + 4 + 8 + 16 s */
 	run(&b, SECONDS(100000));
 	for (size_t i = 3; i < b.nsent; i++)
 		assert_in_range(mono_sub(b.sent[i], b.sent[i - 1]), SECONDS(200), SECONDS(600));
 	assert_in_range(b.nsent, 170, 500);
-	assert_int_equal(b.rs, 1);
+	assert_in_range(b.rs, SECONDS(100000) / SECONDS(30), SECONDS(100000) / SECONDS(26) + 6);
+	end(&b);
+}
+
+/* RFC 7559: an RS that was lost is sent again, until somebody answers. */
+static void
+solicits_until_a_neighbour_is_known(void **state UNUSED)
+{
+	struct bench b;
+	struct ip far = ll(2);
+	unsigned int rs;
+
+	begin_up(&b);
+	run(&b, SECONDS(1));
+	assert_int_equal(b.rs, 2);
+	hear_ra(&b, 2);
+	rs = b.rs;
+	run(&b, SECONDS(300));
+	assert_int_equal(b.rs, rs);
+	hear(&b, &far, ND_RA, 0, NULL); /* it leaves */
+	assert_int_equal(b.how, LINK_BY_NONE);
+	run(&b, SECONDS(30));
+	assert_in_range(b.rs, rs + 3, rs + 5); /* at once, and so on */
 	end(&b);
 }
 
@@ -553,7 +576,7 @@ test_R07_burst_is_spread(void **state UNUSED)
 	assert_in_range(at_once, 10, 64);
 	for (int i = 0; i < N; i++) { /* each is run to the end of the fifth second, and no neighbour answers */
 		run(&b[i], SECONDS(5) - i * 19);
-		assert_int_equal(b[i].rs, 1);
+		assert_in_range(b[i].rs, 1, 4); /* nobody answers: again after 1 and 2 s */
 		assert_in_range(b[i].nsent, 1, 2);
 		slots[mono_sub(b[i].sent[0], start) / MS(10)] += 2; /* RS and RA */
 	}
@@ -837,6 +860,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_and_reasons),
 		cmocka_unit_test(advertisement_schedule),
+		cmocka_unit_test(solicits_until_a_neighbour_is_known),
 		cmocka_unit_test(first_contact),
 		cmocka_unit_test(first_contact_by_ra),
 		cmocka_unit_test(inbound_without_an_ra),
