@@ -11,6 +11,7 @@ struct chaos_config {
 	uint64_t seed;
 	uint32_t events; /* faults */
 	int64_t us;      /* virtual time in which they come */
+	bool bfd;        /* as in struct scenario; the faults are the same */
 };
 
 /* A scenario of random faults; scenario_done() it. The same configuration gives the same list everywhere. */

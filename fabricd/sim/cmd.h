@@ -22,6 +22,7 @@ struct cmd {
 	uint32_t jobs;
 	uint32_t runs;    /* of shrinking */
 	const char *save; /* where the shrunk trace goes, or NULL */
+	bool bfd;         /* on all links between switches */
 	bool log;         /* print the event log */
 };
 

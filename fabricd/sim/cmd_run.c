@@ -258,7 +258,7 @@ cmd_run(const struct cmd *c)
 
 	if (rc)
 		return rc;
-	s = study_new(c->topo, c->seed, c->log ? stdout : NULL, err, sizeof(err));
+	s = study_new(c->topo, c->seed, c->bfd, c->log ? stdout : NULL, err, sizeof(err));
 	if (!s) {
 		fprintf(stderr, "fabsim: %s\n", err);
 		return EXIT_UNMET;

@@ -2,7 +2,7 @@
  * fabricd/sim/fault.c -- see fault.h
  *
  * One table says of each kind what it is called, what it is done to, how it begins and ends, and how long it may go
- * unnoticed. Carrier loss and the reset of connections are noticed at once; silence by the hold timer; what the
+ * unnoticed. Carrier loss and the reset of connections are noticed at once; silence by BFD or the hold timer; what the
  * forwarding plane loses without a word by the next audit.
  */
 #include <ctype.h>
@@ -23,9 +23,9 @@ struct deed {
 	const struct fault *f;
 	struct world_node *wn[2];
 	const char *name[2], *port[2];
-	int64_t hold_us;
-	int64_t unnoticed_us; /* set by begin() */
-	struct mono slow;     /* set by begin(): the node is slow until then; 0: it is not */
+	int64_t hold_us, detect_us; /* until silence is noticed: by BGP, by BFD */
+	int64_t unnoticed_us;       /* set by begin() */
+	struct mono slow;           /* set by begin(): the node is slow until then; 0: it is not */
 };
 
 typedef int deed_fn(struct deed *);
@@ -61,13 +61,42 @@ granted(const struct deed *d)
 	return MAX_OF(SECONDS(1), d->hold_us / 3) + MS(500);
 }
 
-/* How long until a node knows that it hears nothing more. */
+/* Whether BFD watches what a node hears on a port. Before it is Up, and without it, the hold timer does. */
+static bool
+is_watched(const struct world_node *wn, uint32_t port)
+{
+	const struct node_port *p = wn->node ? node_port_find(wn->node, wn->topo->ports[port].name) : NULL;
+
+	return p && p->peer && p->peer->bfd_up;
+}
+
 static int64_t
-until_deaf(const struct deed *d, const struct world_node *wn)
+silence(const struct deed *d, const struct world_node *wn, uint32_t port)
+{
+	return is_watched(wn, port) ? d->detect_us : d->hold_us;
+}
+
+/* The longest that any neighbour of a node listens to silence. */
+static int64_t
+silence_around(const struct deed *d)
+{
+	struct sim_port_view v;
+	int64_t us = d->detect_us;
+
+	for (uint32_t i = 0; i < d->wn[0]->topo->nports; i++)
+		if (sim_port_get(d->wn[0]->rt, i + 1, &v) == 0 && v.carrier && v.far_node)
+			us = MAX_OF(us, silence(d, sim_node_owner(v.far_node), v.far_ifindex - 1));
+	return us;
+}
+
+/* How long until a node knows that it hears nothing more on a port. */
+static int64_t
+until_deaf(const struct deed *d, const struct world_node *wn, uint32_t port)
 {
 	struct mono now = sim_now(world_net(d->w)), stalled = sim_node_stalled(wn->rt);
+	int64_t us = silence(d, wn, port);
 
-	return stalled.us > now.us ? MAX_OF(d->hold_us, mono_sub(stalled, now) + granted(d)) : d->hold_us;
+	return stalled.us > now.us ? MAX_OF(us, mono_sub(stalled, now) + granted(d)) : us;
 }
 
 /* Whether a node does not hear somebody that it should. */
@@ -96,7 +125,7 @@ black(struct deed *d, bool on)
 	if (d->f->kind == FAULT_TWO_WAY)
 		world_black(d->w, far->topo->name, far->topo->ports[v.far_ifindex - 1].name, on);
 	if (on)
-		d->unnoticed_us = MAX_OF(until_deaf(d, far), until_deaf(d, d->wn[0]));
+		d->unnoticed_us = MAX_OF(until_deaf(d, far, v.far_ifindex - 1), until_deaf(d, d->wn[0], d->f->port[0]));
 	return 1;
 }
 
@@ -148,7 +177,7 @@ begin_stall(struct deed *d)
 		return 0;
 	sim_node_stall(d->wn[0]->rt, d->f->us);
 	d->slow = mono_add(d->f->at, d->f->us);
-	d->unnoticed_us = is_deaf(d->wn[0]) ? d->f->us + granted(d) : MIN_OF(d->f->us, d->hold_us);
+	d->unnoticed_us = is_deaf(d->wn[0]) ? d->f->us + granted(d) : MIN_OF(d->f->us, silence_around(d));
 	return 1;
 }
 
@@ -327,6 +356,8 @@ int
 fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 {
 	struct deed d = { .w = w, .c = c, .f = f, .hold_us = world_topo(w)->timers.hold_us };
+
+	d.detect_us = world_topo(w)->timers.bfd_us * world_topo(w)->timers.bfd_multiplier;
 	int did;
 
 	for (int i = 0; i < (kinds[f->kind].target == FAULT_AT_LINKS ? 2 : 1); i++) {

@@ -16,11 +16,11 @@
 static const char usage[] =
     "fabsim: a fabric in virtual time\n"
     "\n"
-    "  fabsim run FILE [--fail NODE|NODE:PORT]... [--at 5s] [--heal 20s] [--seed S] [--log]\n"
+    "  fabsim run FILE [--fail NODE|NODE:PORT]... [--at 5s] [--heal 20s] [--seed S] [--bfd] [--log]\n"
     "      cold start; with --fail: what is lost, for how long, who carries the load\n"
-    "  fabsim whatif FILE --any 1|2 [--sample N] [--seed S] [--jobs N]\n"
+    "  fabsim whatif FILE --any 1|2 [--sample N] [--seed S] [--bfd] [--jobs N]\n"
     "      every single (pair of) link and switch failure, the worst first\n"
-    "  fabsim chaos FILE [--seed S] [--events N] [--hours H] [--save TRACE] [--runs N] [--log]\n"
+    "  fabsim chaos FILE [--seed S] [--events N] [--hours H] [--bfd] [--save TRACE] [--runs N] [--log]\n"
     "      random faults, judged all along; a violation is shrunk to the shortest list of faults\n"
     "  fabsim replay TRACE [--log] [--runs N]\n"
     "      the run that a trace describes, event by event the same\n"
@@ -217,6 +217,7 @@ enum {
 	O_SAVE,
 	O_DIR,
 	O_LOG,
+	O_BFD,
 	O_HELP
 };
 
@@ -234,6 +235,7 @@ static const struct option longs[] = {
 	{ "save", required_argument, NULL, O_SAVE },
 	{ "topologies", required_argument, NULL, O_DIR },
 	{ "log", no_argument, NULL, O_LOG },
+	{ "bfd", no_argument, NULL, O_BFD },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -298,6 +300,9 @@ read_option(struct options *o, int opt)
 		return 0;
 	case O_LOG:
 		c->log = true;
+		return 0;
+	case O_BFD:
+		c->bfd = true;
 		return 0;
 	default:
 		return read_number(o, opt, optarg)

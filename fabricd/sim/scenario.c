@@ -150,7 +150,9 @@ scenario_run(const struct scenario *sc, const struct scenario_watch *watch, stru
 {
 	struct simlog *own = watch && watch->log ? NULL : mem_zalloc(NULL, MEM_OTHER, sizeof(*own));
 	struct run r = { .sc = sc, .watch = watch, .out = out, .log = own ? own : watch->log };
-	struct world_config cfg = { .topo = sc->topo, .seed = sc->seed, .log = on_event, .log_arg = r.log };
+	struct world_config cfg = {
+		.topo = sc->topo, .seed = sc->seed, .bfd = sc->bfd, .log = on_event, .log_arg = r.log
+	};
 	struct check_config check = { .cold = true, .log = r.log };
 
 	*out = (struct outcome){ 0 };
@@ -204,6 +206,10 @@ parse_line(struct parse *p, const char *s)
 		p->out->until.us = (int64_t)(seconds * 1e6);
 		return true;
 	}
+	if (strcmp(s, "bfd") == 0) {
+		p->out->bfd = true;
+		return true;
+	}
 	if (!p->out->topo) {
 		snprintf(p->err, p->errlen, "a trace begins with the line: topology FILE");
 		return false;
@@ -252,6 +258,8 @@ print(const struct scenario *sc, const char *file, const char *between, FILE *ou
 
 	fprintf(out, "topology %s%sseed %llu%suntil %s", file, between, (unsigned long long)sc->seed, between,
 	    simlog_time(sc->until, time));
+	if (sc->bfd)
+		fprintf(out, "%sbfd", between);
 	for (size_t i = 0; i < sc->nfaults; i++)
 		fprintf(out, "%s%s", between, fault_print(sc->topo, &sc->faults[i], text));
 	fputc('\n', out);

@@ -13,6 +13,7 @@
 struct scenario {
 	const struct topo *topo;
 	uint64_t seed;
+	bool bfd;             /* on every link between switches; else silence ends by hold time */
 	struct fault *faults; /* any order */
 	size_t nfaults;
 	struct mono until; /* at least; the end of the last fault, and some rest, are waited for */
@@ -46,8 +47,8 @@ void scenario_run(const struct scenario *, const struct scenario_watch *, struct
 #define SCENARIO_WARM_US SECONDS(100)
 
 /*
- * A trace: lines "topology FILE", "seed N", "until SECONDS", and faults; # begins a comment. `load` gives the topology
- * for a file's name. False with a sentence in err, which names the line.
+ * A trace: lines "topology FILE", "seed N", "until SECONDS", "bfd", and faults; # begins a comment. `load` gives the
+ * topology for a file's name. False with a sentence in err, which names the line.
  */
 typedef const struct topo *scenario_load_fn(void *arg, const char *file, char *err, size_t errlen);
 bool scenario_parse(const char *text, scenario_load_fn *, void *arg, struct scenario *out, char *err, size_t errlen);

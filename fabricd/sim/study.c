@@ -65,10 +65,10 @@ note_baseline(struct study *s)
 }
 
 struct study *
-study_new(const struct topo *t, uint64_t seed, FILE *log, char *err, size_t errlen)
+study_new(const struct topo *t, uint64_t seed, bool bfd, FILE *log, char *err, size_t errlen)
 {
 	struct study *s = calloc(1, sizeof(*s));
-	struct world_config cfg = { .topo = t, .seed = seed, .log = on_event };
+	struct world_config cfg = { .topo = t, .seed = seed, .bfd = bfd, .log = on_event };
 	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||

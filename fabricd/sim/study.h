@@ -34,7 +34,7 @@ struct findings {
 };
 
 /* Brings the fabric up, and compares it. NULL with a sentence in err; a violation is in check_violation(c). */
-struct study *study_new(const struct topo *, uint64_t seed, FILE *log, char *err, size_t errlen);
+struct study *study_new(const struct topo *, uint64_t seed, bool bfd, FILE *log, char *err, size_t errlen);
 void study_free(struct study *); /* NULL is allowed */
 
 /* Forgets losses so far; then faults, then time, then study_look(). */

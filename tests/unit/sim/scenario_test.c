@@ -112,6 +112,15 @@ traces_as_texts(void **state)
 	assert_int_equal(sc.nfaults, 1);
 	scenario_done(&sc);
 	free(text);
+	assert_true(scenario_parse("topology x; bfd; @1 kill leaf1 for 2", give, t, &sc, err, sizeof(err)));
+	assert_true(sc.bfd);
+	f = open_memstream(&text, &len);
+	assert_non_null(f);
+	scenario_print_line(&sc, "x", f);
+	fclose(f);
+	assert_string_equal(text, "topology x; seed 1; until 0.000000; bfd; @1.000000 kill leaf1 for 2.000000\n");
+	scenario_done(&sc);
+	free(text);
 	assert_false(scenario_parse("topology x\n@1 kill leef", give, t, &sc, err, sizeof(err)));
 	assert_non_null(strstr(err, "line 2"));
 	scenario_done(&sc);
@@ -133,10 +142,10 @@ expect_nothing(const struct scenario *sc, struct outcome *out)
 }
 
 static void
-chaos_on(const char *file, uint64_t seed, uint32_t events)
+chaos_on(const char *file, uint64_t seed, uint32_t events, bool bfd)
 {
 	struct topo *t = load(file);
-	struct chaos_config cfg = { .topo = t, .seed = seed, .events = events, .us = SECONDS(90) * events };
+	struct chaos_config cfg = { .topo = t, .seed = seed, .events = events, .us = SECONDS(90) * events, .bfd = bfd };
 	struct scenario sc;
 	struct outcome out;
 	uint32_t all = 0;
@@ -160,9 +169,43 @@ static void
 chaos_finds_nothing(void **state)
 {
 	(void)state;
-	chaos_on("4x2.yaml", 21, 240);
-	chaos_on("16x4.yaml", 22, 120);
-	chaos_on("3tier-small.yaml", 23, 120);
+	chaos_on("4x2.yaml", 21, 240, false);
+	chaos_on("16x4.yaml", 22, 120, false);
+	chaos_on("3tier-small.yaml", 23, 120, false);
+}
+
+static void
+chaos_finds_nothing_with_bfd(void **state)
+{
+	(void)state;
+	chaos_on("4x2.yaml", 24, 240, true);
+	chaos_on("3tier-small.yaml", 25, 120, true);
+}
+
+/* Silence, found by the hold timer and by BFD: the longest loss is a little below either. */
+static void
+bfd_ends_silence_within_its_detection_time(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	int64_t detect = t->timers.bfd_us * t->timers.bfd_multiplier;
+
+	(void)state;
+	for (int bfd = 0; bfd < 2; bfd++) {
+		struct scenario sc;
+		struct outcome out;
+		char err[256];
+
+		assert_true(scenario_parse(
+		    "topology x; @101 one-way leaf1:eth1 for 30; @150 two-way leaf2:eth2 for 30; until 200", give, t,
+		    &sc, err, sizeof(err)));
+		sc.bfd = bfd;
+		expect_nothing(&sc, &out);
+		assert_int_equal(out.done[FAULT_ONE_WAY] + out.done[FAULT_TWO_WAY], 2);
+		assert_in_range(out.stats.worst_us, bfd ? detect / 2 : t->timers.hold_us / 2,
+		    (bfd ? detect : t->timers.hold_us) + MS(20));
+		scenario_done(&sc);
+	}
+	topo_free(t);
 }
 
 static void
@@ -357,6 +400,8 @@ main(void)
 		cmocka_unit_test(faults_as_texts),
 		cmocka_unit_test(traces_as_texts),
 		cmocka_unit_test(chaos_finds_nothing),
+		cmocka_unit_test(chaos_finds_nothing_with_bfd),
+		cmocka_unit_test(bfd_ends_silence_within_its_detection_time),
 		cmocka_unit_test(the_same_seed_gives_the_same_log),
 		cmocka_unit_test(a_valley_is_found),
 		cmocka_unit_test(a_packet_that_leaves_is_found),
