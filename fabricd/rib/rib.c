@@ -28,6 +28,8 @@
 #define EXPORT_BATCH 1024  /* changes handed over at once */
 #define HOLD_US      4000  /* how long routes wait for the others of their set, since the last of these came */
 #define HOLD_MAX_US  25000 /* and since the first */
+#define WIDEN_US     20000 /* the same when they gain next hops: packets flow meanwhile */
+#define WIDEN_MAX_US 120000
 
 enum stage {
 	STAGE_IDLE,
@@ -608,15 +610,18 @@ count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 
 /* The others of the set may be on their way: wait a little, as long as more of them come. */
 static bool
-hold_back(struct rib *r, struct hop_set *from)
+hold_back(struct rib *r, struct hop_set *from, const struct hop_set *to)
 {
 	struct mono now = r->ops->now(r->arg);
+	bool widens = to->n > from->n;
 
 	if (from->moved > from->held) {
+		struct mono soon = mono_add(now, widens ? WIDEN_US : HOLD_US);
+
 		if (!from->held)
 			from->held_first = now;
 		from->held = from->moved;
-		from->held_until = mono_min(mono_add(now, HOLD_US), mono_add(from->held_first, HOLD_MAX_US));
+		from->held_until = mono_min(soon, mono_add(from->held_first, widens ? WIDEN_MAX_US : HOLD_MAX_US));
 	}
 	if (mono_due(from->held_until, now))
 		return false;
@@ -633,7 +638,7 @@ hand_group_on(struct rib *r, struct hop_set *from)
 	if (!to || !to->n || from->mixed || !from->group || to->group)
 		return;
 	if (from->moved != from->fib) {
-		from->holds = hold_back(r, from);
+		from->holds = hold_back(r, from, to);
 		return;
 	}
 	to->group = from->group;
