@@ -246,9 +246,10 @@ bench-rib: $(BENCH_OUT)/rib_bench
 # ---- the simulator (tests/sim; docs/simulator.md) ----
 #: make sim-seeds       replays every trace that once found a violation
 #: make sim-same        the same seed gives the same log: gcc, clang, sanitizers
+#: make mutants         breaks the engines at 200 places, one at a time, and counts what the tests notice;  SEED=n MUTANTS=10
 #: make soak            a million random faults on four fabrics (long);  SOAK="--faults 10000" chooses
 #: make scale           cold starts of up to 2,000 switches, with docs/simulator-scale.svg;  SCALE="--pods 2,6" chooses
-.PHONY: sim-seeds sim-same soak scale
+.PHONY: sim-seeds sim-same soak scale mutants
 sim-seeds: $(O)/bin/fabsim
 	$(O)/bin/fabsim seeds tests/sim/seeds --topologies tests/data/topology
 sim-same:
@@ -256,6 +257,10 @@ sim-same:
 	$(MAKE) CC=clang build/clang/bin/fabsim
 	$(MAKE) CC=gcc SAN=1 build/gcc-san/bin/fabsim
 	tests/sim/determinism.sh build/gcc/bin/fabsim build/clang/bin/fabsim build/gcc-san/bin/fabsim
+SEED    ?= 1
+MUTANTS ?= 200
+mutants:
+	/usr/bin/python3 tests/sim/mutants.py --seed $(SEED) --mutants $(MUTANTS)
 soak: $(O)/bin/fabsim
 	/usr/bin/python3 tests/sim/soak.py --fabsim $(O)/bin/fabsim $(SOAK)
 scale: $(O)/bin/fabsim
