@@ -236,6 +236,87 @@ test_a_route_that_the_fib_refuses_is_not_announced(void **state)
 	end(&s);
 }
 
+static uint64_t
+memory_of(const struct world_node *n)
+{
+	uint64_t sum = 0;
+
+	for (size_t k = 0; k < MEM_KINDS; k++)
+		sum += n->node->mem.by[k].bytes;
+	return sum;
+}
+
+/* One UPDATE for one prefix, with the community 65004:n. */
+static void
+say_with_community(struct stage *s, const struct prefix *p, uint16_t n)
+{
+	uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xc0, 8, 4, 0xfd, 0xec, (uint8_t)(n >> 8), (uint8_t)n };
+	struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+
+	puppet_say_with(s->puppet, &v, p, 1);
+}
+
+/* The last octets of the attributes that a node has of a prefix from a port; -1: it has no such path. */
+static int
+community_at(struct world_node *at, const char *port, const struct prefix *p)
+{
+	const struct path *path;
+	struct rib_view v;
+	struct rd value;
+
+	if (!rib_get(at->node->rib, RIB_MAIN_TABLE, p, &v) || !v.list ||
+	    !(path = path_list_find(v.list, &node_port_find(at->node, port)->peer->source)))
+		return -1;
+	if (!bgp_attr_find(path->attrs->v.wire, path->attrs->v.wire_len, BGP_ATTR_COMMUNITIES, &value))
+		return -1;
+	return (int)(rd_u32(&value) & 0xffff);
+}
+
+/*
+ * W12: its own prefix 10,000 times a second, each time with other attributes, while one of those who are told does not
+ * read. What waits for that one has a bound (QUEUE_FULL of the exporter: 4 MiB, and what carries them), and goes when
+ * it has made no progress for two seconds; the others are told at once; in the end all have the latest.
+ */
+static void
+test_W12_latest_wins(void **state)
+{
+	enum { STORM = 60000, BOUND = 8 << 20 };
+	const struct bgp_counters *told;
+	struct world_node *leaf2;
+	uint64_t before, most = 0, updates;
+	struct stage s;
+	struct prefix p;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	leaf2 = world_node_find(s.w, "leaf2");
+	assert_true(prefix_parse("10.1.4.0/24", &p));
+	say_with_community(&s, &p, 0);
+	world_run(s.w, SECONDS(1));
+	assert_int_equal(community_at(s.leaf1, "eth1", &p), 0);
+	before = memory_of(s.spine1);
+	told = bgp_peer_counters(node_port_find(s.leaf1->node, "eth1")->peer->bgp);
+	updates = told->in[BGP_UPDATE];
+	sim_node_stall(s.leaf1->rt, SECONDS(8)); /* the hold time is 9 s */
+	for (int i = 1; i <= STORM; i++) {
+		say_with_community(&s, &p, (uint16_t)i);
+		world_run(s.w, 100);
+		most = MAX_OF(most, memory_of(s.spine1));
+	}
+	assert_in_range(most, before, before + BOUND);
+	world_run(s.w, MS(1700));
+	assert_in_range(memory_of(s.spine1), 0, before + BOUND / 8);
+	assert_int_equal(community_at(leaf2, "eth1", &p), STORM);
+	assert_true(s.session->established);
+	world_run(s.w, SECONDS(5));
+	assert_int_equal(community_at(s.spine1, "eth4", &p), STORM);
+	assert_int_equal(community_at(s.leaf1, "eth1", &p), STORM);
+	assert_in_range(told->in[BGP_UPDATE] - updates, 1, STORM - 1);
+	assert_int_equal(told->flaps, 0);
+	assert_in_range(memory_of(s.spine1), 0, before + 16 * 1024);
+	end(&s);
+}
+
 int
 main(void)
 {
@@ -245,6 +326,7 @@ main(void)
 		cmocka_unit_test(test_a_flood_of_foreign_prefixes_harms_nobody),
 		cmocka_unit_test(test_C07_wrong_as_and_wrong_identifier),
 		cmocka_unit_test(test_a_route_that_the_fib_refuses_is_not_announced),
+		cmocka_unit_test(test_W12_latest_wins),
 	};
 
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);

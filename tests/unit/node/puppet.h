@@ -22,6 +22,8 @@ struct puppet {
 	struct rt_timer *timer;
 	uint32_t ifindex;
 	struct ip link_local, far;
+	uint8_t out[65536]; /* taken from the engine, and not all of it written yet */
+	size_t out_at, out_len;
 	bool established;
 	unsigned int downs;
 	uint64_t reached[FAMILIES], withdrawn[FAMILIES]; /* prefixes that it was told */
@@ -31,11 +33,17 @@ struct puppet {
 static inline void
 puppet_settle(struct puppet *p)
 {
-	uint8_t buf[65536];
 	size_t n;
 
-	while (p->conn && p->stream && (n = bgp_output(p->conn, buf, sizeof(buf), rt_now(p->rt)))) {
-		rt_write(p->stream, buf, n);
+	while (p->conn && p->stream) {
+		if (p->out_at == p->out_len) {
+			p->out_at = 0;
+			p->out_len = bgp_output(p->conn, p->out, sizeof(p->out), rt_now(p->rt));
+		}
+		n = p->out_len ? rt_write(p->stream, p->out + p->out_at, p->out_len - p->out_at) : 0;
+		if (n == 0) /* nothing to say, or no room: puppet_writable() comes */
+			break;
+		p->out_at += n;
 		bgp_wrote(p->conn, n, rt_now(p->rt));
 	}
 	rt_timer_set(p->timer, bgp_deadline(p->bgp));
@@ -87,8 +95,15 @@ puppet_opened(void *arg)
 	puppet_settle(p);
 }
 
+static inline void
+puppet_writable(void *arg)
+{
+	puppet_settle(arg);
+}
+
 static const struct rt_stream_handler puppet_handler = {
 	.opened = puppet_opened,
+	.writable = puppet_writable,
 	.input = puppet_input,
 	.closed = puppet_closed,
 };
@@ -101,6 +116,7 @@ puppet_connect(struct bgp_peer *bgp, struct bgp_conn *c, void *arg)
 
 	(void)bgp;
 	p->conn = c;
+	p->out_at = p->out_len = 0;
 	bgp_conn_set_io(c, p);
 	rt_connect(p->rt, &o, &p->far, BGP_PORT, &puppet_handler, p, &p->stream);
 }
@@ -254,18 +270,16 @@ puppet_free(struct puppet *p)
 	free(p);
 }
 
-/* Announces (or withdraws) prefixes of one family, with the AS path "own". */
+/* Announces prefixes of one family with these attributes; withdraws them when there are none. */
 static inline void
-puppet_say(struct puppet *p, bool reach, const struct prefix *list, size_t n)
+puppet_say_with(struct puppet *p, const struct attrs_view *attrs, const struct prefix *list, size_t n)
 {
-	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0 };
-	struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
 	struct bgp_encode_opts opts = bgp_peer_encode_opts(p->bgp);
 	struct bgp_build *build = bgp_build_new(NULL, &opts);
 	struct bgp_batch *batch;
 
-	if (reach)
-		bgp_build_reach(build, (enum family)list[0].family, &v);
+	if (attrs)
+		bgp_build_reach(build, (enum family)list[0].family, attrs);
 	else
 		bgp_build_unreach(build, (enum family)list[0].family);
 	for (size_t i = 0; i < n; i++)
@@ -275,6 +289,16 @@ puppet_say(struct puppet *p, bool reach, const struct prefix *list, size_t n)
 	bgp_batch_unref(batch);
 	bgp_build_free(build);
 	puppet_settle(p);
+}
+
+/* With the AS path "own", or withdrawn. */
+static inline void
+puppet_say(struct puppet *p, bool reach, const struct prefix *list, size_t n)
+{
+	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0 };
+	const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+
+	puppet_say_with(p, reach ? &v : NULL, list, n);
 }
 
 #endif
