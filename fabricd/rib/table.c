@@ -67,7 +67,8 @@ rib_table_prefetch(const struct rib_table *t, const struct prefix *p, size_t n)
 {
 	const struct rib_slot *slots[RIB_PREFETCH];
 
-	n = MIN_OF(n, (size_t)RIB_PREFETCH);
+	if (n > RIB_PREFETCH)
+		n = RIB_PREFETCH;
 	for (size_t i = 0; i < n; i++) {
 		slots[i] = &t->slots[hash_of(t, p[i].b, p[i].len) & (t->nslots - 1)];
 		__builtin_prefetch(slots[i]);

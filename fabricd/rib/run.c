@@ -1,0 +1,522 @@
+/*
+ * fabricd/rib/run.c -- the run over all that is dirty: groups, routes and changes out
+ *
+ * A run takes all dirty prefixes (rib.c) through these stages, each resumable at its cursor:
+ *
+ *   SWEEP   only after a source went down: finds prefixes whose list lost its best path, or changed its hop set
+ *   FORGET  what those lists were before: every prefix holds that itself now
+ *   COUNT   decides new lists; counts for each old hop set where its prefixes went
+ *   GROUPS  a set that all prefixes left for one new set hands its group on: one change in place; when only a part
+ *           has left so far, their routes are held back for a moment
+ *   LOST    tells the exporter what is lost: bad news waits for nothing
+ *   FIB     routes that are still on another set's group: set, rewritten or deleted
+ *   SETTLE  sets that were left in this run are let go
+ *   EXPORT  tells the exporter what is best now, if the FIB has it
+ *
+ * Always true: between the slices of a run no prefix changes its list. No group is ever empty: a list without a usable
+ * path has no set.
+ */
+#include "fabricd/rib/rib_impl.h"
+
+#define SLICE_CHECK  256   /* prefixes between two looks at the clock */
+#define AHEAD        16    /* prefixes that are brought into the cache before their turn */
+#define HOLD_US      4000  /* how long routes wait for the others of their set, since the last of these came */
+#define HOLD_MAX_US  25000 /* and since the first */
+#define WIDEN_US     20000 /* the same when they gain next hops: packets flow meanwhile */
+#define WIDEN_MAX_US 120000
+
+/* ---- groups ---- */
+
+static size_t
+to_members(const struct hop *hops, size_t n, struct rib_member *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct rib_member){ hops[i].nexthop->ifindex, hops[i].nexthop->gateway, hops[i].weight };
+	return n;
+}
+
+static size_t
+fill_members(struct rib *r, const struct hop_set *s)
+{
+	return to_members(s->hops, s->n, r->members);
+}
+
+size_t
+rib_members(const struct rib *r, const struct path_list *l, struct rib_member *out, size_t max)
+{
+	struct hop hops[RIB_MAX_WIDTH];
+
+	return to_members(hops, path_list_hops(l, r->cfg.weights, hops, MIN_OF(max, (size_t)RIB_MAX_WIDTH)), out);
+}
+
+void
+rib_run_groups(struct rib *r)
+{
+	for (size_t i = 0; i < r->ngroup_dirty; i++) {
+		struct hop_set *s = hop_set_get(r->hops, r->group_dirty[i]);
+
+		s->group_dirty = false;
+		if (s->group && s->n)
+			r->ops->group_change(r->arg, s->group, r->members, fill_members(r, s));
+		hop_set_unref(r->hops, s->id);
+	}
+	r->ngroup_dirty = 0;
+}
+
+/* ---- the run ---- */
+
+bool
+rib_pending(const struct rib *r)
+{
+	if (r->stage != STAGE_IDLE || r->sweep_wanted || r->ngroup_dirty)
+		return true;
+	return rib_dirty(r) != 0;
+}
+
+bool
+rib_running(const struct rib *r)
+{
+	return r->stage != STAGE_IDLE;
+}
+
+struct mono
+rib_held_until(const struct rib *r)
+{
+	struct mono long_ago = { 0 };
+
+	return mono_is_never(r->held_until) ? long_ago : r->held_until;
+}
+
+size_t
+rib_dirty(const struct rib *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->ntables; i++)
+		n += r->tables[i]->ndirty;
+	return n;
+}
+
+static void
+sweep_entry(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct path_list *now, *told;
+
+	if (!(e->flags & ENTRY_USED))
+		return;
+	told = path_list_get(r->lists, e->told);
+	if (told && told->was) {
+		rib_set_told(r, e, told->was);
+		rib_table_mark_dirty(t, entry);
+	}
+	now = path_list_get(r->lists, e->list);
+	if (now && now->decided && (now->width == 0 || now->hops != e->fib))
+		rib_table_mark_dirty(t, entry);
+}
+
+static void
+forget_list(struct rib *r, uint32_t id)
+{
+	struct path_list *l = path_list_get(r->lists, id);
+	uint32_t was = l ? l->was : 0;
+
+	if (was) {
+		l->was = 0;
+		path_list_unref(r->lists, was);
+	}
+}
+
+static void
+count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct path_list *now = path_list_get(r->lists, e->list);
+	struct hop_set *fib = hop_set_get(r->hops, e->fib);
+	uint32_t target;
+
+	if (now && now->n == 0) { /* emptied in place */
+		rib_set_list(r, e, 0);
+		now = NULL;
+	}
+	if (now)
+		rib_decide(r, now);
+	target = now ? now->hops : 0;
+	if (!fib || fib->id == target)
+		return;
+	if (fib->moved++ == 0) {
+		fib->move_to = target;
+		r->touched = mem_grow(
+		    r->cfg.mem, MEM_PREFIX, r->touched, &r->cap_touched, r->ntouched + 1, sizeof(uint32_t));
+		hop_set_ref(r->hops, fib->id);
+		r->touched[r->ntouched++] = fib->id;
+	} else if (fib->move_to != target) {
+		fib->mixed = true;
+	}
+}
+
+/* The others of the set may be on their way: wait a little, as long as more of them come. */
+static bool
+hold_back(struct rib *r, struct hop_set *from, const struct hop_set *to)
+{
+	struct mono now = r->ops->now(r->arg);
+	bool widens = to->n > from->n;
+
+	if (from->moved > from->held) {
+		struct mono soon = mono_add(now, widens ? WIDEN_US : HOLD_US);
+
+		if (!from->held)
+			from->held_first = now;
+		from->held = from->moved;
+		from->held_until = mono_min(soon, mono_add(from->held_first, widens ? WIDEN_MAX_US : HOLD_MAX_US));
+	}
+	if (mono_due(from->held_until, now))
+		return false;
+	r->held_until = mono_is_never(r->held_until) ? from->held_until : mono_min(r->held_until, from->held_until);
+	return true;
+}
+
+/* All prefixes of `from` went to one set that has no group yet: the group goes with them. */
+static void
+hand_group_on(struct rib *r, struct hop_set *from)
+{
+	struct hop_set *to = hop_set_get(r->hops, from->move_to);
+
+	if (!to || !to->n || from->mixed || !from->group || to->group)
+		return;
+	if (from->moved != from->fib) {
+		from->holds = hold_back(r, from, to);
+		return;
+	}
+	to->group = from->group;
+	from->group = 0;
+	from->in_place = true;
+	to->receives = true;
+	hop_set_ref(r->hops, to->id);
+	r->ops->group_change(r->arg, to->group, r->members, fill_members(r, to));
+	r->counts.groups_in_place++;
+}
+
+static void
+del_route(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct prefix p;
+
+	rib_table_prefix(t, entry, &p);
+	r->ops->route_del(r->arg, t->id, &p);
+	e->flags &= (uint8_t) ~(ENTRY_INSTALLED | ENTRY_FAILED);
+	r->counts.fib_routes[t->family]--;
+	rib_set_fib(r, e, 0);
+}
+
+static void
+set_route(struct rib *r, struct rib_table *t, uint32_t entry, struct hop_set *now)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	struct prefix p;
+
+	if (!now->group) {
+		now->group = r->ops->group_new(r->arg, r->members, fill_members(r, now));
+		r->counts.groups++;
+		r->counts.groups_new++;
+	}
+	rib_table_prefix(t, entry, &p);
+	r->ops->route_set(r->arg, t->id, &p, now->group);
+	if (e->fib)
+		r->counts.routes_rewritten++;
+	else
+		r->counts.fib_routes[t->family]++;
+}
+
+/* The set that the prefix's route should be on; 0: no route. */
+static uint32_t
+hops_of(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *l = path_list_get(r->lists, e->list);
+	const struct hop_set *s = hop_set_get(r->hops, l ? l->hops : 0);
+
+	return s && s->n ? s->id : 0;
+}
+
+static void
+fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	const struct path_list *list = path_list_get(r->lists, e->list);
+	struct hop_set *now = hop_set_get(r->hops, list ? list->hops : 0), *fib = hop_set_get(r->hops, e->fib);
+
+	/* A set may be chosen again whose group was handed on: a source went down between the stages. */
+	if (now == fib && (!fib || (fib->n && !fib->in_place)))
+		return;
+	if (!now || !now->n) { /* no hop left: a source went down between the stages */
+		if (fib)
+			del_route(r, t, entry);
+		return;
+	}
+	if (fib && fib->holds && fib->move_to == now->id)
+		return;
+	if (!(fib && fib->in_place && fib->move_to == now->id))
+		set_route(r, t, entry, now);
+	rib_set_fib(r, e, now->id);
+}
+
+static void
+settle_set(struct rib *r, struct hop_set *s)
+{
+	struct hop_set *to = s->in_place ? hop_set_get(r->hops, s->move_to) : NULL;
+
+	if (to && to->fib == 0 && to->group) { /* a source went down between the stages: nobody followed */
+		r->ops->group_free(r->arg, to->group);
+		to->group = 0;
+		r->counts.groups--;
+	}
+	if (to) {
+		to->receives = false;
+		hop_set_unref(r->hops, to->id);
+	}
+	if (!s->holds)
+		s->held = 0;
+	s->move_to = s->moved = 0;
+	s->mixed = s->in_place = s->holds = false;
+	hop_set_unref(r->hops, s->id);
+}
+
+static bool
+same_best(const struct path_list *a, const struct path_list *b)
+{
+	return a && b && a->width && b->width && a->paths[a->best].source == b->paths[b->best].source &&
+	       a->paths[a->best].attrs == b->paths[b->best].attrs;
+}
+
+/* What the exporter may be told of this prefix now: its list, or 0. */
+static uint32_t
+tellable(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *now = path_list_get(r->lists, e->list);
+
+	if (!now || now->width == 0)
+		return 0;
+	if (r->cfg.wait_fib && now->paths[now->best].nexthop && !(e->flags & ENTRY_INSTALLED))
+		return 0;
+	return now->id;
+}
+
+/*
+ * A source went down during this run and took the best path of what the exporter was told, or is to be told now: what
+ * these lists were is pinned to their prefixes by the sweep of the next run, so the prefix waits for that.
+ */
+static bool
+waits_for_sweep(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *told = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, e->list);
+
+	return (told && told->was) || (now && now->was);
+}
+
+static void
+export_settled(struct rib *r, struct rib_table *t, uint32_t entry)
+{
+	struct rib_entry *e = rib_table_entry(t, entry);
+	uint32_t now = tellable(r, e);
+
+	e->flags &= (uint8_t)~ENTRY_DIRTY;
+	if (waits_for_sweep(r, e)) {
+		rib_table_mark_dirty(t, entry);
+		return;
+	}
+	if (now != e->told)
+		rib_set_told(r, e, now);
+	if (e->fib != hops_of(r, e)) /* held back */
+		rib_table_mark_dirty(t, entry);
+	else if (!e->list && !e->fib && !e->told)
+		rib_table_remove(t, entry);
+}
+
+/* Gathers the changes of a batch and tells them; in the stage LOST, only of prefixes that no path is left of. */
+static void
+tell_batch(struct rib *r, struct rib_table *t, uint32_t at, uint32_t end, bool lost)
+{
+	size_t n = 0;
+
+	for (uint32_t i = at; i < end; i++) {
+		struct rib_entry *e = rib_table_entry(t, t->run[i]);
+		struct path_list *was = path_list_get(r->lists, e->told);
+		struct path_list *now = path_list_get(r->lists, tellable(r, e));
+
+		if (was == now || same_best(was, now) || (lost && e->list) || waits_for_sweep(r, e))
+			continue;
+		r->changes[n].entry = t->run[i];
+		r->changes[n].was = was;
+		r->changes[n].now = now;
+		rib_table_prefix(t, t->run[i], &r->changes[n++].prefix);
+	}
+	if (n)
+		r->ops->changed(r->arg, t->id, t->family, r->changes, n);
+}
+
+/* A batch of one table is told, and only then forgets what was told before. */
+static uint32_t
+export_batch(struct rib *r, struct rib_table *t, uint32_t at)
+{
+	uint32_t end = (uint32_t)MIN_OF(t->nrun, at + (size_t)RIB_EXPORT_BATCH);
+	bool lost = r->stage == STAGE_LOST;
+
+	tell_batch(r, t, at, end, lost);
+	for (uint32_t i = at; i < end; i++) {
+		struct rib_entry *e = rib_table_entry(t, t->run[i]);
+
+		if (!lost && i + AHEAD < end && !rib_table_entry(t, t->run[i + AHEAD])->list)
+			rib_table_prefetch_removal(t, t->run[i + AHEAD]);
+		if (!lost)
+			export_settled(r, t, t->run[i]);
+		else if (!e->list && !waits_for_sweep(r, e))
+			rib_set_told(r, e, 0);
+	}
+	if (!lost)
+		r->counts.prefixes_run += end - at;
+	return end;
+}
+
+/* Stages that walk lists or sets, not the prefixes of tables. */
+static bool
+walks_lists(enum stage s)
+{
+	return s == STAGE_FORGET || s == STAGE_GROUPS || s == STAGE_SETTLE;
+}
+
+static bool
+exports(enum stage s)
+{
+	return s == STAGE_LOST || s == STAGE_EXPORT;
+}
+
+/* How far a stage reaches: among lists, or in the table at hand. */
+static uint32_t
+stage_limit(const struct rib *r)
+{
+	if (r->stage == STAGE_FORGET)
+		return path_lists_limit(r->lists);
+	if (walks_lists(r->stage))
+		return (uint32_t)r->ntouched;
+	return r->stage == STAGE_SWEEP ? r->tables[r->at_table]->limit : (uint32_t)r->tables[r->at_table]->nrun;
+}
+
+static void
+take_dirty(struct rib *r)
+{
+	for (size_t i = 0; i < r->ntables; i++) {
+		struct rib_table *t = r->tables[i];
+		uint32_t *array = t->run;
+		size_t cap = t->cap_run;
+
+		t->run = t->dirty;
+		t->nrun = t->ndirty;
+		t->cap_run = t->cap_dirty;
+		t->dirty = array;
+		t->cap_dirty = cap;
+		t->ndirty = 0;
+	}
+}
+
+static void
+next_stage(struct rib *r)
+{
+	r->at_table = 0;
+	r->at = 0;
+	switch (r->stage) {
+	case STAGE_IDLE:
+		rib_run_groups(r);
+		if (r->sweep_wanted) {
+			r->stage = STAGE_SWEEP;
+			return;
+		}
+		/* fall through */
+	case STAGE_FORGET:
+		r->sweep_wanted = false;
+		r->held_until = MONO_NEVER;
+		take_dirty(r);
+		r->counts.runs++;
+		r->stage = STAGE_COUNT;
+		return;
+	case STAGE_SETTLE:
+		r->ntouched = 0;
+		r->stage = STAGE_EXPORT;
+		return;
+	case STAGE_EXPORT:
+		for (size_t i = 0; i < r->ntables; i++)
+			r->tables[i]->nrun = 0;
+		r->stage = STAGE_IDLE;
+		return;
+	default:
+		r->stage++;
+	}
+}
+
+static void
+run_one(struct rib *r, uint32_t at)
+{
+	struct rib_table *t = walks_lists(r->stage) ? NULL : r->tables[r->at_table];
+
+	switch (r->stage) {
+	case STAGE_SWEEP:
+		sweep_entry(r, t, at);
+		break;
+	case STAGE_FORGET:
+		forget_list(r, at);
+		break;
+	case STAGE_COUNT:
+		count_entry(r, t, t->run[at]);
+		break;
+	case STAGE_GROUPS:
+		hand_group_on(r, hop_set_get(r->hops, r->touched[at]));
+		break;
+	case STAGE_FIB:
+		fib_entry(r, t, t->run[at]);
+		break;
+	default: /* STAGE_SETTLE */
+		settle_set(r, hop_set_get(r->hops, r->touched[at]));
+	}
+}
+
+/* Works on from the cursor; returns false when the table, or the lists, are done. */
+static bool
+run_some(struct rib *r)
+{
+	uint32_t limit = stage_limit(r), end = (uint32_t)MIN_OF((uint64_t)limit, (uint64_t)r->at + SLICE_CHECK);
+
+	if (exports(r->stage)) {
+		r->at = r->at < limit ? export_batch(r, r->tables[r->at_table], r->at) : r->at;
+		return r->at < limit;
+	}
+	while (r->at < end)
+		run_one(r, r->at++);
+	return r->at < limit;
+}
+
+bool
+rib_run(struct rib *r)
+{
+	struct mono end = mono_add(r->ops->now(r->arg), r->cfg.slice_us);
+
+	if (r->stage == STAGE_IDLE) {
+		if (!rib_pending(r))
+			return false;
+		next_stage(r);
+	}
+	while (r->stage != STAGE_IDLE) {
+		if (r->at_table >= (walks_lists(r->stage) ? 1 : r->ntables)) {
+			next_stage(r);
+			continue;
+		}
+		if (exports(r->stage) && r->ops->export_ready && !r->ops->export_ready(r->arg))
+			return true;
+		if (!run_some(r)) {
+			r->at_table++;
+			r->at = 0;
+		}
+		if (mono_due(end, r->ops->now(r->arg)))
+			return r->stage != STAGE_IDLE || rib_pending(r);
+	}
+	return rib_pending(r);
+}
