@@ -248,7 +248,8 @@ test_next_hops_are_shared(void **state)
 {
 	struct fixture *t = fixture();
 	struct ip gateway = ip_v4(0x0a000001), other = ip_v4(0x0a0000ff);
-	struct rib_nexthop *a = nexthop_intern(path_lists_hops(t->lists), 1, &gateway), *b = nexthop_intern(path_lists_hops(t->lists), 2, &gateway),
+	struct rib_nexthop *a = nexthop_intern(path_lists_hops(t->lists), 1, &gateway),
+			   *b = nexthop_intern(path_lists_hops(t->lists), 2, &gateway),
 			   *c = nexthop_intern(path_lists_hops(t->lists), 1, &other);
 
 	(void)state;
