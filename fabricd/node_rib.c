@@ -124,6 +124,14 @@ sync_route_state_changed(
 }
 
 static void
+sync_route_soon(void *arg, uint32_t table, const struct prefix *p)
+{
+	struct node *n = arg;
+
+	rib_prefetch(n->rib, table, p, 1);
+}
+
+static void
 sync_group_state_changed(void *arg, uint32_t group, bool usable)
 {
 	struct node *n = arg;
@@ -141,6 +149,7 @@ sync_event(void *arg, const char *type, const char *text)
 
 const struct sync_client node_sync_client = {
 	.route_state = sync_route_state_changed,
+	.route_soon = sync_route_soon,
 	.group_state = sync_group_state_changed,
 	.event = sync_event,
 };

@@ -100,6 +100,44 @@ sync_emit(struct sync *s, const struct plat_op *op, const struct flight *flight)
 		sync_flush(s);
 }
 
+/*
+ * While thousands of routes a second leave, the forwarding plane need not tell what others do to ours: an audit at the
+ * end finds it. BULK_US is a window of time in which the messages are counted.
+ */
+static void
+bulk_look(struct sync *s)
+{
+	struct mono now = rt_now(s->cfg.rt);
+
+	if (!s->platform->ops->bulk || s->bulk)
+		return;
+	if (mono_sub(now, s->bulk_at) > BULK_US) {
+		s->bulk_at = now;
+		s->bulk_from = s->stats.route_messages;
+	}
+	if (s->stats.route_messages - s->bulk_from < BULK_MANY)
+		return;
+	s->bulk = true;
+	s->bulk_from = s->stats.route_messages;
+	s->platform->ops->bulk(s->platform, true);
+	rt_timer_set(s->bulk_timer, mono_add(now, BULK_US));
+}
+
+static void
+bulk_due(void *arg)
+{
+	struct sync *s = arg;
+
+	if (s->stats.route_messages - s->bulk_from >= BULK_MANY) {
+		s->bulk_from = s->stats.route_messages;
+		rt_timer_set(s->bulk_timer, mono_add(rt_now(s->cfg.rt), BULK_US));
+		return;
+	}
+	s->bulk = false;
+	s->platform->ops->bulk(s->platform, false);
+	audit_soon(s);
+}
+
 static bool
 urgent_work(void *arg)
 {
@@ -126,6 +164,7 @@ normal_work(void *arg)
 		if (s->retrying)
 			retry_step(s);
 		more = routes_push(s) || s->replaying || s->retrying;
+		bulk_look(s);
 	}
 	if (!sync_flush(s) || !sync_room(s))
 		return false; /* results() wakes us */
@@ -134,14 +173,20 @@ normal_work(void *arg)
 
 /* ---- what comes back ---- */
 
+#define AHEAD 8 /* results whose routes are brought into the cache before their turn */
+
 static void
 results(void *arg, const struct plat_result *res, size_t n)
 {
 	struct sync *s = arg;
 
+	for (size_t i = 0; i < MIN_OF(n, AHEAD); i++)
+		route_soon(s, &s->ring[(s->ring_head + i) % SYNC_RING]);
 	for (size_t i = 0; i < n; i++) {
 		const struct flight flight = s->ring[s->ring_head % SYNC_RING];
 
+		if (i + AHEAD < n)
+			route_soon(s, &s->ring[(s->ring_head + AHEAD) % SYNC_RING]);
 		if (res[i].cookie != s->ring_head) { /* a backend that breaks the order: read everything again */
 			audit_soon(s);
 			continue;
@@ -297,6 +342,7 @@ sync_new(struct platform *platform, const struct sync_config *cfg, const struct 
 	s->normal = rt_work_new(cfg->rt, RT_NORMAL, normal_work, s);
 	s->retry_timer = rt_timer_new(cfg->rt, retry, s);
 	s->audit_timer = rt_timer_new(cfg->rt, audit_due, s);
+	s->bulk_timer = rt_timer_new(cfg->rt, bulk_due, s);
 	s->outer = platform->client;
 	s->outer_arg = platform->client_arg;
 	platform->client = &platform_client;
@@ -318,6 +364,9 @@ sync_free(struct sync *s)
 	rt_work_free(s->normal);
 	rt_timer_free(s->retry_timer);
 	rt_timer_free(s->audit_timer);
+	rt_timer_free(s->bulk_timer);
+	if (s->bulk)
+		s->platform->ops->bulk(s->platform, false);
 	for (size_t i = 0; i < s->batch_n; i++) {
 		if (s->batch[i].kind == PLAT_GROUP_SET)
 			mem_free(mem, MEM_FIB, (void *)(uintptr_t)s->batch[i].group.members);

@@ -35,6 +35,8 @@ struct sync_client {
 	/* A route's state changed to INSTALLED, FAILED or WAITS_LINK. Called from the loop, in batches of one turn. */
 	void (*route_state)(
 	    void *arg, uint32_t table, const struct prefix *, enum sync_route_state, int error, const char *detail);
+	/* route_state() follows for this route in a moment: a hint to bring it into the cache. May be NULL. */
+	void (*route_soon)(void *arg, uint32_t table, const struct prefix *);
 	/* A whole group went from usable to not (all members dark) or back: its routes are not told one by one. */
 	void (*group_state)(void *arg, uint32_t group, bool usable);
 	void (*event)(void *arg, const char *type, const char *text); /* FIB events and problems for the operator */

@@ -30,6 +30,9 @@
 #define SYNC_IDS        (1u << 20) /* size of our range of ids */
 #define SYNC_ERRORS     255        /* different (error, detail) pairs that are kept */
 
+#define BULK_US         MS(500) /* a window in which route messages are counted */
+#define BULK_MANY       4096    /* so many in it are a bulk load */
+
 #define RETRY_MIN_US    MS(100)
 #define RETRY_MAX_US    SECONDS(30)
 #define RETRY_DOUBLINGS 9       /* from the least pause beyond the longest */
@@ -236,6 +239,11 @@ struct sync {
 	uint32_t replay_at[FAMILIES]; /* where the sweep for returned groups stands */
 	bool replaying;
 
+	struct rt_timer *bulk_timer;
+	struct mono bulk_at; /* when the window began */
+	uint64_t bulk_from;  /* stats.route_messages then */
+	bool bulk;           /* the platform knows that a long series is under way */
+
 	bool started, swept, stopped;
 	bool parity;
 	struct audit audit;
@@ -260,6 +268,8 @@ table_at(const struct route_table *t, uint32_t index)
 /* Index of the route, 0: none. */
 uint32_t table_find(const struct sync *, const struct route_table *, uint8_t table, const struct prefix *, bool cover);
 uint32_t table_add(struct sync *, struct route_table *, uint8_t table, const struct prefix *, bool cover);
+uint32_t table_get(struct sync *, struct route_table *, uint8_t table, const struct prefix *, bool cover); /* or adds */
+void table_prefetch(const struct sync *, const struct route_table *, uint8_t table, const struct prefix *);
 void table_remove(struct sync *, struct route_table *, uint32_t index);
 struct prefix route_prefix(const struct route_table *, const struct sroute *);
 
@@ -323,7 +333,8 @@ void route_set_have(struct sync *, enum family, uint32_t index, uint32_t have);
 bool route_is_right(const struct sync *, const struct sroute *);
 bool route_has(const struct sync *, const struct sroute *); /* something of ours is in the forwarding plane */
 void route_result(struct sync *, const struct flight *, const struct plat_result *);
-bool routes_push(struct sync *); /* one slice; whether there is more to do */
+void route_soon(struct sync *, const struct flight *); /* its result comes next but a few */
+bool routes_push(struct sync *);                       /* one slice; whether there is more to do */
 void replay_begin(struct sync *);
 void replay_step(struct sync *);
 void retry_begin(struct sync *);

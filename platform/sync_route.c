@@ -264,6 +264,21 @@ route_refused(struct sync *s, enum family f, uint32_t index, const struct flight
 }
 
 void
+route_soon(struct sync *s, const struct flight *flight)
+{
+	const struct sroute *r;
+	struct prefix p;
+
+	if (flight->kind != F_ROUTE || !s->client->route_soon)
+		return;
+	r = route_at(s, (enum family)flight->family, flight->index);
+	if (!r->want || r->flags & R_COVER)
+		return;
+	p = route_prefix(&s->routes[flight->family], r);
+	s->client->route_soon(s->arg, s->tables[r->table], &p);
+}
+
+void
 route_result(struct sync *s, const struct flight *flight, const struct plat_result *res)
 {
 	enum family f = (enum family)flight->family;
@@ -396,13 +411,8 @@ static uint32_t
 route_entry(struct sync *s, uint32_t table, const struct prefix *p, bool cover)
 {
 	int slot = table_slot(s, table, true);
-	struct route_table *t = &s->routes[ip_family(p)];
-	uint32_t index;
 
-	if (slot < 0)
-		return 0;
-	index = table_find(s, t, (uint8_t)slot, p, cover);
-	return index ? index : table_add(s, t, (uint8_t)slot, p, cover);
+	return slot < 0 ? 0 : table_get(s, &s->routes[ip_family(p)], (uint8_t)slot, p, cover);
 }
 
 static void

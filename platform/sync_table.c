@@ -46,10 +46,9 @@ route_prefix(const struct route_table *t, const struct sroute *r)
 	return p;
 }
 
-uint32_t
-table_find(const struct sync *s, const struct route_table *t, uint8_t table, const struct prefix *p, bool cover)
+static uint32_t
+find(const struct route_table *t, uint64_t h, uint8_t table, const struct prefix *p, bool cover)
 {
-	uint64_t h = key_hash(s, t, table, p->len, cover, p->b);
 	const struct route_part *part = &t->parts[h >> 56];
 
 	if (!part->size)
@@ -62,6 +61,12 @@ table_find(const struct sync *s, const struct route_table *t, uint8_t table, con
 			return part->slots[i];
 	}
 	return 0;
+}
+
+uint32_t
+table_find(const struct sync *s, const struct route_table *t, uint8_t table, const struct prefix *p, bool cover)
+{
+	return find(t, key_hash(s, t, table, p->len, cover, p->b), table, p, cover);
 }
 
 static void
@@ -104,10 +109,9 @@ entry_take(struct sync *s, struct route_table *t)
 	return ++t->top;
 }
 
-uint32_t
-table_add(struct sync *s, struct route_table *t, uint8_t table, const struct prefix *p, bool cover)
+static uint32_t
+add(struct sync *s, struct route_table *t, uint64_t h, uint8_t table, const struct prefix *p, bool cover)
 {
-	uint64_t h = key_hash(s, t, table, p->len, cover, p->b);
 	struct route_part *part = &t->parts[h >> 56];
 	uint32_t index = entry_take(s, t);
 	struct sroute *r = table_at(t, index);
@@ -123,6 +127,31 @@ table_add(struct sync *s, struct route_table *t, uint8_t table, const struct pre
 	part->used++;
 	t->live++;
 	return index;
+}
+
+uint32_t
+table_add(struct sync *s, struct route_table *t, uint8_t table, const struct prefix *p, bool cover)
+{
+	return add(s, t, key_hash(s, t, table, p->len, cover, p->b), table, p, cover);
+}
+
+uint32_t
+table_get(struct sync *s, struct route_table *t, uint8_t table, const struct prefix *p, bool cover)
+{
+	uint64_t h = key_hash(s, t, table, p->len, cover, p->b);
+	uint32_t index = find(t, h, table, p, cover);
+
+	return index ? index : add(s, t, h, table, p, cover);
+}
+
+void
+table_prefetch(const struct sync *s, const struct route_table *t, uint8_t table, const struct prefix *p)
+{
+	uint64_t h = key_hash(s, t, table, p->len, false, p->b);
+	const struct route_part *part = &t->parts[h >> 56];
+
+	if (part->size)
+		__builtin_prefetch(&part->slots[(uint32_t)h & (part->size - 1)]);
 }
 
 /* Linear probing without tombstones: what follows in the run moves into the hole when its place is at or before it. */

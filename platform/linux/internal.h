@@ -109,6 +109,7 @@ void linux_ports_free(struct linux_platform *);
 /* ---- ours.c ---- */
 
 int linux_ours_open(struct linux_platform *, char *err, size_t errlen);
+void linux_bulk(struct platform *, bool on);
 void linux_ours_ready(void *arg, unsigned int what);
 
 /* ---- sysctl.c ---- */

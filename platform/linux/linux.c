@@ -162,6 +162,7 @@ static const struct platform_ops linux_ops = {
 	.dump = linux_dump_all,
 	.dump_begin = linux_dump_begin,
 	.dump_step = linux_dump_step,
+	.bulk = linux_bulk,
 };
 
 static const struct platform_caps linux_caps = {

@@ -178,6 +178,49 @@ test_N05_foreign_deletion(void **state)
 	lab_close(&l);
 }
 
+/*
+ * During a long series of our own routes nobody listens to what others do to routes; the audit at its end finds it.
+ * Afterwards a single deletion is heard of again.
+ */
+static void
+test_N05_foreign_deletion_during_a_bulk_load(void **state)
+{
+	enum { ROUTES = 40000 };
+	struct lab l;
+	uint64_t losts;
+	char text[32];
+	uint32_t g;
+
+	(void)state;
+	lab_open(&l, 2);
+	g = lab_group(&l, 0, 1);
+	lab_route(&l, "10.1.0.0/24", g);
+	tiny_settle(&l.tiny);
+	for (unsigned int i = 0; i < ROUTES; i++) {
+		snprintf(text, sizeof(text), "100.%u.%u.%u/32", i >> 16, i >> 8 & 255, i & 255);
+		lab_route(&l, text, g);
+	}
+	while (!linux_platform_counters(l.platform)->bulks && l.installed < ROUTES)
+		tiny_turn(&l.tiny, 10);
+	assert_int_equal(linux_platform_counters(l.platform)->bulks, 1);
+	losts = l.losts;
+	assert_true(sh("ip route del 10.1.0.0/24 metric 20; ip route del 100.0.0.7/32 metric 20"));
+	assert_int_equal(kernel_width("10.1.0.0/24"), -1);
+	for (int i = 0; i < 1000 && (kernel_width("10.1.0.0/24") != 2 || kernel_width("100.0.0.7/32") != 2); i++)
+		lab_run(&l, 10);
+	assert_int_equal(kernel_width("10.1.0.0/24"), 2);
+	assert_int_equal(kernel_width("100.0.0.7/32"), 2);
+	assert_int_equal(l.losts, losts);
+	assert_int_equal(linux_platform_counters(l.platform)->bulks, 1);
+
+	assert_true(sh("ip route del 10.1.0.0/24 metric 20"));
+	for (int i = 0; i < 400 && kernel_width("10.1.0.0/24") != 2; i++)
+		lab_run(&l, 10);
+	assert_int_equal(l.losts, losts + 1);
+	assert_int_equal(sync_check(l.sync, NULL, NULL), 0);
+	lab_close(&l);
+}
+
 /* Another program's route and next hops stand in our place: they stay as they are, and it is told. */
 static void
 test_N06_foreign_prefix(void **state)
@@ -341,6 +384,7 @@ main(void)
 		cmocka_unit_test(test_N02_refused),
 		cmocka_unit_test(test_N04_interrupted_dump),
 		cmocka_unit_test(test_N05_foreign_deletion),
+		cmocka_unit_test(test_N05_foreign_deletion_during_a_bulk_load),
 		cmocka_unit_test(test_N06_foreign_prefix),
 		cmocka_unit_test(test_N07_port_made_again),
 		cmocka_unit_test(test_N08_port_moves_away),
