@@ -20,7 +20,7 @@ from support import results  # noqa: E402
 
 PARALLEL = f"-j{min(os.cpu_count() or 1, 8)}"
 TOPS = [d for d in ("fabricd", "topology", "platform", "bfd") if os.path.isdir(os.path.join(ROOT, d))]
-SLOW = {"clang", "unit-san", "fuzz-seeds", "fabric", "interop"}
+SLOW = {"clang", "unit-san", "sim-same", "fuzz-seeds", "fabric", "interop"}
 
 
 class Tally:
@@ -98,6 +98,9 @@ STEPS = {
         "--suppressions-list=tests/cppcheck.suppress", "-D_GNU_SOURCE", "--include=tests/cppcheck.h", "-I.", *TOPS),
     "clang": lambda: make("CC=clang", "all", "unit-bins"),
     "unit-san": lambda: both(make("SAN=1", "unit-bins"), unit("build/gcc-san")),
+    "sim-seeds": lambda: make("sim-seeds"),
+    "sim-chaos": lambda: make("sim-chaos"),
+    "sim-same": lambda: make("sim-same", "SAME=4x2.yaml"),
     "fuzz-seeds": lambda: make("fuzz-seeds"),
     "fabric": lambda: kernel("tests/fabric"),
     "interop": lambda: kernel("tests/interop"),

@@ -19,6 +19,7 @@ docs/mutants.md explains those of the runs that were looked at. Exit 1 when fewe
 """
 
 import argparse
+import glob
 import os
 import random
 import re
@@ -32,9 +33,9 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COPIED = ("Makefile", "fabricd", "topology", "platform", "bfd", "tests/unit", "tests/data")
 FILES = {
-    "rib": [f"fabricd/rib/{n}.c" for n in ("attrs", "decision", "hops", "path", "rib", "table")],
+    "rib": ["fabricd/rib/*.c"],
     "bgp": [f"fabricd/bgp/{n}.c" for n in ("fsm", "session", "receive", "export")],
-    "bfd": [f"bfd/{n}.c" for n in ("engine", "fsm", "receive", "auth", "packet")],
+    "bfd": ["bfd/*.c"],
 }
 SUITES = ("rib", "bgp", "bfd", "sim")
 WARN = ("WARN=-Wall -Wextra -Werror -Wno-unused-function -Wno-unused-variable -Wno-unused-parameter "
@@ -134,8 +135,8 @@ class Mutant:
 def all_mutants(root):
     """By operator."""
     found = {name: [] for name in OPERATORS}
-    for library, paths in FILES.items():
-        for path in paths:
+    for library, patterns in FILES.items():
+        for path in sorted(p for pattern in patterns for p in glob.glob(pattern, root_dir=root)):
             with open(os.path.join(root, path), encoding="utf-8") as f:
                 text = f.read()
             code = blank(text)
