@@ -2,6 +2,7 @@
 #include "tests/unit/bgp/cases.h"
 
 #include "fabricd/bgp/attr.h"
+#include "fabricd/bgp/encode.h"
 
 #define LOCAL_AS 65001
 
@@ -110,6 +111,48 @@ canonical_forms(void **state)
 			fail_msg("%s: %s, %s", canons[i].name, bgp_fate_name(a.fate), a.why);
 		if (a.view.wire_len != want->n || memcmp(a.view.wire, want->b, want->n) != 0)
 			fail_msg("%s: %s", canons[i].name, to_hex(a.view.wire, a.view.wire_len, got_text));
+		free(want);
+	}
+}
+
+#define COMMUNITY "e00804 fdea0007"
+#define LARGE     "c0200c 0000fdea 00000001 00000002"
+
+/* What comes in from one neighbour and goes out to the next, our AS (65001) in front. */
+static const struct {
+	const char *name, *in, *out;
+	bool keep;
+} edges[] = {
+	{ "unknown transitive, dropped", ORIGIN "4002060201 0000fdea" COMMUNITY LARGE "c0fd04 deadbeef",
+	    ORIGIN "40020a0202 0000fde9 0000fdea" COMMUNITY LARGE, false },
+	{ "unknown transitive, passed with Partial", ORIGIN "4002060201 0000fdea" COMMUNITY LARGE "c0fd04 deadbeef",
+	    ORIGIN "40020a0202 0000fde9 0000fdea" COMMUNITY LARGE "e0fd04 deadbeef", true },
+	{ "Partial already", ORIGIN "4002060201 0000fdea" COMMUNITY "e0fd04 deadbeef",
+	    ORIGIN "40020a0202 0000fde9 0000fdea" COMMUNITY "e0fd04 deadbeef", true },
+	{ "two, one of them empty", ORIGIN "4002060201 0000fdea c0f000 c0fd04 deadbeef",
+	    ORIGIN "40020a0202 0000fde9 0000fdea e0f000 e0fd04 deadbeef", true },
+	{ "not transitive: dropped in any case", ORIGIN "4002060201 0000fdea 80fd04 deadbeef",
+	    ORIGIN "40020a0202 0000fde9 0000fdea", true },
+};
+
+/* W08 an unknown transitive attribute: dropped, or passed on with Partial; all else leaves as it came. */
+static void
+test_W08_unknown_transitive(void **state)
+{
+	const struct bgp_encode_opts to = { .local_as = LOCAL_AS, .prepend = 1, .as4 = true };
+	uint8_t got[256];
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(edges); i++) {
+		struct bgp_attrs a = parse(edges[i].in, BGP_CAP_AS4, false, edges[i].keep);
+		struct bytes *want = from_hex(edges[i].out);
+		int n = bgp_attrs_out(&to, &a.view, got, sizeof(got));
+
+		if (a.fate > BGP_FATE_DISCARD)
+			fail_msg("%s: %s, %s", edges[i].name, bgp_fate_name(a.fate), a.why);
+		if (n < 0 || (size_t)n != want->n || memcmp(got, want->b, want->n) != 0)
+			fail_msg("%s: %s", edges[i].name, n < 0 ? "does not fit" : to_hex(got, (size_t)n, text));
 		free(want);
 	}
 }
@@ -419,6 +462,7 @@ main(void)
 		cmocka_unit_test(facts),
 		cmocka_unit_test(link_bandwidth),
 		cmocka_unit_test(fates),
+		cmocka_unit_test(test_W08_unknown_transitive),
 		cmocka_unit_test(test_W09_long_paths),
 		cmocka_unit_test(path_that_grows_too_long),
 		cmocka_unit_test(vectors_frr_aspath),
