@@ -26,9 +26,7 @@
 
 struct rt_timer {
 	struct ev_handle h;
-	struct mono at;
-	uint64_t seq;
-	size_t pos; /* in the heap, from 1; 0: not set */
+	struct heap_item due;
 	rt_timer_fn *fn;
 	void *arg;
 };
@@ -137,72 +135,12 @@ ev_random(struct runtime *rt)
 	return ev->random[--ev->nrandom];
 }
 
-/* ---- timers: a binary heap, equal times in the order of setting ---- */
-
-static bool
-before(const struct rt_timer *a, const struct rt_timer *b)
-{
-	return a->at.us != b->at.us ? a->at.us < b->at.us : a->seq < b->seq;
-}
-
-static void
-heap_put(struct ev_runtime *rt, size_t i, struct rt_timer *t)
-{
-	rt->heap[i] = t;
-	t->pos = i;
-}
-
-static void
-sift_up(struct ev_runtime *rt, size_t i, struct rt_timer *t)
-{
-	for (; i > 1 && before(t, rt->heap[i / 2]); i /= 2)
-		heap_put(rt, i, rt->heap[i / 2]);
-	heap_put(rt, i, t);
-}
-
-static void
-sift_down(struct ev_runtime *rt, size_t i, struct rt_timer *t)
-{
-	size_t child;
-
-	for (; (child = i * 2) <= rt->ntimers; i = child) {
-		if (child < rt->ntimers && before(rt->heap[child + 1], rt->heap[child]))
-			child++;
-		if (!before(rt->heap[child], t))
-			break;
-		heap_put(rt, i, rt->heap[child]);
-	}
-	heap_put(rt, i, t);
-}
-
-static void
-heap_remove(struct ev_runtime *rt, struct rt_timer *t)
-{
-	size_t i = t->pos;
-	struct rt_timer *last = rt->heap[rt->ntimers--];
-
-	t->pos = 0;
-	if (last == t)
-		return;
-	if (i > 1 && before(last, rt->heap[i / 2]))
-		sift_up(rt, i, last);
-	else
-		sift_down(rt, i, last);
-}
+/* ---- timers ---- */
 
 static void
 timer_set(struct rt_timer *t, struct mono at)
 {
-	struct ev_runtime *rt = t->h.rt;
-
-	if (t->pos)
-		heap_remove(rt, t);
-	if (mono_is_never(at))
-		return;
-	t->at = at;
-	t->seq = ++rt->seq;
-	rt->heap = mem_grow(rt->mem, MEM_RUNTIME, rt->heap, &rt->cap, rt->ntimers + 2, sizeof(rt->heap[0]));
-	sift_up(rt, ++rt->ntimers, t);
+	heap_set(&t->h.rt->timers, &t->due, at);
 }
 
 static void
@@ -232,13 +170,14 @@ static void
 timers_run(struct ev_runtime *rt)
 {
 	struct mono now = ev_now(&rt->rt);
-	uint64_t last = rt->seq;
+	uint64_t last = rt->timers.seq; /* what is set from now on has to wait for the next turn */
+	struct heap_item *first;
 
-	while (rt->ntimers && mono_due(rt->heap[1]->at, now) && rt->heap[1]->seq <= last) {
-		struct rt_timer *t = rt->heap[1];
+	while ((first = heap_first(&rt->timers)) && mono_due(first->at, now) && first->seq <= last) {
+		struct rt_timer *t = CONTAINER_OF(first, struct rt_timer, due);
 
-		rt->stats.latest_timer_us = MAX_OF(rt->stats.latest_timer_us, mono_sub(now, t->at));
-		heap_remove(rt, t);
+		rt->stats.latest_timer_us = MAX_OF(rt->stats.latest_timer_us, mono_sub(now, first->at));
+		heap_remove(&rt->timers, first);
 		t->fn(t->arg);
 	}
 }
@@ -441,8 +380,8 @@ wait_for_io(struct ev_runtime *rt, int64_t max_wait_us)
 	struct timeval tv;
 	int r;
 
-	if (rt->ntimers)
-		wait = MIN_OF(wait, MAX_OF(mono_sub(rt->heap[1]->at, ev_clock(&rt->rt)), 0));
+	if (heap_first(&rt->timers))
+		wait = MIN_OF(wait, MAX_OF(mono_sub(heap_first(&rt->timers)->at, ev_clock(&rt->rt)), 0));
 	if (work_next(rt) || rt->ready || rt->stop)
 		wait = 0;
 	rt->now_fresh = false; /* the first callback reads the time anew */
@@ -564,6 +503,7 @@ rt_event_new(struct mem *mem)
 		return NULL;
 	signal(SIGPIPE, SIG_IGN);
 	rt = mem_zalloc(mem, MEM_RUNTIME, sizeof(*rt));
+	rt->timers = heap_make(mem, MEM_RUNTIME);
 	rt->rt.ops = &event_ops;
 	rt->mem = mem;
 	rt->base = base;
@@ -583,7 +523,7 @@ rt_event_free(struct runtime *runtime)
 	while (rt->handles.next != &rt->handles)
 		rt->handles.next->destroy(rt->handles.next);
 	event_base_free(rt->base);
-	mem_free(rt->mem, MEM_RUNTIME, rt->heap);
+	heap_done(&rt->timers);
 	mem_free(rt->mem, MEM_RUNTIME, rt->buffer);
 	mem_free(rt->mem, MEM_RUNTIME, rt);
 }

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include "fabricd/lib/heap.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/wire.h"
 #include "fabricd/runtime/event/event.h"
@@ -31,9 +32,7 @@ struct ev_runtime {
 	bool stop, now_fresh;
 	struct mono now;
 
-	struct rt_timer **heap; /* heap[0] is not used */
-	size_t ntimers, cap;
-	uint64_t seq;
+	struct heap timers;
 
 	struct rt_work *head[RT_PRIORITIES], *tail[RT_PRIORITIES], *running;
 

@@ -3,6 +3,7 @@
 #define FABRICD_RUNTIME_SIM_IMPL_H
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/heap.h"
 #include "fabricd/runtime/sim/sim.h"
 
 struct sim_node;
@@ -12,9 +13,7 @@ struct sim_conn;
 
 /* Something that happens at a time. Embedded in what it happens to. */
 struct sim_event {
-	struct mono at;
-	uint64_t seq;          /* order among equal times */
-	size_t pos;            /* in the heap, from 1; 0: not queued */
+	struct heap_item due;
 	struct sim_node *node; /* whose; NULL: the world's, never stalled */
 	void (*fn)(struct sim_event *);
 	void (*drop)(struct sim_event *); /* frees it at the end of the world; NULL: its owner does */
@@ -124,9 +123,8 @@ struct sim_net {
 	struct mem *mem;
 	uint64_t seed, random;
 	struct mono now;
-	struct sim_event **heap; /* heap[0] is not used */
-	size_t n, cap;
-	uint64_t seq, packet_ids;
+	struct heap queue;
+	uint64_t packet_ids;
 	struct sim_node *nodes, *last_node;
 	struct sim_link *links;
 	struct sim_conn *conns;

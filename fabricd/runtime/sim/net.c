@@ -8,7 +8,7 @@
  * An event of a node that is stalled is put off to the end of the stall; so are those that come meanwhile, in the
  * order of their times. A crash takes all events of the node's handles out of the queue and marks the handles dead.
  *
- * Always true: heap[i]->pos == i; an event that is not queued has pos 0; nothing of a node that is off is queued.
+ * Always true: an event that is not queued has no place in the heap; nothing of a node that is off is queued.
  */
 #include <string.h>
 
@@ -34,68 +34,20 @@ struct sim_alarm {
 
 /* ---- the queue ---- */
 
-static bool
-before(const struct sim_event *a, const struct sim_event *b)
+static struct sim_event *
+first_event(const struct sim_net *net)
 {
-	return a->at.us != b->at.us ? a->at.us < b->at.us : a->seq < b->seq;
-}
+	struct heap_item *item = heap_first(&net->queue);
 
-static void
-heap_put(struct sim_net *net, size_t i, struct sim_event *ev)
-{
-	net->heap[i] = ev;
-	ev->pos = i;
-}
-
-static void
-sift_up(struct sim_net *net, size_t i, struct sim_event *ev)
-{
-	for (; i > 1 && before(ev, net->heap[i / 2]); i /= 2)
-		heap_put(net, i, net->heap[i / 2]);
-	heap_put(net, i, ev);
-}
-
-static void
-sift_down(struct sim_net *net, size_t i, struct sim_event *ev)
-{
-	size_t child;
-
-	for (; (child = i * 2) <= net->n; i = child) {
-		if (child < net->n && before(net->heap[child + 1], net->heap[child]))
-			child++;
-		if (!before(net->heap[child], ev))
-			break;
-		heap_put(net, i, net->heap[child]);
-	}
-	heap_put(net, i, ev);
-}
-
-static void
-heap_remove(struct sim_net *net, struct sim_event *ev)
-{
-	size_t i = ev->pos;
-	struct sim_event *last = net->heap[net->n--];
-
-	ev->pos = 0;
-	if (last == ev)
-		return;
-	if (i > 1 && before(last, net->heap[i / 2]))
-		sift_up(net, i, last);
-	else
-		sift_down(net, i, last);
+	return item ? CONTAINER_OF(item, struct sim_event, due) : NULL;
 }
 
 void
 sim_event_set(struct sim_net *net, struct sim_event *ev, struct mono at)
 {
-	if (ev->pos)
-		heap_remove(net, ev);
-	if (mono_is_never(at))
-		return;
-	ev->at.us = MAX_OF(at.us, net->now.us);
-	ev->seq = ++net->seq;
-	net->heap = mem_grow(net->mem, MEM_RUNTIME, net->heap, &net->cap, net->n + 2, sizeof(net->heap[0]));
-	sift_up(net, ++net->n, ev);
+	if (at.us < net->now.us)
+		at = net->now;
+	heap_set(&net->queue, &ev->due, at);
 }
 
 /* ---- randomness ---- */
@@ -131,6 +83,7 @@ sim_net_new(struct mem *mem, uint64_t seed)
 	struct sim_net *net = mem_zalloc(mem, MEM_RUNTIME, sizeof(*net));
 
 	net->mem = mem;
+	net->queue = heap_make(mem, MEM_RUNTIME);
 	net->seed = seed;
 	net->random = hash_u64(seed, 0x77697265);
 	net->now.us = SECONDS(1); /* so that zero is in the past, as on a machine that has booted */
@@ -149,24 +102,25 @@ sim_now(const struct sim_net *net)
 struct mono
 sim_next(const struct sim_net *net)
 {
-	return net->n ? net->heap[1]->at : MONO_NEVER;
+	const struct sim_event *ev = first_event(net);
+
+	return ev ? ev->due.at : MONO_NEVER;
 }
 
 /* An event of a stalled node is put off: that is a step, too, so that no caller runs past its limit. */
 bool
 sim_step(struct sim_net *net)
 {
-	struct sim_event *ev;
+	struct sim_event *ev = first_event(net);
 
-	if (!net->n)
+	if (!ev)
 		return false;
-	ev = net->heap[1];
-	net->now = ev->at;
+	net->now = ev->due.at;
 	if (ev->node && ev->node->stalled.us > net->now.us) {
 		sim_event_set(net, ev, ev->node->stalled);
 		return true;
 	}
-	heap_remove(net, ev);
+	heap_remove(&net->queue, &ev->due);
 	net->stats.events++;
 	ev->fn(ev);
 	return true;
@@ -177,7 +131,7 @@ sim_run_until(struct sim_net *net, struct mono until)
 {
 	uint64_t was = net->stats.events;
 
-	while (net->n && net->heap[1]->at.us <= until.us)
+	while (sim_next(net).us <= until.us && !mono_is_never(sim_next(net)))
 		sim_step(net);
 	if (!mono_is_never(until))
 		net->now.us = MAX_OF(net->now.us, until.us);
@@ -400,7 +354,7 @@ work_schedule(struct rt_work *w)
 	if (w->h.dead || w->queued)
 		return;
 	work_queue(w);
-	if (!node->turn.pos && !node->running)
+	if (!node->turn.due.pos && !node->running)
 		sim_event_set(node->net, &node->turn, node->net->now);
 }
 
@@ -612,7 +566,7 @@ void
 sim_stats(const struct sim_net *net, struct sim_stats *out)
 {
 	*out = net->stats;
-	out->queue = net->n;
+	out->queue = net->queue.n;
 }
 
 void
@@ -628,10 +582,10 @@ sim_net_free(struct sim_net *net)
 		while (node->handles.next != &node->handles)
 			node->handles.next->destroy(node->handles.next);
 	sim_streams_free(net);
-	while (net->n) {
-		struct sim_event *ev = net->heap[net->n];
+	while (net->queue.n) {
+		struct sim_event *ev = CONTAINER_OF(net->queue.items[net->queue.n], struct sim_event, due);
 
-		heap_remove(net, ev);
+		heap_remove(&net->queue, &ev->due);
 		if (ev->drop)
 			ev->drop(ev);
 	}
@@ -641,6 +595,6 @@ sim_net_free(struct sim_net *net)
 		mem_free(net->mem, MEM_RUNTIME, node->name);
 		mem_free(net->mem, MEM_RUNTIME, node);
 	}
-	mem_free(net->mem, MEM_RUNTIME, net->heap);
+	heap_done(&net->queue);
 	mem_free(net->mem, MEM_RUNTIME, net);
 }

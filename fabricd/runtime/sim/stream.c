@@ -229,7 +229,7 @@ stream_fail(struct rt_stream *s, int error, int64_t after_us)
 {
 	struct sim_net *net = s->h.node->net;
 
-	if (s->closed.pos)
+	if (s->closed.due.pos)
 		return;
 	s->error = error;
 	sim_event_set(net, &s->closed, mono_add(net->now, after_us));
@@ -262,7 +262,7 @@ pipe_tell_room(struct pipe *p)
 	struct sim_conn *c = p->conn;
 	struct rt_stream *writer = c->end[p->from];
 
-	if (!writer || !writer->blocked || writer->connecting || writer->writable.pos)
+	if (!writer || !writer->blocked || writer->connecting || writer->writable.due.pos)
 		return;
 	if ((c->tcp.window - MIN_OF(p->len, c->tcp.window)) * 4 >= c->tcp.window)
 		sim_event_set(c->net, &writer->writable, mono_add(c->net->now, conn_latency(c, !p->from)));
@@ -947,7 +947,7 @@ sim_stream_write(struct rt_stream *s, const uint8_t *bytes, size_t n)
 	struct pipe *p;
 	size_t room, left, piece;
 
-	if (!c || s->h.dead || s->closed.pos)
+	if (!c || s->h.dead || s->closed.due.pos)
 		return -EPIPE;
 	p = &c->pipe[s->side];
 	room = p->len < c->tcp.window ? c->tcp.window - p->len : 0;
@@ -971,7 +971,7 @@ sim_stream_write(struct rt_stream *s, const uint8_t *bytes, size_t n)
 void
 sim_stream_again(struct rt_stream *s)
 {
-	if (s->conn && !s->h.dead && !s->connecting && !s->again.pos)
+	if (s->conn && !s->h.dead && !s->connecting && !s->again.due.pos)
 		sim_event_set(s->h.node->net, &s->again, s->h.node->net->now);
 }
 

@@ -279,10 +279,10 @@ sim_link_disconnect(struct runtime *rt, uint32_t ifindex)
 	link->cut = true;
 	link_refresh(link);
 	sim_streams_deafen(link);
-	for (size_t i = 1; i <= net->n; i++) { /* packets in flight must not look at it any more */
-		struct packet *p = CONTAINER_OF(net->heap[i], struct packet, ev);
+	for (size_t i = 1; i <= net->queue.n; i++) { /* packets in flight must not look at it any more */
+		struct packet *p = CONTAINER_OF(net->queue.items[i], struct packet, ev.due);
 
-		if (net->heap[i]->fn == packet_arrive && p->link == link)
+		if (p->ev.fn == packet_arrive && p->link == link)
 			p->port = NULL;
 	}
 	for (int i = 0; i < 2; i++)
