@@ -273,7 +273,7 @@ community_at(struct world_node *at, const char *port, const struct prefix *p)
 }
 
 /*
- * W12: its own prefix 10,000 times a second, each time with other attributes, while one of those who are told does not
+ * W12: its own prefix 20,000 times a second, each time with other attributes, while one of those who are told does not
  * read. What waits for that one has a bound (QUEUE_FULL of the exporter: 4 MiB, and what carries them), and goes when
  * it has made no progress for two seconds; the others are told at once; in the end all have the latest.
  */
@@ -297,10 +297,10 @@ test_W12_latest_wins(void **state)
 	before = memory_of(s.spine1);
 	told = bgp_peer_counters(node_port_find(s.leaf1->node, "eth1")->peer->bgp);
 	updates = told->in[BGP_UPDATE];
-	sim_node_stall(s.leaf1->rt, SECONDS(8)); /* the hold time is 9 s */
+	sim_node_stall(s.leaf1->rt, MS(5500)); /* and up to 3 s since its last KEEPALIVE: less than the hold time */
 	for (int i = 1; i <= STORM; i++) {
 		say_with_community(&s, &p, (uint16_t)i);
-		world_run(s.w, 100);
+		world_run(s.w, 50);
 		most = MAX_OF(most, memory_of(s.spine1));
 	}
 	assert_in_range(most, before, before + BOUND);
