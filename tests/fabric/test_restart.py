@@ -115,5 +115,6 @@ def test_only_what_is_wrong_is_changed(lab):
     lab.until("it answers", lambda: lab.run("--at", "leaf1", "status", want=(0, 1, 4)).returncode == 0, 60)
     lab.until("mended", whole(lab, before), 60)
     lab.run("--at", "leaf1", "fib", "check")
-    new = lab.watched.deleted()[1:]
-    assert len(new) == 1 and new[0].startswith("Deleted 10.1.99.0/24 "), new
+    # A group that is not used any more may go before the stale route does, which the kernel then takes with it.
+    gone = {line.split()[1] for line in lab.watched.deleted()[1:]}
+    assert gone <= {"10.1.99.0/24", "id"}, gone
