@@ -389,6 +389,8 @@ sync_free(struct sync *s)
 	mem_free(mem, MEM_FIB, s->ids);
 	mem_free(mem, MEM_FIB, s->ports);
 	mem_free(mem, MEM_FIB, s->extras);
+	check_drop(s);
+	mem_free(mem, MEM_FIB, s->check.found);
 	mem_free(mem, MEM_FIB, s->nh_queue.v);
 	mem_free(mem, MEM_FIB, s->group_queue.v);
 	mem_free(mem, MEM_FIB, s->pg_queue.v);

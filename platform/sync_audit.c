@@ -3,7 +3,8 @@
  *
  * One walk serves all three. Every object of the shadow carries a bit that is compared with sync.parity: what the dump
  * shows, and what an operation touches meanwhile, takes the walk's parity; what keeps the old one at the end is not in
- * the forwarding plane. Objects with an operation in flight are left alone: their result tells.
+ * the forwarding plane. Objects with an operation in flight are left alone: their result tells. The marks of a walk that
+ * was broken off are taken off first: else what it had not reached would look as if it had been seen.
  *
  * Before sync_sweep(), what is ours and unknown is adopted; after it, such things are differences, and deleted.
  */
@@ -12,6 +13,10 @@
 #include <string.h>
 
 #include "platform/sync_internal.h"
+
+#define AUDIT_SLICE ((size_t)SYNC_SLICE * 8) /* routes of the shadow that are looked at in one step */
+#define CHECK_US    MS(1)                    /* a step of a check */
+#define CHECK_ROWS  256                      /* differences told in one step */
 
 static void
 differs(struct sync *s, const char *what, const struct prefix *p, const char *text)
@@ -380,20 +385,58 @@ extras_send(struct sync *s)
 	}
 }
 
+/* Takes the marks of an unfinished walk off, up to `budget` routes; whether there is more to do. */
+static bool
+marks_clean(struct sync *s, size_t budget)
+{
+	uint8_t mark = s->parity ? R_SEEN : 0;
+
+	if (!s->marks_mixed)
+		return false;
+	for (int f = 0; f < FAMILIES; f++) {
+		for (; s->audit.at[f] <= s->routes[f].top; s->audit.at[f]++) {
+			struct sroute *r = table_at(&s->routes[f], s->audit.at[f]);
+
+			if (!budget--)
+				return true;
+			r->flags = (uint8_t)((r->flags & ~R_SEEN) | mark);
+		}
+	}
+	for (uint32_t i = 1; i <= s->n_pgs; i++)
+		pg_at(s, i)->parity = s->parity;
+	for (uint32_t i = 0; i < s->n_nhs; i++)
+		s->nhs[i].parity = s->parity;
+	s->marks_mixed = false;
+	return false;
+}
+
 static void
-walk_begin(struct sync *s, bool repair, sync_diff_fn *diff, void *arg)
+walk_start(struct sync *s, bool repair, sync_diff_fn *diff, void *arg)
+{
+	s->audit = (struct audit){ .phase = AUDIT_CLEAN,
+		.repair = repair,
+		.diff = diff,
+		.arg = arg,
+		.walk = ++s->walks,
+		.at = { 1, 1 },
+		.attempts = s->audit.attempts };
+}
+
+/* From here on what is seen or touched is marked. */
+static void
+walk_begin(struct sync *s)
 {
 	s->parity = !s->parity;
-	s->audit = (struct audit){
-		.repair = repair, .diff = diff, .arg = arg, .at = { 1, 1 }, .attempts = s->audit.attempts
-	};
-	if (repair)
+	s->marks_mixed = true;
+	s->audit.at[FAMILY_IPV4] = s->audit.at[FAMILY_IPV6] = 1;
+	if (s->audit.repair)
 		s->n_extras = 0; /* found again */
 }
 
 static void
 walk_end(struct sync *s)
 {
+	s->marks_mixed = false;
 	s->audit.phase = AUDIT_IDLE;
 	s->audit.attempts = 0;
 	s->stats.audits++;
@@ -413,7 +456,9 @@ audit_whole(struct sync *s, bool repair, sync_diff_fn *diff, void *arg)
 	if (s->audit.phase != AUDIT_IDLE) /* one walk at a time: the unfinished one begins anew later */
 		audit_soon(s);
 	for (int attempt = 0; attempt < 5; attempt++) {
-		walk_begin(s, repair, diff, arg);
+		walk_start(s, repair, diff, arg);
+		(void)marks_clean(s, SIZE_MAX);
+		walk_begin(s);
 		err = s->platform->ops->dump(s->platform, item, s);
 		if (err != -EINTR && err != -EAGAIN)
 			break;
@@ -451,9 +496,9 @@ audit_failed(struct sync *s, int err)
 {
 	unsigned int attempts = s->audit.attempts + 1;
 
+	s->audit.phase = AUDIT_IDLE;
 	if (err == -ENOTSUP) /* nothing to read back: what was acknowledged must do */
 		return;
-	s->audit.phase = AUDIT_IDLE;
 	s->stats.last_audit = rt_now(s->cfg.rt);
 	if (err != -EINTR && err != -EAGAIN && attempts == 1)
 		sync_event(
@@ -462,12 +507,45 @@ audit_failed(struct sync *s, int err)
 	s->audit.attempts = attempts;
 }
 
+/* 1: more to do; 0: ended; -errno: it cannot be read whole now. */
+static int
+walk_step(struct sync *s)
+{
+	int err;
+
+	switch (s->audit.phase) {
+	case AUDIT_CLEAN:
+		if (marks_clean(s, AUDIT_SLICE))
+			return 1;
+		err = s->platform->ops->dump_begin(s->platform);
+		if (err)
+			return err;
+		walk_begin(s);
+		s->audit.phase = AUDIT_READ;
+		return 1;
+	case AUDIT_READ:
+		err = s->platform->ops->dump_step(s->platform, item, s);
+		if (err)
+			return err;
+		objects_unseen(s);
+		s->audit.phase = AUDIT_SWEEP;
+		return 1;
+	case AUDIT_SWEEP:
+		if (routes_unseen(s, AUDIT_SLICE))
+			return 1;
+		walk_end(s);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 bool
 audit_step(struct sync *s)
 {
 	int err;
 
-	if (s->audit.phase == AUDIT_IDLE) {
+	if (s->audit.phase == AUDIT_IDLE || !s->audit.repair) { /* a check gives way, and begins again */
 		if (!s->audit_wanted || !mono_due(s->audit_after, rt_now(s->cfg.rt)))
 			return false;
 		s->audit_wanted = false;
@@ -478,29 +556,13 @@ audit_step(struct sync *s)
 				audit_failed(s, err);
 			return false;
 		}
-		err = s->platform->ops->dump_begin(s->platform);
-		if (err) {
-			audit_failed(s, err);
-			return false;
-		}
-		walk_begin(s, true, NULL, NULL);
-		s->audit.phase = AUDIT_READ;
+		walk_start(s, true, NULL, NULL);
 		return true;
 	}
-	if (s->audit.phase == AUDIT_READ) {
-		err = s->platform->ops->dump_step(s->platform, item, s);
-		if (err < 0) {
-			audit_failed(s, err);
-		} else if (err == 0) {
-			objects_unseen(s);
-			s->audit.phase = AUDIT_SWEEP;
-		}
-		return err >= 0;
-	}
-	if (routes_unseen(s, (size_t)SYNC_SLICE * 8))
-		return true;
-	walk_end(s);
-	return false;
+	err = walk_step(s);
+	if (err < 0)
+		audit_failed(s, err);
+	return err > 0;
 }
 
 void
@@ -516,6 +578,116 @@ int
 sync_check(struct sync *s, sync_diff_fn *fn, void *arg)
 {
 	return audit_whole(s, false, fn, arg);
+}
+
+void
+check_drop(struct sync *s)
+{
+	struct check *c = &s->check;
+
+	for (size_t i = 0; i < c->n; i++) {
+		mem_free(s->cfg.mem, MEM_FIB, c->found[i].what);
+		mem_free(s->cfg.mem, MEM_FIB, c->found[i].text);
+	}
+	if (s->audit.phase != AUDIT_IDLE && !s->audit.repair)
+		s->audit.phase = AUDIT_IDLE;
+	*c = (struct check){ .found = c->found, .cap = c->cap };
+}
+
+static void
+check_found(void *arg, const char *what, const struct prefix *p, const char *text)
+{
+	struct sync *s = arg;
+	struct check *c = &s->check;
+
+	if (c->n == SYNC_CHECK_TOLD)
+		return;
+	c->found = mem_grow(s->cfg.mem, MEM_FIB, c->found, &c->cap, c->n + 1, sizeof(*c->found));
+	c->found[c->n++] = (struct finding){
+		.what = mem_strdup(s->cfg.mem, MEM_FIB, what),
+		.text = mem_strdup(s->cfg.mem, MEM_FIB, text),
+		.prefix = p ? *p : (struct prefix){ 0 },
+		.has_prefix = p,
+	};
+}
+
+int
+sync_check_begin(struct sync *s, uint64_t *check)
+{
+	struct mono now = rt_now(s->cfg.rt);
+	int found;
+
+	if (s->check.walk && mono_sub(now, s->check.stamp) < SECONDS(1))
+		return -EBUSY;
+	if (s->started && !s->stopped &&
+	    ((s->audit.phase != AUDIT_IDLE && s->audit.repair) || (s->audit_wanted && mono_due(s->audit_after, now))))
+		return -EBUSY;
+	check_drop(s);
+	s->check.stamp = now;
+	if (s->platform->ops->dump_begin) {
+		walk_start(s, false, check_found, s);
+	} else {
+		found = audit_whole(s, false, check_found, s);
+		if (found < 0)
+			return found;
+		s->check.ended = true;
+		s->check.differences = found;
+	}
+	*check = s->check.walk = s->audit.walk;
+	return 0;
+}
+
+/* Returns whether there is more to tell. */
+static bool
+check_tell(struct sync *s, sync_diff_fn *fn, void *arg)
+{
+	struct check *c = &s->check;
+	char text[100];
+
+	for (int rows = CHECK_ROWS; rows > 0 && c->told < c->n; rows--, c->told++) {
+		const struct finding *f = &c->found[c->told];
+
+		if (fn)
+			fn(arg, f->what, f->has_prefix ? &f->prefix : NULL, f->text);
+	}
+	if (c->told < c->n)
+		return true;
+	if ((size_t)c->differences > c->n && fn) {
+		snprintf(text, sizeof(text), "%zu more differences are not listed", (size_t)c->differences - c->n);
+		fn(arg, "more differences", NULL, text);
+	}
+	return false;
+}
+
+int
+sync_check_step(struct sync *s, uint64_t check, sync_diff_fn *fn, void *arg, int *differences)
+{
+	struct mono end = mono_add(rt_clock(s->cfg.rt), CHECK_US);
+	struct check *c = &s->check;
+	int more = 1;
+
+	if (!check || check != c->walk)
+		return -EAGAIN;
+	c->stamp = rt_now(s->cfg.rt);
+	if (c->ended) {
+		if (check_tell(s, fn, arg))
+			return 1;
+		*differences = c->differences;
+		check_drop(s);
+		return 0;
+	}
+	if (s->audit.phase == AUDIT_IDLE || s->audit.walk != check)
+		more = -EAGAIN;
+	while (more > 0 && !mono_due(end, rt_clock(s->cfg.rt)))
+		more = walk_step(s);
+	if (more == 0) {
+		c->ended = true;
+		c->differences = s->audit.differences;
+	} else if (more < 0) {
+		check_drop(s);
+		return more;
+	}
+	return 1;
 }
 
 /* ---- one object was lost ---- */

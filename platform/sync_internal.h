@@ -177,15 +177,30 @@ struct vec32 {
 	size_t n, cap;
 };
 
-enum audit_phase { AUDIT_IDLE, AUDIT_READ, AUDIT_SWEEP };
+enum audit_phase { AUDIT_IDLE, AUDIT_CLEAN, AUDIT_READ, AUDIT_SWEEP };
 struct audit {
 	enum audit_phase phase;
 	bool repair;
 	sync_diff_fn *diff; /* or NULL */
 	void *arg;
 	int differences;
+	uint64_t walk; /* which one it is, from 1 */
 	unsigned int attempts;
 	uint32_t at[FAMILIES]; /* the sweep for what was not seen */
+};
+
+/* A check that somebody asked for: what it found is told at its end, since a walk may have to begin again. */
+struct check {
+	uint64_t walk; /* 0: none */
+	bool ended;
+	struct mono stamp; /* when it was asked on; one that nobody asks on is given up */
+	struct finding {
+		char *what, *text;
+		struct prefix prefix;
+		bool has_prefix;
+	} * found;
+	size_t n, cap, told;
+	int differences;
 };
 
 struct sync {
@@ -246,7 +261,10 @@ struct sync {
 
 	bool started, swept, stopped;
 	bool parity;
+	bool marks_mixed; /* a walk did not come to its end: its marks are to be taken off before the next */
+	uint64_t walks;
 	struct audit audit;
+	struct check check;
 	bool audit_wanted;
 	struct mono audit_after;
 
@@ -343,7 +361,8 @@ int table_slot(struct sync *, uint32_t table, bool make); /* -1: not there, or 2
 
 /* ---- sync_audit.c: reading what is there, comparing, repairing ---- */
 
-int audit_whole(struct sync *, bool repair, sync_diff_fn *, void *arg);   /* at once; differences or -errno */
+int audit_whole(struct sync *, bool repair, sync_diff_fn *, void *arg); /* at once; differences or -errno */
+void check_drop(struct sync *);
 bool audit_step(struct sync *);                                           /* whether there is more to do */
 void audit_soon(struct sync *);                                           /* at the next occasion, not too often */
 void audit_lost(void *sync, const struct plat_op *what, const char *why); /* platform_client.lost */

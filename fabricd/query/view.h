@@ -52,6 +52,11 @@ bool view_ports(struct query_call *);
 bool view_log(struct query_call *);
 bool view_memory(struct query_call *);
 bool view_fib(struct query_call *);
+/* What view_fib_check() keeps between its steps. */
+struct fib_check {
+	uint64_t walk; /* of sync; 0: it is to be begun */
+	unsigned int attempts;
+};
 bool view_fib_check(struct query_call *);
 #define BFD_CURSOR 64 /* bytes that view_bfd() keeps between its steps */
 bool view_bfd(struct query_call *);

@@ -70,6 +70,14 @@ tiny_now(struct runtime *rt)
 	return ((struct tiny *)rt)->clock;
 }
 
+static inline struct mono
+tiny_clock(struct runtime *rt)
+{
+	const struct tiny *t = (struct tiny *)rt;
+
+	return t->manual ? t->clock : (struct mono){ tiny_clock_us() };
+}
+
 static inline uint64_t
 tiny_random(struct runtime *rt)
 {
@@ -170,6 +178,7 @@ tiny_init(struct tiny *t, bool manual)
 	static const struct runtime_ops ops = {
 		.name = "tiny",
 		.now = tiny_now,
+		.clock = tiny_clock,
 		.random = tiny_random,
 		.timer_new = tiny_timer_new,
 		.timer_set = tiny_timer_set,

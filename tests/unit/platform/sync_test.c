@@ -592,6 +592,109 @@ count_diff(void *arg, const char *what, const struct prefix *p, const char *text
 	diffs++;
 }
 
+static void
+many_routes(struct env *e, unsigned int n)
+{
+	uint32_t g = group(e, 0x0f);
+	char text[32];
+
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+		route(e, text, g);
+	}
+	settle(e);
+	pass(e, SECONDS(1));
+	assert_int_equal(stats(e).routes_installed[FAMILY_IPV4], n);
+}
+
+static unsigned int
+lose_many(struct env *e, unsigned int n)
+{
+	unsigned int lost = 0;
+	struct prefix p;
+	char text[32];
+
+	for (unsigned int i = 0; i < n; i += 97, lost++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+		p = prefix(text);
+		assert_int_equal(model_lose_route(e->p, 0, &p, METRIC, false), 0);
+	}
+	return lost;
+}
+
+/* An audit that is asked for while one is under way begins anew, and finds what either of them would have found. */
+static void
+audit_begun_anew_finds_all(void **state)
+{
+	enum { ROUTES = 20000 };
+	struct env e;
+	unsigned int lost;
+	uint64_t repairs;
+
+	(void)state;
+	env_open(&e, NULL);
+	many_routes(&e, ROUTES);
+	for (int turns = 1; turns < 80; turns += 6) {
+		repairs = stats(&e).repairs;
+		lost = lose_many(&e, ROUTES);
+		sync_audit(e.s);
+		for (int i = 0; i < turns; i++)
+			tiny_turn(&e.tiny, 0);
+		sync_audit(e.s);
+		settle(&e);
+		if (stats(&e).repairs - repairs != lost)
+			fail_msg("begun anew after %d turns: %lu of %u were repaired", turns,
+			    (unsigned long)(stats(&e).repairs - repairs), lost);
+		pass(&e, SECONDS(1));
+	}
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+static void
+check_in_pieces(void **state)
+{
+	enum { ROUTES = 20000 };
+	int found = -1, steps = 0, err;
+	struct env e;
+	unsigned int lost;
+	uint64_t check, other;
+
+	(void)state;
+	env_open(&e, NULL);
+	many_routes(&e, ROUTES);
+	lost = lose_many(&e, ROUTES);
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	assert_int_equal(sync_check_begin(e.s, &other), -EBUSY);
+	diffs = 0;
+	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0)
+		steps++;
+	assert_int_equal(err, 0);
+	assert_int_equal(found, lost); /* it repairs nothing */
+	assert_int_equal(diffs, lost);
+	assert_int_equal(sync_check_step(e.s, check, NULL, NULL, &found), -EAGAIN);
+
+	/* An audit goes before a check, and leaves nothing for it to find. */
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	sync_audit(e.s);
+	settle(&e);
+	assert_int_equal(sync_check_step(e.s, check, count_diff, NULL, &found), -EAGAIN);
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0)
+		;
+	assert_int_equal(err, 0);
+	assert_int_equal(found, 0);
+
+	/* One that nobody steps is given up. */
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	pass(&e, SECONDS(2));
+	assert_int_equal(sync_check_begin(e.s, &other), 0);
+	assert_int_equal(sync_check_step(e.s, check, NULL, NULL, &found), -EAGAIN);
+	(void)lose_many(&e, ROUTES);
+	assert_int_equal(sync_check_step(e.s, other, NULL, NULL, &found), 1);
+	env_close(&e); /* what it found is freed */
+}
+
 /* A plane that says yes and does nothing is found out by the check, and repaired by the audit. */
 static void
 a_plane_that_lies(void **state)
@@ -884,6 +987,8 @@ main(void)
 		cmocka_unit_test(transient_refusals_pass),
 		cmocka_unit_test(refused_objects_back_off),
 		cmocka_unit_test(undeletable_next_hop_is_used_again),
+		cmocka_unit_test(audit_begun_anew_finds_all),
+		cmocka_unit_test(check_in_pieces),
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),
 		cmocka_unit_test(restart_with_other_wishes),
