@@ -141,6 +141,20 @@ capabilities_meet(void **state)
 	}
 }
 
+/* RFC 4271 4.2: three seconds, or no hold timer at all. */
+static void
+hold_times_are_three_seconds_at_least(void **state)
+{
+	struct world *w = world_new(1);
+
+	(void)state;
+	w->a.cfg.hold_s = 1;
+	bring_up(w);
+	assert_int_equal(bgp_peer_facts(w->a.peer)->hold_s, 3);
+	assert_int_equal(bgp_peer_facts(w->b.peer)->hold_s, 3);
+	world_free(w);
+}
+
 static void
 hold_times_meet(void **state)
 {
@@ -1001,6 +1015,46 @@ test_W13_refresh_storm(void **state)
 	world_free(w);
 }
 
+/* What held back a request belongs to the session in which it came. */
+static void
+a_new_session_may_ask_for_a_refresh_at_once(void **state)
+{
+	struct world *w = raw_world(180);
+	struct end *e = raw_established(w);
+
+	(void)state;
+	raw_send_hex(e, "0001 00 01", BGP_ROUTE_REFRESH);
+	assert_int_equal(w->a.refreshes[BGP_REFRESH_REQUEST], 1);
+	bgp_peer_link_down(w->a.peer, "port down", w->now);
+	bgp_peer_link_up(w->a.peer, w->now);
+	e = raw_established(w);
+	raw_send_hex(e, "0001 00 01", BGP_ROUTE_REFRESH);
+	assert_int_equal(w->a.refreshes[BGP_REFRESH_REQUEST], 2);
+	world_free(w);
+}
+
+/* RFC 4760: a family is of the session when both have said so; MP_REACH for IPv4 was not in this OPEN. */
+static void
+families_are_those_of_both(void **state)
+{
+	struct world *w = raw_world(180);
+	struct end *e = raw_accept(w);
+	struct bgp_open o = {
+		.version = 4, .asn = 65002, .hold_s = 180, .id = 0x0a000002, .caps = BGP_CAP_MP_IPV6 | BGP_CAP_AS4
+	};
+	uint8_t msg[300];
+	struct wr wr = wr_make(msg, sizeof(msg));
+
+	(void)state;
+	assert_non_null(e);
+	bgp_open_write(&wr, &o);
+	raw_send(e, msg, wr_len(&wr));
+	raw_keepalive(e);
+	assert_int_equal(bgp_peer_state(w->a.peer), BGP_ESTABLISHED);
+	assert_int_equal(bgp_peer_facts(w->a.peer)->families, 1u << FAMILY_IPV6);
+	world_free(w);
+}
+
 /* Whatever bytes a peer sends, the engine answers or closes, and is ready for the next one. */
 static void
 random_bytes(void **state)
@@ -1066,6 +1120,9 @@ main(void)
 		cmocka_unit_test(bfd_ends_it),
 		cmocka_unit_test(test_W18_key_mismatch),
 		cmocka_unit_test(test_W13_refresh_storm),
+		cmocka_unit_test(a_new_session_may_ask_for_a_refresh_at_once),
+		cmocka_unit_test(families_are_those_of_both),
+		cmocka_unit_test(hold_times_are_three_seconds_at_least),
 		cmocka_unit_test(random_bytes),
 	};
 
