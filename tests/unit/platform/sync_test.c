@@ -236,6 +236,48 @@ one_message_per_change(void **state)
 	env_close(&e);
 }
 
+/*
+ * A group change overtakes the routes that wait: of 20,000, no more than those already handed over (a ring of 2,048) go
+ * before it, and it is one message.
+ */
+static void
+group_change_overtakes_routes(void **state)
+{
+	const struct model_config cfg = { .ack_us = 100, .op_us = 10, .queue = 1024 };
+	struct model_stats before, after;
+	struct sync_nexthop nh[PORTS];
+	struct env e;
+	char text[32];
+	uint32_t g, h;
+
+	(void)state;
+	env_open(&e, &cfg);
+	g = group(&e, 0x0f);
+	h = group(&e, 0x30);
+	route(&e, "10.200.0.0/24", g);
+	pass(&e, MS(100));
+	assert_int_equal(forwards(&e, "10.200.0.0/24"), 0x0f);
+	for (int i = 0; i < 20000; i++) {
+		snprintf(text, sizeof(text), "10.%d.%d.0/24", i >> 8, i & 255);
+		route(&e, text, h);
+	}
+	settle(&e); /* the plane's queue is full now */
+	model_stats(e.p, &before);
+	sync_group_change(e.s, g, nh, hops_of_mask(0x07, nh));
+	for (int i = 0; i < 1000 && forwards(&e, "10.200.0.0/24") != 0x07; i++) {
+		e.tiny.clock.us += 100;
+		settle(&e);
+	}
+	assert_int_equal(forwards(&e, "10.200.0.0/24"), 0x07);
+	model_stats(e.p, &after);
+	assert_int_equal(after.by_kind[PLAT_GROUP_SET], before.by_kind[PLAT_GROUP_SET] + 1);
+	assert_true(after.by_kind[PLAT_ROUTE_SET] - before.by_kind[PLAT_ROUTE_SET] <= 2048);
+	assert_true(after.by_kind[PLAT_ROUTE_SET] < 20000);
+	pass(&e, SECONDS(2));
+	assert_int_equal(stats(&e).routes_installed[FAMILY_IPV4], 20001);
+	env_close(&e);
+}
+
 /* What changes faster than the forwarding plane follows is sent once, as it is in the end. */
 static void
 latest_wins(void **state)
@@ -976,6 +1018,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_message_per_change),
+		cmocka_unit_test(group_change_overtakes_routes),
 		cmocka_unit_test(latest_wins),
 		cmocka_unit_test(freed_group_waits_for_its_routes),
 		cmocka_unit_test(shrinks_where_the_plane_does_not),
