@@ -287,7 +287,6 @@ table_at(const struct route_table *t, uint32_t index)
 uint32_t table_find(const struct sync *, const struct route_table *, uint8_t table, const struct prefix *, bool cover);
 uint32_t table_add(struct sync *, struct route_table *, uint8_t table, const struct prefix *, bool cover);
 uint32_t table_get(struct sync *, struct route_table *, uint8_t table, const struct prefix *, bool cover); /* or adds */
-void table_prefetch(const struct sync *, const struct route_table *, uint8_t table, const struct prefix *);
 void table_remove(struct sync *, struct route_table *, uint32_t index);
 struct prefix route_prefix(const struct route_table *, const struct sroute *);
 

@@ -144,16 +144,6 @@ table_get(struct sync *s, struct route_table *t, uint8_t table, const struct pre
 	return index ? index : add(s, t, h, table, p, cover);
 }
 
-void
-table_prefetch(const struct sync *s, const struct route_table *t, uint8_t table, const struct prefix *p)
-{
-	uint64_t h = key_hash(s, t, table, p->len, false, p->b);
-	const struct route_part *part = &t->parts[h >> 56];
-
-	if (part->size)
-		__builtin_prefetch(&part->slots[(uint32_t)h & (part->size - 1)]);
-}
-
 /* Linear probing without tombstones: what follows in the run moves into the hole when its place is at or before it. */
 static void
 part_delete(struct sync *s, struct route_table *t, struct route_part *part, uint32_t hole)
