@@ -374,6 +374,30 @@ test_a_part_waits_for_the_others_of_its_origin(void **state)
 	teardown(t);
 }
 
+/* Lists of other attributes over the same hops share one group, also when one takes the place of the other. */
+static void
+test_groups_are_shared_by_hops_not_by_attributes(void **state)
+{
+	struct fixture *t = fixture(false);
+	struct rib_counts c;
+
+	(void)state;
+	for (unsigned int s = 0; s < 2; s++) {
+		announce(t, s, FAMILY_IPV4, 0, 0);
+		announce(t, s, FAMILY_IPV4, 1, 3); /* of the same fate as 0 */
+	}
+	run(t);
+	rib_counts(t->rib, &c);
+	assert_int_equal(c.lists, 2);
+	assert_int_equal(c.groups, 1);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, t->routes[FAMILY_IPV4][1].group);
+	for (unsigned int s = 0; s < 2; s++)
+		announce(t, s, FAMILY_IPV4, 0, 3);
+	run(t);
+	assert_int_equal(t->group_news, 1);
+	teardown(t);
+}
+
 static void
 test_what_is_lost_is_told_before_the_fib_is_touched(void **state)
 {
@@ -674,6 +698,7 @@ main(void)
 		cmocka_unit_test(test_withdrawal_of_an_origin_is_one_change),
 		cmocka_unit_test(test_a_part_of_an_origin_is_rewritten),
 		cmocka_unit_test(test_a_part_waits_for_the_others_of_its_origin),
+		cmocka_unit_test(test_groups_are_shared_by_hops_not_by_attributes),
 		cmocka_unit_test(test_what_is_lost_is_told_before_the_fib_is_touched),
 		cmocka_unit_test(test_a_source_down_shrinks_every_group_at_once),
 		cmocka_unit_test(test_a_source_down_shrinks_groups_that_are_being_left),
