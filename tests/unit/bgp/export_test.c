@@ -711,6 +711,25 @@ test_who_becomes_the_source(void **state)
 	done(t);
 }
 
+/* Prefixes of one set of attributes go out together, when all is told again, too. */
+static void
+test_a_refresh_is_packed(void **state)
+{
+	struct fixture *t = all_up();
+	unsigned int updates;
+
+	(void)state;
+	for (unsigned int i = 0; i < 100; i++)
+		offer(t, 2, FAMILY_IPV4, i, 1, 0);
+	settle(t);
+	updates = t->line[0].updates;
+	assert_true(bgp_send_refresh(t->line[0].far, FAMILY_IPV4, BGP_REFRESH_REQUEST));
+	settle(t);
+	assert_in_range(t->line[0].updates - updates, 1, 4);
+	compare(t, "after a refresh");
+	done(t);
+}
+
 static void
 test_a_refresh_is_marked(void **state)
 {
@@ -1022,6 +1041,7 @@ main(void)
 		cmocka_unit_test(test_late_joiners_get_all_of_it),
 		cmocka_unit_test(test_changes_beside_a_walk),
 		cmocka_unit_test(test_who_becomes_the_source),
+		cmocka_unit_test(test_a_refresh_is_packed),
 		cmocka_unit_test(test_a_refresh_is_marked),
 		cmocka_unit_test(test_a_refresh_while_joining),
 		cmocka_unit_test(test_W10_attributes_that_leave_no_room),
