@@ -399,6 +399,25 @@ test_groups_are_shared_by_hops_not_by_attributes(void **state)
 }
 
 static void
+test_a_source_down_ends_no_refresh_of_others(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_all(t, 2);
+	rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+	rib_source_down(t->rib, &t->sources[1]);
+	run(t);
+	announce(t, 0, FAMILY_IPV4, 0, 0);
+	rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4);
+	run(t);
+	assert_int_not_equal(t->routes[FAMILY_IPV4][0].group, 0);
+	assert_int_equal(t->routes[FAMILY_IPV4][1].group, 0); /* it was not told again */
+	assert_int_not_equal(t->routes[FAMILY_IPV6][1].group, 0);
+	teardown(t);
+}
+
+static void
 test_what_is_lost_is_told_before_the_fib_is_touched(void **state)
 {
 	struct fixture *t = fixture(false);
@@ -699,6 +718,7 @@ main(void)
 		cmocka_unit_test(test_a_part_of_an_origin_is_rewritten),
 		cmocka_unit_test(test_a_part_waits_for_the_others_of_its_origin),
 		cmocka_unit_test(test_groups_are_shared_by_hops_not_by_attributes),
+		cmocka_unit_test(test_a_source_down_ends_no_refresh_of_others),
 		cmocka_unit_test(test_what_is_lost_is_told_before_the_fib_is_touched),
 		cmocka_unit_test(test_a_source_down_shrinks_every_group_at_once),
 		cmocka_unit_test(test_a_source_down_shrinks_groups_that_are_being_left),
