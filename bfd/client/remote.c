@@ -6,12 +6,13 @@
  * that the socket does not take at once wait in `out`.
  *
  * Always true: a message that cannot be understood ends the connection, not the client; it is tried again after
- * RETRY_US.
+ * RETRY_US at first, and less often the longer there is no bfdd.
  */
 #include "bfd/client/impl.h"
 #include "bfd/client/protocol.h"
 
-#define RETRY_US MS(100)
+#define RETRY_US     MS(100)
+#define RETRY_MAX_US SECONDS(3)
 
 struct stranger_port {
 	struct stranger_port *next;
@@ -25,6 +26,7 @@ struct remote {
 	char *path;
 	struct rt_stream *stream;
 	struct rt_timer *retry;
+	int64_t wait_us; /* before the next attempt */
 	bool open;
 	void (*told)(void *arg, bool connected);
 	void *arg;
@@ -108,6 +110,7 @@ on_open(void *arg)
 	struct remote *r = arg;
 
 	r->open = true;
+	r->wait_us = RETRY_US;
 	for (struct bfd_watch *w = r->c.watches; w; w = w->next)
 		ask_watch(r, w);
 	for (struct stranger_port *s = r->strangers; s; s = s->next)
@@ -145,6 +148,13 @@ take(struct remote *r, struct rd body)
 }
 
 static void
+try_again(struct remote *r)
+{
+	rt_timer_set(r->retry, mono_add(rt_now(r->c.rt), r->wait_us));
+	r->wait_us = MIN_OF(2 * r->wait_us, RETRY_MAX_US);
+}
+
+static void
 lost(struct remote *r, int error)
 {
 	bool was = r->open;
@@ -152,7 +162,7 @@ lost(struct remote *r, int error)
 	r->stream = NULL;
 	r->open = false;
 	r->out_at = r->out_len = 0;
-	rt_timer_set(r->retry, mono_add(rt_now(r->c.rt), RETRY_US));
+	try_again(r);
 	list_over(r, error ? error : -ECONNRESET);
 	if (was && r->told)
 		r->told(r->arg, false);
@@ -197,7 +207,7 @@ connect_now(void *arg)
 
 	if (rt_connect_unix(r->c.rt, r->path, &handler, r, &r->stream)) {
 		r->stream = NULL;
-		rt_timer_set(r->retry, mono_add(rt_now(r->c.rt), RETRY_US));
+		try_again(r);
 	}
 }
 
@@ -299,6 +309,7 @@ bfd_client_new(
 	r->path = mem_strdup(mem, MEM_SESSION, path);
 	r->told = told;
 	r->arg = arg;
+	r->wait_us = RETRY_US;
 	r->retry = rt_timer_new(rt, connect_now, r);
 	connect_now(r);
 	return &r->c;
