@@ -175,7 +175,8 @@ call_step(struct query_call *call)
 	bool complete = json_array_size(call->missing) == 0;
 
 	if (!call->failed) {
-		if (!call->header_sent)
+		/* A step that has nothing to say yet may still give the summary, which is part of the header. */
+		if (!call->header_sent && (call->rows.end || call->summary || !more))
 			reply_header(call);
 		if (call->rows.end)
 			reply(c, call->request.id, QUERY_ROWS, QUERY_OK, call->rows.bytes, call->rows.end);
