@@ -25,12 +25,14 @@ put_us(json_t *row, const char *key, int64_t us)
 		json_object_set_new(row, key, json_integer((json_int_t)us));
 }
 
-static const struct node_peer *
-peer_on(const struct node *n, const char *port)
+/* The port of a session; one that nobody watches any more is known by its index alone. NULL: not of the file. */
+static const struct node_port *
+port_of(const struct node *n, const struct node_bfd_row *r)
 {
 	for (size_t i = 0; i < n->nports; i++)
-		if (n->ports[i].peer && strcmp(n->ports[i].name, port) == 0)
-			return n->ports[i].peer;
+		if (strcmp(n->ports[i].name, r->port) == 0 ||
+		    (n->ports[i].present && n->ports[i].plat.ifindex == r->view.path.ifindex))
+			return &n->ports[i];
 	return NULL;
 }
 
@@ -38,17 +40,18 @@ static json_t *
 bfd_row(const struct node *n, const struct node_bfd_row *r)
 {
 	const struct bfd_view *v = &r->view;
-	const struct node_peer *peer = peer_on(n, r->port);
+	const struct node_port *port = port_of(n, r);
+	const char *name = port ? port->name : r->port;
 	json_t *row = json_object();
 
-	put_text(row, "port", r->port);
-	if (peer)
-		put_text(row, "peer", peer_name(peer));
+	put_text(row, "port", name);
+	if (port && port->peer)
+		put_text(row, "peer", peer_name(port->peer));
 	put_ip(row, "address", &v->path.peer);
 	put_text(row, "state", bfd_state_name(v->state));
 	if (v->state != BFD_UP) {
 		put_text(row, "reason", bfd_diag_name(v->diag));
-		put_problem(row, r->port, bfd_diag_name(v->diag), "fabctl bgp neighbor %s", r->port);
+		put_problem(row, name, bfd_diag_name(v->diag), "fabctl bgp neighbor %s", name);
 	}
 	put_us(row, "tx_us", v->tx_us);
 	put_us(row, "rx_us", v->rx_us);

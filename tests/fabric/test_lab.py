@@ -259,6 +259,18 @@ def test_C07_swapped_spine_cables(new_lab):
             p.wait(10)
 
 
+def test_bfd_watches_the_links(new_lab):
+    """bfdd beside each fabricd: sessions Up with the file's timers; without one, the answer says what is missing."""
+    lab = new_lab("2x1", "--bfd")
+    lab.until("BFD", lambda: [r["state"] for r in lab.rows("spine1", "bfd", want=(0, 1))] == ["Up", "Up"])
+    for row in lab.rows("spine1", "bfd"):
+        assert row["detect_us"] == 300000 and row["peer"].startswith("leaf")
+    lab.run("lab", "cut", "leaf1:eth1")
+    lab.until("gone", lambda: len(lab.rows("spine1", "bfd", want=(0, 1))) == 1)
+    plain = new_lab("1x1")
+    assert "no bfdd" in plain.run("--at", "leaf1", "bfd", want=4).stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="already without root")
 def test_a_lab_without_root(new_lab, tmp_path):
     """As user nobody, in a user namespace of its own."""
