@@ -95,7 +95,7 @@ struct node_config {
 	struct runtime *rt;
 	struct platform *platform; /* its client is set by the node; closed by the caller */
 	uint64_t seed;             /* of all keyed hashes; 0: taken from the runtime */
-	bool no_fib;               /* platform null: routes are told without waiting for acknowledgements */
+	bool no_fib;               /* platform null: no groups and routes are made, and nothing is waited for */
 	struct bfd_client *bfd;    /* NULL: no BFD; freed by the caller, after the node */
 	const char *key_dir;       /* "/etc/fabricd/keys" */
 	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */

@@ -2,12 +2,12 @@
  * fabricd/rib/path.h -- sources, next hops, paths, and path lists: the sets of paths that prefixes share
  *
  * A path list is the whole set of paths that the neighbours offer for a prefix. It is interned: all prefixes that are
- * offered by the same neighbours with the same attributes share one list, so in practice there is one per origin. The
+ * offered by the same neighbours with the same attributes share one list. What the FIB makes of it is a hop set (hops.h). The
  * decision is made once per list, for all of its prefixes, of either family. A list is known by a small number, its id;
  * id 0 is the empty list.
  *
  * Always true: the paths of a list are ordered by their source's index, at most one per source. Two lists may become
- * equal when a source goes down (each loses its member in place, so that ids and groups stay); lists that are made
+ * equal when a source goes down (each loses its member in place, so that ids stay); lists that are made
  * new are never equal to one that exists.
  */
 #ifndef FABRICD_RIB_PATH_H
