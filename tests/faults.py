@@ -6,6 +6,7 @@
 A test belongs to a fault when its name begins with its id: test_W07_collision. Exit 1 when one failed.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -17,16 +18,25 @@ sys.path.insert(0, os.path.join(ROOT, "tests"))
 from support import results  # noqa: E402
 
 
+def arguments():
+    parser = argparse.ArgumentParser(prog="scripts/faults", description="Runs the tests of the faults that are injected, and tells what came of each.")
+    parser.add_argument("--unit", action="store_true", help="only the unit tests: no root, no namespaces")
+    parser.add_argument("ids", metavar="ID", nargs="*", help="only these faults, as W07; all if none is named")
+    return parser.parse_args()
+
+
 def main():
-    only = {a for a in sys.argv[1:] if not a.startswith("-")}
-    unit = "--unit" in sys.argv
+    args = arguments()
+    only, unit = set(args.ids), args.unit
     rows = []
+
+    def wanted(text):
+        return results.faults(text) & only if only else results.faults(text)
 
     def add(where, tests):
         for test, passed in tests:
-            m = results.FAULT.search(test)
-            if m and (not only or m.group(1) in only):
-                rows.append((m.group(1), f"{where}: {test}", {True: "passed", None: "skipped"}.get(passed, "FAILED")))
+            for fault in wanted(test):
+                rows.append((fault, f"{where}: {test}", {True: "passed", None: "skipped"}.get(passed, "FAILED")))
 
     build = subprocess.run(["make", "-s", "-j2", "all", "unit-bins"], cwd=ROOT, capture_output=True, text=True)
     if build.returncode:
@@ -35,23 +45,26 @@ def main():
     for binary in results.unit_binaries("build/gcc"):
         name = os.path.relpath(binary, os.path.join(ROOT, "build/gcc/tests/unit"))
         with open(os.path.join(ROOT, "tests/unit", name + ".c"), encoding="utf-8") as f:
-            ids = set(results.FAULT.findall(f.read()))
-        if ids and (not only or ids & only):
+            some = wanted(f.read())
+        if some:
             add(name, results.cmocka(binary)[0])
     for folder in [] if unit else results.pytest_folders():
         names = []
         for n in os.listdir(os.path.join(ROOT, folder)):
             if n.startswith("test_") and n.endswith(".py"):
                 with open(os.path.join(ROOT, folder, n), encoding="utf-8") as f:
-                    names += re.findall(r"def (test_[A-Z]\d\d_\w+)", f.read())
-        wanted = [n for n in names if not only or results.FAULT.match(n).group(1) in only]
-        if wanted:
-            add(folder, results.pytest([folder, "-k", " or ".join(wanted)])[0])
+                    names += re.findall(r"def (test_\w+)", f.read())
+        some = [n for n in names if wanted(n)]
+        if some:
+            add(folder, results.pytest([folder, "-k", " or ".join(some)])[0])
     for fault, test, result in sorted(rows):
         print(f"{fault}  {result:8} {test}")
+    unknown = only - {r[0] for r in rows}
+    for fault in sorted(unknown):
+        print(f"{fault}  no test begins with this id; without an id all are listed")
     failed = sum(r[2] == "FAILED" for r in rows)
     print(f"{len({r[0] for r in rows})} faults, {len(rows)} tests, {failed} failed")
-    return 1 if failed else 0
+    return 1 if failed or unknown else 0
 
 
 if __name__ == "__main__":

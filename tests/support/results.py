@@ -5,7 +5,12 @@ import re
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-FAULT = re.compile(r"test_([A-Z]\d\d)_")
+NAME = re.compile(r"test_((?:[A-Z]\d\d_)+)")
+
+
+def faults(text):
+    """The ids of all faults that tests named in the text inject: test_B01_B03_dropped injects two."""
+    return {i for ids in NAME.findall(text) for i in ids.rstrip("_").split("_")}
 
 
 def cmocka(binary, timeout=300):
