@@ -36,7 +36,7 @@ needs_platform_linux = platform runtime lib
 needs_platform_model = platform runtime lib
 needs_platform_null = platform runtime lib
 needs_node          = bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
-needs_sim           = node runtime_sim platform_model bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+needs_sim           = upgrade node runtime_sim platform_model bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
 needs_query         = node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
 needs_ctl           = query node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
 
@@ -57,8 +57,11 @@ dir_node = fabricd
 dir_query = fabricd/query
 dir_sim = fabricd/sim
 dir_ctl = fabricd/ctl
+dir_upgrade = fabricd/upgrade
+needs_upgrade = node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+extra_upgrade = sim runtime_sim platform_model
 
-LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model platform_null node sim query ctl
+LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model platform_null node sim query ctl upgrade
 
 # ---- BFD: the engine, its host on a runtime, the daemon and the client ----
 needs_bfd        = lib
@@ -120,7 +123,7 @@ $(O)/gen/%.pb-c.o: $(O)/gen/%.pb-c.c
 $(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/main.c)): | $(O)/gen/fabricd/query/query.pb-c.h
 
 # ---- programs ----
-fabricd_libs = query node bfd_client bfd_host bfd bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
+fabricd_libs = query upgrade node bfd_client bfd_host bfd bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
 fabsim_libs  = sim $(needs_sim)
 fabctl_libs  = ctl query topology lib
 
@@ -164,8 +167,8 @@ unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
 # third-party libraries that only tests need
 third_test_bgp = -ljansson
 
-extra_node = sim runtime_sim platform_model
-extra_query = sim runtime_sim runtime_event platform_model
+extra_node = sim upgrade runtime_sim platform_model
+extra_query = sim upgrade runtime_sim runtime_event platform_model
 extra_link = runtime runtime_sim
 extra_platform_model = runtime_sim
 extra_platform_linux = runtime_event

@@ -85,6 +85,8 @@ start_fib(struct node *n, char *err, size_t errlen)
 		return e;
 	}
 	n->sync = sync_new(n->platform, &cfg, &node_sync_client, n);
+	if (n->held)
+		sync_hold(n->sync, true);
 	e = n->sync ? sync_start(n->sync) : -ENOMEM;
 	if (e)
 		snprintf(err, errlen, "the forwarding plane cannot be read: %s", strerror(-e));
@@ -210,6 +212,12 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 	n->platform = cfg->platform;
 	n->started = rt_now(cfg->rt);
 	n->isolated = self->uplinks > 0;
+	if (cfg->inherit) {
+		n->held = true;
+		n->started = cfg->inherit->started;
+		n->isolated = cfg->inherit->isolated;
+		n->rack_active = cfg->inherit->rack_active;
+	}
 	n->hosts_shut = n->isolated && n->topo->tiers[self->tier].shut_hosts_when_isolated;
 	while (n->cfg.seed == 0)
 		n->cfg.seed = rt_random(cfg->rt);
@@ -220,10 +228,11 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 		return e;
 	}
 	n->sweep = rt_timer_new(n->rt, sweep, n);
-	rt_timer_set(n->sweep, mono_add(n->started, SWEEP_US));
+	if (!n->held)
+		rt_timer_set(n->sweep, mono_add(n->started, SWEEP_US));
 	start_own(n);
 	node_ports_setup(n);
-	node_event(n, "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name, n->topo->fabric, self->asn,
+	node_event(n, n->held ? "TAKING_OVER" : "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name, n->topo->fabric, self->asn,
 	    n->topo->digest);
 	*out = n;
 	return 0;

@@ -89,6 +89,12 @@ struct node_port {
 	uint64_t carrier_event; /* id of the last event of its carrier */
 };
 
+/* What a node that goes on from another fabricd is born with: so it does nothing anew that is done. */
+struct node_inherit {
+	struct mono started;
+	bool isolated, rack_active;
+};
+
 struct node_config {
 	const struct topo *topo; /* must outlive the node */
 	const char *name;        /* of this switch, in the file */
@@ -97,7 +103,8 @@ struct node_config {
 	uint64_t seed;             /* of all keyed hashes; 0: taken from the runtime */
 	bool no_fib;               /* platform null: no groups and routes are made, and nothing is waited for */
 	struct bfd_client *bfd;    /* NULL: no BFD; freed by the caller, after the node */
-	const char *key_dir;       /* "/etc/fabricd/keys" */
+	const struct node_inherit *inherit; /* NULL: a start of its own; else it is held until node_take_over() */
+	const char *key_dir;                /* "/etc/fabricd/keys" */
 	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */
 	int (*read_key)(void *arg, const char *name, char **key);
 	journal_fn *log; /* each event, for stderr or the system log; NULL: nobody */
@@ -141,6 +148,10 @@ struct node {
 	struct mono dirty_since;
 	bool rib_news;    /* something was announced, withdrawn or acknowledged since the last run began */
 	bool rack_active; /* the rack prefixes are announced */
+	bool held;        /* not in charge yet: nothing is sent, no session begins (node_upgrade.h) */
+	bool frozen;      /* on the way to a successor: nothing is read, nothing begins but keepalives */
+	bool given;       /* the successor has the sockets: nothing is written */
+	uint64_t disturbed; /* while frozen: changes of sessions and ports */
 	bool stopping;    /* what happens to sessions from now on is no news for the forwarding plane and the hosts */
 	bool isolated;    /* no session to the tier above is Established */
 	bool hosts_shut;  /* on_isolated: shut_hosts, and we are */

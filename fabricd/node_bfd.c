@@ -27,6 +27,8 @@ bfd_up(struct node_peer *peer)
 	struct node *n = peer->node;
 
 	peer->bfd_up = true;
+	if (n->held)
+		return;
 	node_event(n, "BFD_UP", peer->port->name, 0, "%s", peer->far->name);
 	if (is_strict(peer))
 		bgp_peer_link_up(peer->bgp, node_now(n));
@@ -58,6 +60,8 @@ on_bfd(void *arg, const struct bfd_status *s)
 		node_event(peer->node, "BFD_REFUSED", peer->port->name, 0, "%s", s->refused);
 	if (s->state == BFD_UP && !peer->bfd_up)
 		bfd_up(peer);
+	else if (s->state != BFD_UP && peer->bfd_up && peer->node->held)
+		peer->bfd_up = false; /* whose session it is decides */
 	else if (s->state != BFD_UP && peer->bfd_up)
 		bfd_down(peer, s);
 	node_peer_settle(peer);

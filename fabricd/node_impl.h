@@ -36,6 +36,13 @@ void node_peer_accept(void *port, struct rt_stream *, const struct ip *peer, uin
 void node_peer_settle(struct node_peer *);
 void node_peers_settle(struct node *);
 void node_peers_resume(struct node *); /* input that waited for the RIB */
+/* For a session that goes on from another fabricd: its connection without a stream, and the handler of that. */
+struct node_conn *node_conn_new(struct node_peer *, struct bgp_conn *);
+const struct rt_stream_handler *node_conn_handler(void);
+/* Everything that the engine has to send goes into conn->out. */
+void node_peer_flatten(struct node_peer *);
+bool node_peer_read_key(struct node_peer *); /* false after an event that says why not */
+void node_isolation_update(struct node *);
 
 /* node_bfd.c */
 /* Watches the neighbour at its address; false: the session has to wait for BFD (strict). */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/node_impl.h"
 
 #define CHUNK     (64u * 1024)
@@ -251,7 +252,7 @@ isolation_update(struct node *n)
 
 	for (size_t i = 0; i < n->nports && isolated; i++)
 		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && n->ports[i].peer->established);
-	if (isolated == n->isolated || n->stopping)
+	if (isolated == n->isolated || n->stopping || n->held)
 		return;
 	n->isolated = isolated;
 	node_rack_isolated(n, isolated);
@@ -268,6 +269,7 @@ peer_established(struct bgp_peer *bgp, void *arg)
 	struct node *n = peer->node;
 	const struct bgp_session_facts *f = bgp_peer_facts(bgp);
 
+	n->disturbed += n->frozen;
 	peer->established = true;
 	peer->identity[0] = '\0';
 	peer->source.router_id = f->remote.id;
@@ -292,6 +294,7 @@ peer_down(struct bgp_peer *bgp, const struct bgp_reason *reason, void *arg)
 	struct node *n = peer->node;
 
 	(void)bgp;
+	n->disturbed += n->frozen;
 	peer->established = false;
 	export_peer_free(peer->export);
 	peer->export = NULL;
@@ -545,7 +548,8 @@ peer_timer(void *arg)
 	struct node_peer *peer = arg;
 
 	peer->timer_at = MONO_NEVER;
-	bgp_timer(peer->bgp, node_now(peer->node));
+	if (!peer->node->frozen)
+		bgp_timer(peer->bgp, node_now(peer->node));
 	node_peer_settle(peer);
 }
 
@@ -605,16 +609,23 @@ node_peer_new(struct node_port *p, const struct topo_external *external)
 	return peer;
 }
 
-void
-node_peer_start(struct node_peer *peer)
+bool
+node_peer_read_key(struct node_peer *peer)
 {
 	char why[256];
 
-	if (!read_key(peer, why, sizeof(why))) {
-		snprintf(peer->identity, sizeof(peer->identity), "%s", why);
-		node_event(peer->node, "NO_KEY", peer->port->name, 0, "the session stays Idle: %s", why);
+	if (peer->key || read_key(peer, why, sizeof(why)))
+		return true;
+	snprintf(peer->identity, sizeof(peer->identity), "%s", why);
+	node_event(peer->node, "NO_KEY", peer->port->name, 0, "the session stays Idle: %s", why);
+	return false;
+}
+
+void
+node_peer_start(struct node_peer *peer)
+{
+	if (peer->node->held || !node_peer_read_key(peer))
 		return;
-	}
 	bgp_peer_start(peer->bgp, node_now(peer->node));
 	node_peer_settle(peer);
 }
@@ -653,6 +664,8 @@ node_peer_listen(struct node_peer *peer)
 	struct rt_stream_options o = { .ifindex = peer->port->plat.ifindex, .local_port = BGP_PORT, .tclass = 0xc0 };
 	struct prefix from = { 0 };
 
+	if (peer->node->held) /* it is handed over */
+		return;
 	if (peer->external)
 		from = prefix_of(&peer->external->peer, family_bits(peer->external->peer.family));
 	o.local = peer->external ? peer->external->local : (struct ip){ .family = FAMILY_IPV6 };
@@ -710,6 +723,11 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 {
 	struct mono now = node_now(peer->node);
 
+	if (peer->node->held) { /* of what is handed over nothing changes; else it is heard again */
+		if (ip_equal(&peer->address, address))
+			node_bfd_begin(peer);
+		return;
+	}
 	if (!ip_is_zero(&peer->address) && !ip_equal(&peer->address, address)) {
 		bgp_peer_link_down(peer->bgp, "the neighbour's address has changed", now);
 		node_bfd_end(peer);
@@ -722,6 +740,8 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 void
 node_peer_unreachable(struct node_peer *peer, const char *why)
 {
+	if (peer->node->held)
+		return;
 	bgp_peer_link_down(peer->bgp, why, node_now(peer->node));
 	node_bfd_end(peer);
 	if (!peer->external)
@@ -803,12 +823,17 @@ node_peer_settle(struct node_peer *peer)
 {
 	struct mono at;
 
+	if (peer->node->held || peer->node->given)
+		return;
+	if (peer->node->frozen)
+		at = bgp_peer_keep(peer->bgp, node_now(peer->node));
 	report_failures(peer);
 	for (int side = 0; side < BGP_SIDES; side++)
 		if (peer->conns[side] && peer->conns[side]->want_write)
 			conn_flush(peer->conns[side]);
 	free_dead(peer);
-	at = bgp_deadline(peer->bgp);
+	if (!peer->node->frozen)
+		at = bgp_deadline(peer->bgp);
 	if (at.us != peer->timer_at.us) {
 		peer->timer_at = at;
 		rt_timer_set(peer->timer, at);
@@ -826,7 +851,7 @@ node_peers_settle(struct node *n)
 static void
 resume(struct node_peer *peer)
 {
-	if (!peer->input_paused)
+	if (!peer->input_paused || peer->node->frozen)
 		return;
 	peer->input_paused = false;
 	for (int side = 0; side < BGP_SIDES; side++)
@@ -842,6 +867,51 @@ node_peers_resume(struct node *n)
 	for (size_t i = 0; i < n->nports; i++)
 		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
 			resume(peer);
+}
+
+/* ---- on the way to a successor (node_upgrade.c) ---- */
+
+void
+node_isolation_update(struct node *n)
+{
+	isolation_update(n);
+}
+
+struct node_conn *
+node_conn_new(struct node_peer *peer, struct bgp_conn *bgp)
+{
+	return conn_new(peer, bgp);
+}
+
+const struct rt_stream_handler *
+node_conn_handler(void)
+{
+	return &handler;
+}
+
+void
+node_peer_flatten(struct node_peer *peer)
+{
+	struct node *n = peer->node;
+	struct node_conn *c;
+	size_t len;
+
+	for (int side = 0; side < BGP_SIDES; side++) {
+		if (!(c = peer->conns[side]) || !c->conn)
+			continue;
+		while ((len = bgp_output(c->conn, n->chunk, CHUNK, node_now(n)))) {
+			size_t had = c->out_len - c->out_at;
+			uint8_t *both = mem_alloc(&n->mem, MEM_SESSION, had + len);
+
+			if (had)
+				memcpy(both, c->out + c->out_at, had);
+			memcpy(both + had, n->chunk, len);
+			mem_free(&n->mem, MEM_SESSION, c->out);
+			c->out = both;
+			c->out_len = had + len;
+			c->out_at = 0;
+		}
+	}
 }
 
 /* ---- why a session is not there ---- */

@@ -172,6 +172,8 @@ node_rack_update(struct node *n)
 {
 	bool active = node_tier(n)->rack_always;
 
+	if (n->held) /* the ports are not known yet */
+		return;
 	for (size_t i = 0; i < n->nports && !active; i++)
 		active = n->ports[i].topo->kind == TOPO_HOST && n->ports[i].present && n->ports[i].plat.carrier;
 	if (active == n->rack_active)

@@ -180,7 +180,7 @@ const struct export_ops node_export_ops = { .allowed = export_allowed, .event = 
 bool
 node_takes_input(const struct node *n)
 {
-	return !rib_running(n->rib) && rib_dirty(n->rib) < MANY;
+	return !n->frozen && !rib_running(n->rib) && rib_dirty(n->rib) < MANY;
 }
 
 void

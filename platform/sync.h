@@ -70,6 +70,15 @@ void sync_sweep(struct sync *);
 /* From here on nothing is sent: the forwarding plane stays as it is, whatever is asked for. */
 void sync_stop(struct sync *);
 
+/* Held: nothing is sent, but what is wanted is compared with what is there; until it is released. */
+void sync_hold(struct sync *, bool held);
+struct sync_comparison {
+	uint64_t right, wrong; /* routes that are wanted, and are there as wanted; that are not */
+	uint64_t unwanted;     /* routes of ours that are there and not wanted */
+	uint64_t groups;
+};
+void sync_compare(const struct sync *, struct sync_comparison *);
+
 /* A group of the RIB. Returns its handle (never 0). Members may be 1 to 512; equal next hops are merged. */
 uint32_t sync_group_new(struct sync *, const struct sync_nexthop *, size_t n);
 /* Changes the members in place: one message, whatever the number of routes on it. */

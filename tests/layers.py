@@ -42,14 +42,17 @@ MAY = {
                 "fabricd/runtime", "platform", "topology", "bfd", "bfd/client"],
     "fabricd/query": ["fabricd", "fabricd/bgp", "fabricd/rib", "fabricd/link", "fabricd/policy", "fabricd/lib",
                       "fabricd/runtime", "platform", "topology"],
+    # a node's state on its way to another process
+    "fabricd/upgrade": ["fabricd", "fabricd/bgp", "fabricd/rib", "fabricd/link", "fabricd/policy", "fabricd/lib",
+                        "fabricd/runtime", "platform", "topology", "bfd"],
     "fabricd/web": ["fabricd/query", "fabricd/lib", "fabricd/runtime"],
     "fabricd/ctl": ["fabricd/query", "topology", "fabricd/lib"],
     "fabricd/sim": ["fabricd", "fabricd/runtime", "fabricd/runtime/sim", "platform", "platform/model", "fabricd/bgp",
-                    "fabricd/rib", "fabricd/link", "fabricd/policy", "fabricd/lib", "topology"],
+                    "fabricd/rib", "fabricd/link", "fabricd/policy", "fabricd/upgrade", "fabricd/lib", "topology"],
 }
 # main.c ties everything together; of query, ctl sees only the client's side.
 MAIN_MAY = ["fabricd", "fabricd/query", "fabricd/runtime/event", "platform/linux", "platform/model", "platform/null",
-            "platform/fpm", "fabricd/web"]
+            "platform/fpm", "fabricd/web", "fabricd/upgrade"]
 CTL_QUERY = {"fabricd/query/client.h", "fabricd/query/protocol.h"}
 
 PURE = ["fabricd/lib", "topology", "fabricd/rib", "fabricd/bgp", "fabricd/link", "fabricd/policy", "fabricd/channel",

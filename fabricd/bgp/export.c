@@ -667,6 +667,34 @@ export_peer_new(struct export *ex, struct bgp_peer *bgp, const struct rib_source
 	return p;
 }
 
+struct export_peer *
+export_peer_resume(
+    struct export *ex, struct bgp_peer *bgp, const struct rib_source *source, uint32_t class, bool lags)
+{
+	struct export_peer *p = export_peer_new(ex, bgp, source, class);
+
+	p->joining = false;
+	p->lagging = lags;
+	ex->lagging |= lags;
+	return p;
+}
+
+bool
+export_peer_lags(const struct export_peer *p)
+{
+	return p->lagging;
+}
+
+bool
+export_peer_walks(const struct export_peer *p)
+{
+	for (const struct walk *w = p->ex->walks; w; w = w->next)
+		for (size_t i = 0; i < w->npeers; i++)
+			if (w->peers[i] == p)
+				return true;
+	return p->joining || (p->refresh && !p->lagging);
+}
+
 void
 export_peer_free(struct export_peer *p)
 {

@@ -31,6 +31,15 @@ void export_free(struct export *); /* after its peers */
 struct export_peer *export_peer_new(
     struct export *, struct bgp_peer *, const struct rib_source *source, uint32_t export_class);
 void export_peer_free(struct export_peer *); /* NULL is allowed */
+/*
+ * The same for a session that goes on from another fabricd: it has the table already, and is told only what changes. lags:
+ * it does not read, and gets all again when it does.
+ */
+struct export_peer *export_peer_resume(struct export *, struct bgp_peer *, const struct rib_source *source,
+    uint32_t export_class, bool lags);
+bool export_peer_lags(const struct export_peer *);
+/* Whether it is being sent the table, or waits for that. */
+bool export_peer_walks(const struct export_peer *);
 /* It asked for a family again (RFC 2918); between BoRR and EoRR when both sides know them (RFC 7313). */
 void export_peer_refresh(struct export_peer *, enum family);
 

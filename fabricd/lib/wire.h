@@ -79,6 +79,14 @@ rd_u32(struct rd *r)
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
 }
 
+static inline uint64_t
+rd_u64(struct rd *r)
+{
+	uint64_t high = rd_u32(r);
+
+	return high << 32 | rd_u32(r);
+}
+
 /* Copies n bytes to out; zeroes when the bytes are not there. */
 static inline void
 rd_bytes(struct rd *r, void *out, size_t n)

@@ -65,6 +65,17 @@ struct rt_stream_handler {
 /* A new inbound stream, not yet bound to a handler: call rt_stream_handle() or rt_stream_close() before returning. */
 typedef void rt_accept_fn(void *arg, struct rt_stream *, const struct ip *peer, uint16_t peer_port);
 
+/*
+ * A stream or a listener on its way to a successor of its owner, who goes on exactly where it stopped: in another
+ * process by its descriptor, in the simulator by its handle.
+ */
+struct rt_parcel {
+	int fd;              /* -1: none, in the simulator */
+	void *handle;        /* the simulator's; else NULL */
+	const uint8_t *left; /* bytes that came and were not used up; borrowed from the stream */
+	size_t n_left;
+};
+
 /* ---- packets: ICMPv6 neighbour discovery and Ethernet frames on one port ---- */
 
 struct rt_packet {
@@ -146,6 +157,20 @@ struct runtime_ops {
 	/* The user behind the far end of a UNIX stream (SO_PEERCRED). NULL or -ENOTSUP: unknown, which nobody may
 	 * trust. */
 	int (*stream_peer_uid)(struct rt_stream *, uint32_t *uid);
+
+	/*
+	 * What a successor needs of a stream that is paused, or of a listener that is; nothing changes by it. The
+	 * descriptor stays the stream's. -ENOTCONN: it is not open.
+	 */
+	int (*stream_pack)(struct rt_stream *, struct rt_parcel *out);
+	int (*listener_pack)(struct rt_listener *, struct rt_parcel *out);
+	/* The successor's end: takes over parcel->fd, also when it fails; copies what was left over. */
+	int (*stream_unpack)(struct runtime *, const struct rt_parcel *, const struct rt_stream_handler *, void *arg,
+	    struct rt_stream **);
+	/* `o` as for listen; path instead of it: a UNIX listener, whose file is removed with it. */
+	int (*listener_unpack)(struct runtime *, const struct rt_parcel *, const struct rt_stream_options *o,
+	    const char *path, rt_accept_fn *, void *arg, struct rt_listener **);
+	void (*listener_pause)(struct rt_listener *, bool paused); /* who connects waits in the backlog */
 
 	/* ICMPv6 types RS, RA, NS, NA on one port, sent and received with hop limit 255. */
 	int (*nd_open)(struct runtime *, uint32_t ifindex, rt_packet_fn *, void *arg, struct rt_packets **);
@@ -333,6 +358,39 @@ static inline int
 rt_stream_peer_uid(struct rt_stream *s, uint32_t *uid)
 {
 	return rt_ops_of(s)->stream_peer_uid ? rt_ops_of(s)->stream_peer_uid(s, uid) : -ENOTSUP;
+}
+
+static inline int
+rt_stream_pack(struct rt_stream *s, struct rt_parcel *out)
+{
+	return rt_ops_of(s)->stream_pack ? rt_ops_of(s)->stream_pack(s, out) : -ENOTSUP;
+}
+
+static inline int
+rt_listener_pack(struct rt_listener *l, struct rt_parcel *out)
+{
+	return rt_ops_of(l)->listener_pack ? rt_ops_of(l)->listener_pack(l, out) : -ENOTSUP;
+}
+
+static inline int
+rt_stream_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg,
+    struct rt_stream **out)
+{
+	return rt->ops->stream_unpack ? rt->ops->stream_unpack(rt, p, h, arg, out) : -ENOTSUP;
+}
+
+static inline int
+rt_listener_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_options *o, const char *path,
+    rt_accept_fn *fn, void *arg, struct rt_listener **out)
+{
+	return rt->ops->listener_unpack ? rt->ops->listener_unpack(rt, p, o, path, fn, arg, out) : -ENOTSUP;
+}
+
+static inline void
+rt_listener_pause(struct rt_listener *l, bool paused)
+{
+	if (l && rt_ops_of(l)->listener_pause)
+		rt_ops_of(l)->listener_pause(l, paused);
 }
 
 static inline int

@@ -218,13 +218,26 @@ add_links(struct world *w)
 	return 0;
 }
 
+struct node_config
+world_node_config(struct world_node *wn)
+{
+	const struct world_config *cfg = &wn->world->cfg;
+
+	return (struct node_config){ .topo = cfg->topo,
+		.name = wn->topo->name,
+		.rt = wn->rt,
+		.platform = wn->platform,
+		.seed = hash_u64(cfg->seed, wn->topo->index) | 1,
+		.bfd = wn->bfd,
+		.log = cfg->log,
+		.arg = wn };
+}
+
 int
 world_boot(struct world_node *wn, char *err, size_t errlen)
 {
 	struct world *w = wn->world;
-	struct node_config cfg = {
-		.topo = w->cfg.topo, .name = wn->topo->name, .rt = wn->rt, .log = w->cfg.log, .arg = wn
-	};
+	struct node_config cfg;
 	bool first_host = true;
 
 	if (!sim_node_running(wn->rt))
@@ -237,8 +250,7 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 		model_watch(wn->platform, w->see.fib ? fib_changed : NULL, wn);
 		fib_changed(wn, 0, NULL);
 	}
-	cfg.platform = wn->platform;
-	cfg.seed = hash_u64(w->cfg.seed, wn->topo->index) | 1;
+	cfg = world_node_config(wn);
 	if (w->cfg.bfd && !wn->bfd)
 		wn->bfd = bfd_client_local(wn->rt, &wn->mem, cfg.seed);
 	cfg.bfd = wn->bfd;

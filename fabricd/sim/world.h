@@ -70,6 +70,15 @@ int world_black(struct world *, const char *node, const char *port, bool black);
 void world_crash(struct world_node *, enum sim_crash);
 int world_boot(struct world_node *, char *err, size_t errlen);
 
+/*
+ * The switch's fabricd gives way to another one, as `fabctl upgrade` does it: the new one gets a snapshot, agrees with it, and
+ * takes the connections over. damage: a bit of the snapshot to flip, counted from 1; 0: none. 0; or -errno with a sentence
+ * in err: the old one goes on.
+ */
+int world_upgrade(struct world_node *, uint64_t damage, char *err, size_t errlen);
+/* As world_boot() makes it. */
+struct node_config world_node_config(struct world_node *);
+
 /* Runs until no node has anything to do but its timers, for `calm_us`; false: not by `limit`. */
 bool world_settle(struct world *, int64_t calm_us, struct mono limit);
 void world_run(struct world *, int64_t us);

@@ -76,6 +76,13 @@ void ev_stream_again(struct rt_stream *);
 void ev_stream_close(struct rt_stream *, bool reset);
 int ev_stream_local(struct rt_stream *, struct ip *local, struct ip *peer);
 int ev_stream_peer_uid(struct rt_stream *, uint32_t *uid);
+int ev_stream_pack(struct rt_stream *, struct rt_parcel *);
+int ev_listener_pack(struct rt_listener *, struct rt_parcel *);
+int ev_stream_unpack(
+    struct runtime *, const struct rt_parcel *, const struct rt_stream_handler *, void *arg, struct rt_stream **);
+int ev_listener_unpack(struct runtime *, const struct rt_parcel *, const struct rt_stream_options *, const char *path,
+    rt_accept_fn *, void *arg, struct rt_listener **);
+void ev_listener_pause(struct rt_listener *, bool paused);
 
 /* packet.c */
 int ev_nd_open(struct runtime *, uint32_t ifindex, rt_packet_fn *, void *arg, struct rt_packets **);

@@ -47,7 +47,7 @@ struct rt_listener {
 	int fd;
 	int family;
 	uint32_t ifindex;
-	bool resting, busy, released;
+	bool resting, paused, busy, released;
 	struct event ev;
 	rt_accept_fn *fn;
 	void *arg;
@@ -778,6 +778,7 @@ ev_connect_unix(
 static void
 listener_rest(struct rt_listener *l, bool rest)
 {
+	rest |= l->paused;
 	if (l->resting == rest)
 		return;
 	l->resting = rest;
@@ -990,4 +991,60 @@ ev_listener_close(struct rt_listener *l)
 	l->released = true;
 	if (!l->busy)
 		listener_destroy(&l->h);
+}
+
+/* ---- on the way to a successor ---- */
+
+int
+ev_stream_pack(struct rt_stream *s, struct rt_parcel *out)
+{
+	if (s->released || s->failed || s->state != STREAM_OPEN)
+		return -ENOTCONN;
+	*out = (struct rt_parcel){ .fd = s->fd, .left = s->left_n ? s->left + s->left_off : NULL, .n_left = s->left_n };
+	return 0;
+}
+
+int
+ev_listener_pack(struct rt_listener *l, struct rt_parcel *out)
+{
+	*out = (struct rt_parcel){ .fd = l->fd };
+	return 0;
+}
+
+int
+ev_stream_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg,
+    struct rt_stream **out)
+{
+	struct rt_stream *s = stream_new(ev_of(rt), p->fd, false);
+
+	if (p->n_left)
+		keep(s, p->left, p->n_left);
+	ev_stream_handle(s, h, arg);
+	*out = s;
+	return 0;
+}
+
+int
+ev_listener_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_options *o, const char *path,
+    rt_accept_fn *fn, void *arg, struct rt_listener **out)
+{
+	struct rt_listener *l = listener_new(ev_of(rt), p->fd, fn, arg);
+
+	if (path) {
+		l->path = mem_strdup(ev_of(rt)->mem, MEM_RUNTIME, path);
+	} else {
+		bool any = ip_is_zero(&o->local);
+
+		l->family = any || o->local.family == FAMILY_IPV6 ? AF_INET6 : AF_INET;
+		l->ifindex = o->ifindex;
+	}
+	*out = l;
+	return 0;
+}
+
+void
+ev_listener_pause(struct rt_listener *l, bool paused)
+{
+	l->paused = paused;
+	listener_rest(l, paused || l->h.rt->accept_paused);
 }

@@ -189,6 +189,12 @@ void sim_stream_again(struct rt_stream *);
 void sim_stream_close(struct rt_stream *, bool reset);
 int sim_stream_local(struct rt_stream *, struct ip *local, struct ip *peer);
 int sim_stream_peer_uid(struct rt_stream *, uint32_t *uid);
+int sim_stream_pack(struct rt_stream *, struct rt_parcel *);
+int sim_listener_pack(struct rt_listener *, struct rt_parcel *);
+int sim_stream_unpack(
+    struct runtime *, const struct rt_parcel *, const struct rt_stream_handler *, void *arg, struct rt_stream **);
+int sim_listener_unpack(struct runtime *, const struct rt_parcel *, const struct rt_stream_options *, const char *path,
+    rt_accept_fn *, void *arg, struct rt_listener **);
 void sim_streams_crash(struct sim_node *, enum sim_crash);
 void sim_streams_resume(struct sim_link *); /* the carrier is back */
 void sim_streams_deafen(struct sim_link *); /* the link is taken away */

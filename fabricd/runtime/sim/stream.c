@@ -1017,6 +1017,52 @@ sim_stream_local(struct rt_stream *s, struct ip *local, struct ip *peer)
 	return 0;
 }
 
+/* A handle is the successor's when its callbacks are. */
+
+int
+sim_stream_pack(struct rt_stream *s, struct rt_parcel *out)
+{
+	*out = (struct rt_parcel){ .fd = -1, .handle = s };
+	return s->conn && !s->connecting && !s->closed.due.pos ? 0 : -ENOTCONN;
+}
+
+int
+sim_listener_pack(struct rt_listener *l, struct rt_parcel *out)
+{
+	*out = (struct rt_parcel){ .fd = -1, .handle = l };
+	return l->h.dead ? -ENOTCONN : 0;
+}
+
+int
+sim_stream_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg,
+    struct rt_stream **out)
+{
+	struct rt_stream *s = p->handle;
+
+	if (!s || s->h.node != sim_node_of(rt))
+		return -EBADF;
+	sim_stream_pause(s, false);
+	sim_stream_handle(s, h, arg);
+	*out = s;
+	return 0;
+}
+
+int
+sim_listener_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_options *o, const char *path,
+    rt_accept_fn *fn, void *arg, struct rt_listener **out)
+{
+	struct rt_listener *l = p->handle;
+
+	(void)o;
+	(void)path;
+	if (!l || l->h.node != sim_node_of(rt))
+		return -EBADF;
+	l->fn = fn;
+	l->arg = arg;
+	*out = l;
+	return 0;
+}
+
 int
 sim_stream_peer_uid(struct rt_stream *s, uint32_t *uid)
 {

@@ -1,0 +1,47 @@
+/*
+ * fabricd/node_upgrade.h -- a node on its way to a successor, and the successor before it is in charge
+ *
+ *   old:  node_freeze() -> node_settled() -> (saved by fabricd/upgrade) -> node_give() -> its process ends
+ *                      \-> node_thaw(): it goes on as if nothing had been
+ *   new:  node_new(inherit) -> held -> (restored by fabricd/upgrade) -> node_agrees() -> node_take_over()
+ *
+ * Frozen: nothing is read and no session begins; keepalives go out; what happens to ports and sessions is done as ever, and
+ * counted in node.disturbed: what was saved is not true any more then.
+ * Held: nothing is sent and nothing is written to the forwarding plane; sessions and routes are there as if they were.
+ */
+#ifndef FABRICD_NODE_UPGRADE_H
+#define FABRICD_NODE_UPGRADE_H
+
+#include "fabricd/node.h"
+
+/* ---- the old one ---- */
+
+/* What is in the way of a handover now, as a sentence; false: nothing. Asked before node_freeze(). */
+bool node_upgrade_waits(const struct node *, char *why, size_t size);
+void node_freeze(struct node *);
+void node_thaw(struct node *);
+/* Frozen, and all that came before is done and told, or waits in the queues of peers that do not read. */
+bool node_settled(const struct node *);
+/* Bytes that TCP has not taken yet, of all sessions. */
+size_t node_unsent(const struct node *);
+/* All that is to be sent is in conn->out of the sessions. */
+void node_flatten(struct node *);
+/* From here on nothing is read or written; unless node_thaw() follows. */
+void node_give(struct node *);
+/* Takes streams and listeners away from the node: they are somebody else's in this process. Before node_free(). */
+void node_forget(struct node *);
+
+/* ---- the new one ---- */
+
+/*
+ * A session that goes on: to be called once for a peer, before the first turn of the loop. saved: of bgp_peer_save().
+ * The address is that of the neighbour. -EBADMSG: it is damaged, or not of this session.
+ */
+int node_peer_restore(struct node_peer *, const struct ip *address, struct rd saved, bool lags);
+/* The session is up on such a connection: io and bytes that TCP has not taken yet. 0 or -errno. */
+int node_peer_adopt(struct node_peer *, const struct rt_parcel *, const uint8_t *out, size_t n);
+int node_peer_adopt_listener(struct node_peer *, const struct rt_parcel *);
+/* In charge from now on: sessions go on, others begin. */
+void node_take_over(struct node *);
+
+#endif
