@@ -19,7 +19,12 @@
 #include "bfd/bfd.h"
 #include "fabricd/node.h"
 #include "fabricd/query/views.h"
+#include "fabricd/lib/version.h"
 #include "fabricd/runtime/event/event.h"
+#include "fabricd/upgrade/channel.h"
+#include "fabricd/upgrade/giver.h"
+#include "fabricd/upgrade/notify.h"
+#include "fabricd/upgrade/taker.h"
 #include "platform/linux/linux.h"
 #include "platform/model/model.h"
 #include "platform/null/null.h"
@@ -35,6 +40,9 @@
 
 struct options {
 	const char *topology, *node, *run_dir, *platform, *key_dir;
+	int takeover; /* channel of a fabricd that gives way to us, or -1 */
+	char **argv;
+	char self[4096]; /* path of this program */
 };
 
 struct daemon {
@@ -43,7 +51,11 @@ struct daemon {
 	struct rt_timer *linger;
 	struct mem mem; /* of what is not the node's */
 	uint32_t hups;
-	const char *key_dir;
+	const char *key_dir, *run_dir;
+	struct query_server *query;
+	struct giver *giver;
+	struct taker *taker; /* NULL: it was no upgrade, or is over */
+	int lock;
 };
 
 static int
@@ -56,7 +68,9 @@ usage(FILE *out, int code)
 	      "  --node NAME       which switch of it this is\n"
 	      "  --run-dir DIR     where the socket and the lock are (default " RUN_DIR ")\n"
 	      "  --key-dir DIR     where the key files of `auth` are (default " KEY_DIR ")\n"
-	      "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n",
+	      "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n"
+	      "  --takeover FD     used by `fabctl upgrade`: the fabricd at the other end gives way to this one\n"
+	      "  --version         its version, and that of what it hands over\n",
 	    out);
 	return code;
 }
@@ -71,12 +85,16 @@ read_options(int argc, char **argv, struct options *o)
 		{ "run-dir", required_argument, NULL, 'r' },
 		{ "platform", required_argument, NULL, 'p' },
 		{ "key-dir", required_argument, NULL, 'k' },
+		{ "takeover", required_argument, NULL, 'o' },
+		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 	int c;
 
-	*o = (struct options){ .run_dir = RUN_DIR, .platform = "linux", .key_dir = KEY_DIR };
+	*o = (struct options){
+		.run_dir = RUN_DIR, .platform = "linux", .key_dir = KEY_DIR, .takeover = -1, .argv = argv
+	};
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (c) {
 		case 't':
@@ -94,6 +112,13 @@ read_options(int argc, char **argv, struct options *o)
 		case 'k':
 			o->key_dir = optarg;
 			break;
+		case 'o':
+			o->takeover = atoi(optarg);
+			break;
+		case 'v':
+			printf("fabricd %s (hands over: protocol %u, format %u)\n", FABRICD_VERSION, CHANNEL_PROTOCOL,
+			    SNAPSHOT_FORMAT);
+			exit(0);
 		case 'h':
 			exit(usage(stdout, 0));
 		default:
@@ -187,6 +212,14 @@ load(const char *path)
 	return t;
 }
 
+static void
+write_pid(int lock)
+{
+	/* Its offset is shared with whoever had the lock before. */
+	if (ftruncate(lock, 0) == 0 && lseek(lock, 0, SEEK_SET) == 0)
+		dprintf(lock, "%d\n", (int)getpid());
+}
+
 /* A descriptor that holds the lock as long as the process lives; -1 with a message. */
 static int
 take_lock(const char *dir)
@@ -212,8 +245,7 @@ take_lock(const char *dir)
 		close(fd);
 		return -1;
 	}
-	if (ftruncate(fd, 0) == 0)
-		dprintf(fd, "%d\n", (int)getpid());
+	write_pid(fd);
 	return fd;
 }
 
@@ -297,6 +329,11 @@ on_stop(void *arg, int signo)
 {
 	struct daemon *d = arg;
 
+	if (d->taker) /* not in charge yet: the other one goes on */
+		_exit(0);
+	if (d->node->given)
+		_exit(0);
+	giver_cancel(d->giver, "fabricd is being ended");
 	node_stop(d->node, signo == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
 	rt_timer_set(d->linger, mono_add(rt_now(d->rt), LINGER_US));
 }
@@ -351,17 +388,102 @@ open_bfd(struct daemon *d, const char *run_dir)
 	return bfd_client_new(d->rt, &d->mem, strcmp(run_dir, RUN_DIR) == 0 ? BFD_SOCKET : path, bfdd_told, d);
 }
 
+/* ---- upgrade ---- */
+
 static int
-serve(const struct options *o, const struct topo *topo)
+query_listener(void *arg, struct rt_parcel *out)
 {
-	struct daemon d = { .key_dir = o->key_dir };
-	struct query_server *query = NULL;
+	const struct daemon *d = arg;
+
+	return d->query ? query_server_pack(d->query, out) : -ENOENT;
+}
+
+static void
+given(void *arg, int successor)
+{
+	struct daemon *d = arg;
+	char lines[64];
+	int e;
+
+	if (d->query)
+		query_server_retire(d->query);
+	snprintf(lines, sizeof(lines), "MAINPID=%d\n", successor);
+	e = notify_supervisor(getenv("NOTIFY_SOCKET"), lines);
+	if (e)
+		fprintf(stderr, "fabricd: systemd was not told the new main process: %s\n", strerror(-e));
+}
+
+/* Sockets, their files and the lock are the successor's: they are not touched any more. */
+static void
+gone(void *arg, int code)
+{
+	(void)arg;
+	_exit(code);
+}
+
+static int
+upgrade_begin(void *arg, const char *binary, char *err, size_t errlen)
+{
+	struct daemon *d = arg;
+
+	return giver_begin(d->giver, binary, err, errlen);
+}
+
+static const struct node_upgrade_report *
+upgrade_report(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return giver_report(d->giver);
+}
+
+static const struct node_upgrader upgrader = { .begin = upgrade_begin, .report = upgrade_report };
+
+static void
+taken_over(void *arg)
+{
+	struct daemon *d = arg;
+	struct rt_parcel query;
+	int e = 0;
+
+	write_pid(d->lock);
+	if (taker_query(d->taker, &query))
+		e = node_query_adopt(d->node, d->run_dir, (uint32_t)geteuid(), &query, &d->query);
+	if (e)
+		fprintf(stderr, "fabricd: no queries are answered in %s: %s\n", d->run_dir, strerror(-e));
+	node_event(d->node, "UPGRADED", "", 0, "fabricd %s is in charge; %s was before it", FABRICD_VERSION,
+	    taker_facts(d->taker)->version);
+	d->taker = NULL;
+}
+
+static void
+not_taken_over(void *arg)
+{
+	(void)arg;
+	_exit(EXIT_OTHER);
+}
+
+static const struct taker_ops taker_ops = { .running = taken_over, .failed = not_taken_over };
+
+static int
+serve(const struct options *o, const struct topo *topo, int lock, struct taker *taker)
+{
+	struct daemon d = { .key_dir = o->key_dir, .run_dir = o->run_dir, .lock = lock, .taker = taker };
+	struct giver_config give = { .argv = o->argv,
+		.self = o->self,
+		.lock = lock,
+		.query = query_listener,
+		.given = given,
+		.gone = gone,
+		.arg = &d };
 	struct platform *platform;
 	struct node_config cfg = { .topo = topo,
 		.name = o->node,
 		.key_dir = o->key_dir,
 		.arg = &d,
 		.read_key = read_key,
+		.upgrader = &upgrader,
+		.inherit = taker ? taker_inherit(taker) : NULL,
 		.log = log_event,
 		.no_fib = strcmp(o->platform, "null") == 0 };
 	char err[512];
@@ -384,11 +506,20 @@ serve(const struct options *o, const struct topo *topo)
 		code = e == -ENOENT ? EXIT_USAGE : EXIT_OTHER;
 		goto close_bfd;
 	}
-	e = node_query_open(d.node, o->run_dir, (uint32_t)geteuid(), &query);
+	give.rt = d.rt;
+	give.mem = &d.mem;
+	give.node = d.node;
+	d.giver = giver_new(&give);
+	if (taker && taker_start(taker, d.node, &taker_ops, &d))
+		_exit(EXIT_OTHER);
+	e = taker ? 0 : node_query_open(d.node, o->run_dir, (uint32_t)geteuid(), &d.query);
 	if (e)
 		fprintf(stderr, "fabricd: no queries are answered in %s: %s\n", o->run_dir, strerror(-e));
+	if (!taker)
+		notify_supervisor(getenv("NOTIFY_SOCKET"), "READY=1\n");
 	code = run(&d);
-	query_server_free(query);
+	query_server_free(d.query);
+	giver_free(d.giver);
 	node_free(d.node);
 close_bfd:
 	bfd_client_free(cfg.bfd, false);
@@ -408,21 +539,63 @@ ignore_strays(void)
 		signal(strays[i], SIG_IGN);
 }
 
+/* Also when it was replaced on the disk since: then the new one stands there. */
+static void
+find_self(struct options *o)
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", o->self, sizeof(o->self) - 1);
+	size_t len = n > 0 ? (size_t)n : 0, tail = sizeof(deleted) - 1;
+
+	o->self[len] = '\0';
+	if (len > tail && strcmp(o->self + len - tail, deleted) == 0)
+		o->self[len - tail] = '\0';
+}
+
+/* As the successor of a fabricd that runs: it ends us, or gives us all that it has. */
+static int
+succeed(const struct options *o, struct mem *mem)
+{
+	char err[256];
+	struct taker *t = taker_open(mem, o->takeover, err, sizeof(err));
+	struct topo *topo;
+	int code = EXIT_OTHER;
+
+	if (!t) {
+		fprintf(stderr, "fabricd: %s\n", err);
+		return EXIT_USAGE;
+	}
+	topo = load(o->topology);
+	if (!topo) {
+		taker_fail(t, "the topology file %s cannot be used; see the log", o->topology);
+		code = EXIT_USAGE;
+	} else if (taker_hello(t, topo, o->node) == 0 && taker_receive(t) == 0) {
+		code = serve(o, topo, taker_lock(t), t);
+	}
+	taker_free(t);
+	topo_free(topo);
+	return code;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options o;
+	struct mem mem = { 0 };
 	struct topo *topo;
 	int lock, code = read_options(argc, argv, &o);
 
 	if (code)
 		return code;
+	find_self(&o);
 	ignore_strays();
+	if (o.takeover >= 0)
+		return succeed(&o, &mem);
 	topo = load(o.topology);
 	if (!topo)
 		return EXIT_USAGE;
 	lock = take_lock(o.run_dir);
-	code = lock < 0 ? EXIT_OTHER : serve(&o, topo);
+	code = lock < 0 ? EXIT_OTHER : serve(&o, topo, lock, NULL);
 	topo_free(topo);
 	return code;
 }

@@ -22,6 +22,7 @@
 
 struct node;
 struct node_port;
+struct node_upgrader;
 
 /* One BFD session as bfdd knows it, also those of others; see struct bfd_row. */
 struct node_bfd_row {
@@ -107,8 +108,9 @@ struct node_config {
 	const char *key_dir;                /* "/etc/fabricd/keys" */
 	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */
 	int (*read_key)(void *arg, const char *name, char **key);
-	journal_fn *log; /* each event, for stderr or the system log; NULL: nobody */
-	void *arg;       /* of read_key and log */
+	const struct node_upgrader *upgrader; /* NULL: the process cannot be replaced */
+	journal_fn *log;                      /* each event, for stderr or the system log; NULL: nobody */
+	void *arg;                            /* of read_key, upgrader and log */
 };
 
 /* The bridge of the host ports. */
@@ -146,15 +148,15 @@ struct node {
 	struct rt_timer *sweep; /* until what nobody wants has been swept once */
 	struct mono started;
 	struct mono dirty_since;
-	bool rib_news;    /* something was announced, withdrawn or acknowledged since the last run began */
-	bool rack_active; /* the rack prefixes are announced */
-	bool held;        /* not in charge yet: nothing is sent, no session begins (node_upgrade.h) */
-	bool frozen;      /* on the way to a successor: nothing is read, nothing begins but keepalives */
-	bool given;       /* the successor has the sockets: nothing is written */
+	bool rib_news;      /* something was announced, withdrawn or acknowledged since the last run began */
+	bool rack_active;   /* the rack prefixes are announced */
+	bool held;          /* not in charge yet: nothing is sent, no session begins (node_upgrade.h) */
+	bool frozen;        /* on the way to a successor: nothing is read, nothing begins but keepalives */
+	bool given;         /* the successor has the sockets: nothing is written */
 	uint64_t disturbed; /* while frozen: changes of sessions and ports */
-	bool stopping;    /* what happens to sessions from now on is no news for the forwarding plane and the hosts */
-	bool isolated;    /* no session to the tier above is Established */
-	bool hosts_shut;  /* on_isolated: shut_hosts, and we are */
+	bool stopping;      /* what happens to sessions from now on is no news for the forwarding plane and the hosts */
+	bool isolated;      /* no session to the tier above is Established */
+	bool hosts_shut;    /* on_isolated: shut_hosts, and we are */
 	struct node_rack rack;
 	struct mono last_change; /* of the FIB or of a session */
 	uint64_t state_changes;

@@ -14,6 +14,32 @@
 
 #include "fabricd/node.h"
 
+/* ---- what people are told ---- */
+
+#define NODE_UPGRADE_STEPS 24
+
+/* How far an upgrade has come; what the process around the node writes, and queries read. */
+struct node_upgrade_report {
+	bool running, ok; /* not running and not ok: it failed, or there was none */
+	char from[32], to[32], binary[256];
+	struct {
+		char name[16];
+		int64_t at_us; /* since the beginning */
+		char text[256];
+	} steps[NODE_UPGRADE_STEPS];
+	size_t n_steps;
+	char why[320], next[160]; /* when it failed */
+	uint64_t peers, routes;   /* kept; verified in the forwarding plane */
+	int pid;                  /* of the successor */
+};
+
+/* What is asked of the process around the node; arg is node_config.arg. */
+struct node_upgrader {
+	/* Starts this program ("": our own, as it is on the disk now) as the successor; 0, or -errno and a sentence. */
+	int (*begin)(void *arg, const char *binary, char *err, size_t errlen);
+	const struct node_upgrade_report *(*report)(void *arg);
+};
+
 /* ---- the old one ---- */
 
 /* What is in the way of a handover now, as a sentence; false: nothing. Asked before node_freeze(). */

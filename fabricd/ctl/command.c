@@ -28,6 +28,8 @@ const struct command commands[] = {
 	{ "log", "[COUNT]", "what happened on this switch, newest last", &view_log, NULL, NULL, 0, 1, false },
 	{ "events", "[COUNT]", "the same", &view_log, NULL, NULL, 0, 1, false },
 	{ "memory", "", "memory by kind", &view_memory, NULL, NULL, 0, 0, false },
+	{ "upgrade", "[BINARY]", "another fabricd takes over: no session is lost, no packet", &view_upgrade, NULL, NULL,
+	    0, 1, false },
 	{ "topo check", "FILE", "all errors of a topology file at once", NULL, NULL, ctl_topo_check, 1, 1, false },
 	{ "topo expand", "FILE [NODE]", "what each switch derives from it", NULL, NULL, ctl_topo_expand, 1, 2, false },
 	{ "topo export", "dot|containerlab|csv|mermaid FILE", "its cabling for other tools", NULL, NULL,

@@ -173,6 +173,47 @@ lab_save(const struct lab *lab)
 	return err;
 }
 
+/* Whether the process was started to take this switch over: by the words that it was started with. */
+static bool
+is_successor(pid_t pid, const char *run_dir)
+{
+	char path[64], words[4096];
+	bool takes = false, here = false;
+	size_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	if (!(f = fopen(path, "re")))
+		return false;
+	n = fread(words, 1, sizeof(words) - 1, f);
+	fclose(f);
+	words[n] = '\0';
+	for (const char *w = words; w < words + n; w += strlen(w) + 1) {
+		takes |= strcmp(w, "--takeover") == 0;
+		here |= strcmp(w, run_dir) == 0;
+	}
+	return takes && here;
+}
+
+/* After `fabctl upgrade` a switch has another process: the one that holds its lock now. */
+static void
+follow_upgrade(const struct lab *lab, struct lab_node *node)
+{
+	char run_dir[LAB_PATH], path[LAB_PATH + 8];
+	int pid = 0;
+	FILE *f;
+
+	if (node->kind != LAB_SWITCH || !node->process.pid || lab_process_alive(&node->process))
+		return;
+	lab_path(lab, "run", node->name, "", run_dir);
+	snprintf(path, sizeof(path), "%s/lock", run_dir);
+	if (!(f = fopen(path, "re")))
+		return;
+	if (fscanf(f, "%d", &pid) == 1 && pid > 0 && is_successor((pid_t)pid, run_dir))
+		node->process = lab_process_of((pid_t)pid);
+	fclose(f);
+}
+
 int
 lab_load(const char *name, struct lab *lab)
 {
@@ -199,6 +240,8 @@ lab_load(const char *name, struct lab *lab)
 	lab->nodes = mem_grow(NULL, MEM_OTHER, NULL, &lab->cap_nodes, json_array_size(nodes) + 1, sizeof(*lab->nodes));
 	for (; lab->n_nodes < json_array_size(nodes); lab->n_nodes++)
 		node_read(&lab->nodes[lab->n_nodes], json_array_get(nodes, lab->n_nodes));
+	for (size_t i = 0; i < lab->n_nodes; i++)
+		follow_upgrade(lab, &lab->nodes[i]);
 	lab->wires = mem_grow(NULL, MEM_OTHER, NULL, &lab->cap_wires, json_array_size(wires) + 1, sizeof(*lab->wires));
 	for (size_t i = 0; (pair = json_array_get(wires, i)); i++) {
 		struct lab_wire *w = &lab->wires[lab->n_wires];

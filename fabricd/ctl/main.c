@@ -12,11 +12,8 @@
 #include "fabricd/ctl/command.h"
 #include "fabricd/ctl/lab.h"
 #include "fabricd/lib/mono.h"
+#include "fabricd/lib/version.h"
 #include "fabricd/query/client.h"
-
-#ifndef FABRICD_VERSION
-#define FABRICD_VERSION "0.1"
-#endif
 
 struct options {
 	struct ctl ctl;

@@ -331,6 +331,31 @@ fib_check_heading(FILE *f, const json_t *envelope)
 
 const struct view view_fib_check = { .verb = "fib.check", VIEW(fib_check_columns), .heading = fib_check_heading };
 
+/* ---- upgrade ---- */
+
+static const struct column upgrade_columns[] = {
+	{ "at_ms", "AT", CELL_MS, false },
+	{ "step", "STEP", CELL_TEXT, false },
+	{ "text", "WHAT", CELL_TEXT, false },
+	{ "from", "FROM", CELL_TEXT, false },
+	{ "to", "TO", CELL_TEXT, false },
+	{ "sessions", "SESSIONS", CELL_NUMBER, false },
+	{ "routes", "ROUTES", CELL_NUMBER, false },
+	{ "next", "NEXT", CELL_TEXT, false },
+};
+
+/* One line for each step, as it is done. */
+static void
+upgrade_page(FILE *f, const json_t *row, const json_t *envelope)
+{
+	(void)envelope;
+	fprintf(f, "%9.1f ms  %-10s %s\n", row_number(row, "at_ms", 0), row_text(row, "step", "?"),
+	    row_text(row, "text", ""));
+	fflush(f);
+}
+
+const struct view view_upgrade = { .verb = "upgrade", VIEW(upgrade_columns), .page = upgrade_page };
+
 /* ---- ports, log, memory ---- */
 
 static const struct column ports_columns[] = {

@@ -41,6 +41,7 @@ struct query_call {
 	size_t n_rows;
 	enum query_status status;
 	bool header_sent, failed;
+	struct mono nap; /* until then its step has nothing to say */
 };
 
 struct client {
@@ -59,6 +60,7 @@ struct query_server {
 	struct query_config cfg;
 	struct rt_listener *listener;
 	struct rt_work *work;
+	struct rt_timer *nap; /* wakes the work for calls that nap */
 	struct client *clients;
 	struct query_stats stats;
 	uint64_t turns;
@@ -251,6 +253,15 @@ query_row(struct query_call *call, json_t *row)
 		query_missing(call, "a row that is too large to show");
 	}
 	json_decref(row);
+}
+
+void
+query_nap(struct query_call *call, int64_t us)
+{
+	struct query_server *s = call->client->server;
+
+	call->nap = mono_add(rt_now(s->cfg.rt), us);
+	rt_timer_set(s->nap, call->nap);
 }
 
 bool
@@ -452,13 +463,29 @@ static const struct rt_stream_handler client_handler = {
 static struct client *
 server_next(struct query_server *s)
 {
+	struct mono now = rt_now(s->cfg.rt);
 	struct client *best = NULL;
 
 	for (struct client *c = s->clients; c; c = c->next) {
-		if (c->call && client_waiting(c) < QUERY_BUFFER && (!best || c->served < best->served))
+		if (c->call && mono_due(c->call->nap, now) && client_waiting(c) < QUERY_BUFFER &&
+		    (!best || c->served < best->served))
 			best = c;
 	}
 	return best;
+}
+
+/* The first that still naps sets the timer anew. */
+static void
+server_wake(void *arg)
+{
+	struct query_server *s = arg;
+	struct mono next = MONO_NEVER, now = rt_now(s->cfg.rt);
+
+	for (struct client *c = s->clients; c; c = c->next)
+		if (c->call && !mono_due(c->call->nap, now))
+			next = mono_min(next, c->call->nap);
+	rt_timer_set(s->nap, next);
+	rt_work_schedule(s->work);
 }
 
 /* One slice for one client. */
@@ -510,20 +537,54 @@ server_accept(void *arg, struct rt_stream *stream, const struct ip *peer, uint16
 	client_alive(c);
 }
 
-int
-query_server_new(const struct query_config *cfg, struct query_server **out)
+static struct query_server *
+server_make(const struct query_config *cfg)
 {
 	struct query_server *s = mem_zalloc(cfg->mem, MEM_QUERY, sizeof(*s));
-	int err;
 
 	s->cfg = *cfg;
 	s->work = rt_work_new(cfg->rt, RT_NORMAL, server_work, s);
-	if ((err = rt_listen_unix(cfg->rt, cfg->path, 0660, server_accept, s, &s->listener))) {
+	s->nap = rt_timer_new(cfg->rt, server_wake, s);
+	return s;
+}
+
+static int
+server_made(struct query_server *s, int err, struct query_server **out)
+{
+	if (err)
 		query_server_free(s);
-		return err;
-	}
-	*out = s;
-	return 0;
+	else
+		*out = s;
+	return err;
+}
+
+int
+query_server_new(const struct query_config *cfg, struct query_server **out)
+{
+	struct query_server *s = server_make(cfg);
+
+	return server_made(s, rt_listen_unix(cfg->rt, cfg->path, 0660, server_accept, s, &s->listener), out);
+}
+
+int
+query_server_adopt(const struct query_config *cfg, const struct rt_parcel *parcel, struct query_server **out)
+{
+	struct query_server *s = server_make(cfg);
+
+	return server_made(
+	    s, rt_listener_unpack(cfg->rt, parcel, NULL, cfg->path, server_accept, s, &s->listener), out);
+}
+
+int
+query_server_pack(struct query_server *s, struct rt_parcel *out)
+{
+	return rt_listener_pack(s->listener, out);
+}
+
+void
+query_server_retire(struct query_server *s)
+{
+	rt_listener_pause(s->listener, true);
 }
 
 void
@@ -535,6 +596,7 @@ query_server_free(struct query_server *s)
 		client_free(s->clients, true);
 	rt_listener_close(s->listener);
 	rt_work_free(s->work);
+	rt_timer_free(s->nap);
 	mem_free(s->cfg.mem, MEM_QUERY, s);
 }
 

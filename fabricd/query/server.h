@@ -48,6 +48,11 @@ struct query_config {
 
 /* 0 or -errno. The config is copied; its verbs and ctx must outlive the server. */
 int query_server_new(const struct query_config *, struct query_server **);
+/* The same on the listener of a fabricd that gave way to this one. */
+int query_server_adopt(const struct query_config *, const struct rt_parcel *, struct query_server **);
+/* The listener, for a successor; and once that has it: no more clients are taken here. */
+int query_server_pack(struct query_server *, struct rt_parcel *);
+void query_server_retire(struct query_server *);
 /* Closes the socket and all clients. NULL is allowed. */
 void query_server_free(struct query_server *);
 
@@ -76,6 +81,8 @@ bool query_full(const struct query_call *);
 void query_exit(struct query_call *, enum query_status);
 /* Something is not in the answer: named in "missing", "complete" becomes false. */
 void query_missing(struct query_call *, const char *what);
+/* The step has nothing to say yet, and need not be asked again before so long. */
+void query_nap(struct query_call *, int64_t us);
 /* Ends the answer: a cause and the next step, both sentences. The step returns false after it. */
 void query_fail(struct query_call *, enum query_status, const char *next, const char *fmt, ...) PRINTF_LIKE(4, 5);
 

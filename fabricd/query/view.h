@@ -58,6 +58,11 @@ struct fib_check {
 	unsigned int attempts;
 };
 bool view_fib_check(struct query_call *);
+struct upgrade_watch {
+	bool begun;
+	size_t told; /* steps */
+};
+bool view_upgrade(struct query_call *);
 #define BFD_CURSOR 64 /* bytes that view_bfd() keeps between its steps */
 bool view_bfd(struct query_call *);
 bool view_bgp(struct query_call *);

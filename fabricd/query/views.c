@@ -25,6 +25,13 @@ const struct query_verb node_verbs[] = {
 	    .cursor_size = sizeof(struct fib_check),
 	    .step = view_fib_check },
 	{ .name = "bfd", .schema = "fabricd.bfd/1", .cursor_size = BFD_CURSOR, .step = view_bfd },
+	{ .name = "upgrade",
+	    .schema = "fabricd.upgrade/1",
+	    .max_args = 1,
+	    .usage = "[BINARY]",
+	    .changes = true,
+	    .cursor_size = sizeof(struct upgrade_watch),
+	    .step = view_upgrade },
 	{ .name = "bgp.summary", .schema = "fabricd.bgp.summary/1", .step = view_bgp },
 	{ .name = "bgp.neighbor",
 	    .schema = "fabricd.bgp.neighbor/1",
@@ -82,8 +89,9 @@ node_envelope(void *ctx, json_t *header)
 		put_text(header, "revision", node->topo->digest);
 }
 
-int
-node_query_open(struct node *node, const char *run_dir, uint32_t own_uid, struct query_server **out)
+static int
+open_socket(
+    struct node *node, const char *run_dir, uint32_t own_uid, const struct rt_parcel *parcel, struct query_server **out)
 {
 	char path[256];
 	struct query_config cfg = {
@@ -99,7 +107,20 @@ node_query_open(struct node *node, const char *run_dir, uint32_t own_uid, struct
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", run_dir, QUERY_SOCKET) >= sizeof(path))
 		return -ENAMETOOLONG;
-	return query_server_new(&cfg, out);
+	return parcel ? query_server_adopt(&cfg, parcel, out) : query_server_new(&cfg, out);
+}
+
+int
+node_query_open(struct node *node, const char *run_dir, uint32_t own_uid, struct query_server **out)
+{
+	return open_socket(node, run_dir, own_uid, NULL, out);
+}
+
+int
+node_query_adopt(
+    struct node *node, const char *run_dir, uint32_t own_uid, const struct rt_parcel *parcel, struct query_server **out)
+{
+	return open_socket(node, run_dir, own_uid, parcel, out);
 }
 
 /* ---- keys ---- */

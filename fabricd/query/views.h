@@ -22,5 +22,8 @@ void node_envelope(void *node, json_t *header);
  * for what changes something.
  */
 int node_query_open(struct node *, const char *run_dir, uint32_t own_uid, struct query_server **);
+/* The same on the listener of a fabricd that gave way to this one. */
+int node_query_adopt(
+    struct node *, const char *run_dir, uint32_t own_uid, const struct rt_parcel *, struct query_server **);
 
 #endif

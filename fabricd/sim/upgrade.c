@@ -80,8 +80,10 @@ new_takes_over(struct waits *w, const struct parcels *parcels, char *err, size_t
 	state_save_output(w->wn->node, &output);
 	snapshot_end(&output);
 	node_forget(w->wn->node);
-	e = state_take_over(w->state, w->next, parcels->list, parcels->n, output.bytes, output.n, err, errlen);
+	e = state_adopt(w->state, parcels->list, parcels->n, output.bytes, output.n, err, errlen);
 	snapshot_free(&output);
+	if (!e)
+		node_take_over(w->next);
 	node_free(w->wn->node);
 	w->wn->node = w->next;
 	p->client = client;
@@ -121,6 +123,7 @@ world_upgrade(struct world_node *wn, uint64_t damage, char *err, size_t errlen)
 	struct sim_net *net = world_net(wn->world);
 	struct parcels parcels = { .mem = &wn->mem };
 	struct waits w = { .wn = wn };
+	struct state_facts facts;
 	struct snapshot s;
 	int e;
 
@@ -137,7 +140,7 @@ world_upgrade(struct world_node *wn, uint64_t damage, char *err, size_t errlen)
 		return -EAGAIN;
 	}
 	snapshot_begin(&s, &wn->mem);
-	state_save(wn->node, &s, &parcels);
+	state_save(wn->node, &s, &parcels, &facts);
 	snapshot_end(&s);
 	if (damage)
 		s.bytes[(damage - 1) / 8 % s.n] ^= (uint8_t)(1u << (damage - 1) % 8);

@@ -629,8 +629,8 @@ output_of(struct rd sections, size_t number)
 }
 
 int
-state_take_over(struct state *st, struct node *n, const struct rt_parcel *parcels, size_t count, const void *output,
-    size_t output_len, char *err, size_t errlen)
+state_adopt(struct state *st, const struct rt_parcel *parcels, size_t count, const void *output, size_t output_len,
+    char *err, size_t errlen)
 {
 	struct rd sections;
 	int e = 0;
@@ -661,6 +661,5 @@ state_take_over(struct state *st, struct node *n, const struct rt_parcel *parcel
 		snprintf(err, errlen, "a connection cannot be taken over: error %d", -e);
 		return e;
 	}
-	node_take_over(n);
 	return 0;
 }

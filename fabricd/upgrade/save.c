@@ -86,19 +86,24 @@ parcels_free(struct parcels *p)
 }
 
 static void
-save_node(struct save *v)
+save_node(struct save *v, struct state_facts *facts)
 {
 	const struct node *n = v->n;
 	struct snapshot *s = v->s;
 	struct sync_comparison fib;
 	struct rib_counts counts;
-	uint64_t peers = 0;
 
+	*facts = (struct state_facts){ .bfd = n->cfg.bfd && bfd_client_connected(n->cfg.bfd) };
 	sync_compare(n->sync, &fib);
 	rib_counts(n->rib, &counts);
 	for (size_t i = 0; i < n->nports; i++)
 		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
-			peers += peer->established;
+			facts->peers += peer->established;
+	facts->paths = counts.paths[FAMILY_IPV4] + counts.paths[FAMILY_IPV6];
+	facts->prefixes = counts.prefixes[FAMILY_IPV4] + counts.prefixes[FAMILY_IPV6];
+	facts->right = fib.right;
+	facts->wrong = fib.wrong;
+	facts->unwanted = fib.unwanted;
 	snapshot_section(s, SNAPSHOT_NODE);
 	snapshot_text(s, FABRICD_VERSION);
 	snapshot_text(s, n->self->name);
@@ -106,16 +111,16 @@ save_node(struct save *v)
 	snapshot_u64(s, (uint64_t)n->started.us);
 	snapshot_u8(s, n->isolated);
 	snapshot_u8(s, n->rack_active);
-	snapshot_u8(s, n->cfg.bfd && bfd_client_connected(n->cfg.bfd));
+	snapshot_u8(s, facts->bfd);
 	snapshot_u64(s, (uint64_t)n->last_change.us);
 	snapshot_u64(s, n->state_changes);
 	snapshot_u64(s, n->updates);
-	snapshot_u64(s, peers);
-	snapshot_u64(s, counts.paths[FAMILY_IPV4] + counts.paths[FAMILY_IPV6]);
-	snapshot_u64(s, counts.prefixes[FAMILY_IPV4] + counts.prefixes[FAMILY_IPV6]);
-	snapshot_u64(s, fib.right);
-	snapshot_u64(s, fib.wrong);
-	snapshot_u64(s, fib.unwanted);
+	snapshot_u64(s, facts->peers);
+	snapshot_u64(s, facts->paths);
+	snapshot_u64(s, facts->prefixes);
+	snapshot_u64(s, facts->right);
+	snapshot_u64(s, facts->wrong);
+	snapshot_u64(s, facts->unwanted);
 }
 
 static void
@@ -284,12 +289,12 @@ save_prefixes(struct save *v, enum family f)
 }
 
 void
-state_save(struct node *n, struct snapshot *s, struct parcels *parcels)
+state_save(struct node *n, struct snapshot *s, struct parcels *parcels, struct state_facts *facts)
 {
 	struct save v = { .n = n, .s = s, .parcels = parcels, .mem = s->mem };
 
 	node_flatten(n);
-	save_node(&v);
+	save_node(&v, facts);
 	(void)number_of(v.mem, &v.sources, &n->local);
 	for (size_t i = 0; i < n->nports; i++)
 		save_port(&v, &n->ports[i]);

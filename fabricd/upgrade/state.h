@@ -28,18 +28,18 @@ struct parcels {
 	size_t n, cap;
 };
 
-/* Saves a settled node; nothing of it changes. The parcels' leftovers are in the snapshot. */
-void state_save(struct node *, struct snapshot *, struct parcels *);
-/* What is still to be sent, after node_give(). */
-void state_save_output(struct node *, struct snapshot *);
-void parcels_free(struct parcels *);
-
 struct state_facts {
 	char version[32], name[64], digest[80];
 	uint64_t peers, paths, prefixes; /* peers: Established */
 	uint64_t right, wrong, unwanted; /* of its forwarding plane: struct sync_comparison */
 	bool bfd;                        /* bfdd was there */
 };
+
+/* Saves a settled node; nothing of it changes. The parcels' leftovers are in the snapshot. */
+void state_save(struct node *, struct snapshot *, struct parcels *, struct state_facts *);
+/* What is still to be sent, after node_give(). */
+void state_save_output(struct node *, struct snapshot *);
+void parcels_free(struct parcels *);
 
 struct state;
 
@@ -57,8 +57,8 @@ size_t state_parcels(const struct state *);
 int state_restore(struct state *, struct node *, char *err, size_t errlen);
 /* Whether the node is what the old one was, ports, BFD and forwarding plane included; else why not yet. */
 bool state_agrees(const struct state *, struct node *, char *why, size_t size);
-/* Streams and listeners go to the node; output: of state_save_output(). Then it is in charge. */
-int state_take_over(struct state *, struct node *, const struct rt_parcel *, size_t n, const void *output,
-    size_t output_len, char *err, size_t errlen);
+/* Streams and listeners go to the node; output: of state_save_output(). node_take_over() then puts it in charge. */
+int state_adopt(struct state *, const struct rt_parcel *, size_t n, const void *output, size_t output_len, char *err,
+    size_t errlen);
 
 #endif
