@@ -218,11 +218,12 @@ clean:
 #: make bench           all benchmarks against FRR and BIRD, as root (long);  make bench-quick: once each, 4x2;  BENCH="..." chooses
 #: make interop         FRR, BIRD and GoBGP as the other switch, in network namespaces
 BENCH_OUT   = build/bench
-bench_tools = $(patsubst %,$(BENCH_OUT)/%,bgpload fibwatch launch probe fibload)
+bench_tools = $(patsubst %,$(BENCH_OUT)/%,bgpload fibwatch launch probe fibload bfdtap)
 .PHONY: bench bench-quick bench-tools interop
 $(bench_tools): $(BENCH_OUT)/%: tests/bench/%.c tests/bench/tool.h
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) -o $@ $< -pthread
+	$(CC) -D_GNU_SOURCE -std=gnu11 -O2 -g $(WARN) -o $@ $(filter %.c,$^) -pthread
+$(BENCH_OUT)/bgpload: $(wildcard tests/bench/bgpload_*.c) tests/bench/bgpload.h
 bench-tools: $(bench_tools)
 bench: all bench-tools
 	/usr/bin/python3 tests/bench/bench.py --fabricd $(O)/bin --tools $(BENCH_OUT) $(BENCH)

@@ -21,6 +21,7 @@ from support.netns import Failed, Lab
 STACKS = {"fabricd": Fabricd, "frr": Frr, "bird": Bird}
 FEED_AS = 64600
 SPACING_US = 500
+CHURN = 100  # changes per second, when asked for
 QUIET = 1.5  # s without a FIB change, then the tables are looked at
 
 
@@ -32,13 +33,17 @@ def size(text):
 class Fabric:
     """All switches of one stack, wired, prepared and started by `launch`; with Fabric(...) as f."""
 
-    def __init__(self, options, stack_name, leaves, spines, behind=False):
-        self.options, self.stack = options, STACKS[stack_name]()
+    def __init__(self, options, stack, leaves, spines, behind=False, bfd=None, cables=1):
+        """stack: a Stack, or the name of one as it is by default. cables: so many of leaf2's uplinks can be cut."""
+        self.options = options
+        self.stack = STACKS[stack]() if isinstance(stack, str) else stack
         self.lab = Lab("f")
-        self.clos = Clos(leaves, spines)
+        self.clos = Clos(leaves, spines, bfd=bfd)
         self.hosts = (1,) if behind else ()
         self.behind = self.clos.external("leaf2", FEED_AS) if behind else None
+        self.patched = [("leaf2", f"eth{k}") for k in range(1, cables + 1)] if behind else []
         self.tools, self.pids, self.prefixes = [], {}, 0
+        self.meant_to_end = set()  # pids
 
     def tool(self, name, *args):
         t = Tool(os.path.join(self.options.tools, name), *args)
@@ -47,11 +52,16 @@ class Fabric:
 
     def __enter__(self):
         try:
-            self.clos.wire(self.lab, self.hosts, (("leaf2", "eth1"),) if self.behind else ())
+            self.clos.wire(self.lab, self.hosts, self.patched)
             for node in self.clos:
                 self.stack.prepare(self.lab, self.clos, node, self.hosts)
             self.watch = self.tool("fibwatch", *[self.lab.ns(n.name) for n in self.clos])
             self.watch.line(10)
+            self.tap = None
+            if self.clos.bfd:
+                ports = [f"{end}{i}" for i in range(len(self.patched)) for end in "ab"]
+                self.tap = self.tool("bfdtap", self.lab.ns("cable"), *ports)
+                self.tap.line(10)
             self.jobs = [j for n in self.clos for j in self.stack.jobs(self.lab, self.clos, n)]
         except BaseException:
             self.close()
@@ -123,8 +133,9 @@ class Fabric:
                 self.launcher.expect("end", 0.5)
             else:
                 self.launcher.expect("end", 0.1)
-            if any(e["event"] == "end" for e in self.launcher.events):
-                return state, f"a daemon ended: {self.launcher.events[-1]}: {self.log_tail()}"
+            ended = [e for e in self.launcher.events if e["event"] == "end" and e["pid"] not in self.meant_to_end]
+            if ended:
+                return state, f"a daemon ended: {ended[-1]}: {self.log_tail(ended[-1])}"
 
     def rest(self, timeout=30):
         """Waits until nothing changes any more, whatever the tables hold."""
@@ -136,8 +147,14 @@ class Fabric:
                 return
             self.launcher.expect("end", 0.1)
 
-    def log_tail(self):
-        end = self.launcher.events[-1]
+    def idle(self, seconds):
+        """CPU time by wall time, per switch."""
+        pids = list(self.pids.values())
+        before, t = sum(map(cpu_ns, pids)), now()
+        self.launcher.expect("end", seconds)
+        return (sum(map(cpu_ns, pids)) - before) / (now() - t) / len(self.clos.nodes)
+
+    def log_tail(self, end):
         with open(self.lab.log_path(end["name"]), errors="replace") as f:
             return f.read()[-1500:]
 
@@ -149,7 +166,7 @@ class Fabric:
         self.prefixes = count
         four, six = (count + 1) // 2, count // 2
         peer = f"{e.peer},{e.local},{e.asn},{node.asn},{e.peer6},{e.peer_link_local}"
-        args = ["--netns", self.lab.ns(e.name), "--count4", four, "--count6", six, "--feed", peer]
+        args = ["--netns", self.lab.ns(e.name), "--helper", "--churn", CHURN, "--count4", four, "--count6", six, "--feed", peer]
         self.feeder = self.tool("bgpload", *args)
         if not self.feeder.expect("up", 30):
             return "the feeder's session does not come up"
@@ -177,22 +194,27 @@ class Fabric:
             out.append(str(ipaddress.IPv6Address((0x2A100000 << 96) + (m << 64) + 77)))
         return out
 
-    def cut(self, seconds):
-        """Carrier lost on leaf2:eth1 -- spine1 under probes: gap of the worst flow in s, and details."""
-        lab, e = self.lab, self.behind
-        via = f"{lab.ns('spine1')}/eth2"
-        args = ["--from", lab.ns("host1"), "--to", lab.ns(e.name), "--via", via, "--flows", "2"]
-        args += ["--spacing-us", SPACING_US, "--count", int(seconds * 1e6 / SPACING_US)]
-        for t in self.targets(self.prefixes):
+    def probe(self, seconds, spacing_us=SPACING_US, flows=2, via=0, targets=None):
+        """Flows host1 -> prefixes behind leaf2; via: all of them through the spine of that cable, None: as they come."""
+        args = ["--from", self.lab.ns("host1"), "--to", self.lab.ns(self.behind.name), "--flows", flows]
+        if via is not None:
+            args += ["--via", f"{self.lab.ns(f'spine{via + 1}')}/eth2"]
+        args += ["--spacing-us", spacing_us, "--count", int(seconds * 1e6 / spacing_us)]
+        for t in targets or self.targets(self.prefixes):
             args += ["--flow", t]
-        probe = self.tool("probe", *args)
+        return self.tool("probe", *args)
+
+    def cut(self, seconds, how=patch_cut, cable=0, lead=0.5, **probing):
+        """A cable cut under probes: gap of the worst flow in s, and details. lead: s of probes before."""
+        spacing_us = probing.get("spacing_us", SPACING_US)
+        probe = self.probe(seconds, via=cable, **probing)
         try:
             if not probe.expect("start", 20):
                 return None, {"error": "probe"}
-            probe.expect("none", 0.5)  # a stretch without a fault first
+            probe.expect("none", lead)  # a stretch without a fault first
             self.watch.ask("mark")
             cut = now()
-            patch_cut(lab)
+            how(self.lab, cable)
             result = probe.expect("result", seconds + 20)
         except ToolError as error:
             return None, {"error": str(error)}
@@ -203,19 +225,19 @@ class Fabric:
         state = self.watch.ask("stat")["spaces"]
         down = max((s["down"] for s in state.values()), default=0)
         early = [f for f in flows if f["lost"] and f["first"] < cut]
-        open_end = [f for f in flows if f["lost"] and f["last"] > cut + (seconds - 0.6) * 1e9]
+        open_end = [f for f in flows if f["lost"] and f["last"] > cut + (seconds - lead - 0.1) * 1e9]
         worst = max(f["run"] for f in flows)
         detail = {"flows": flows, "carrier_down": down, "cut": cut, "last_fib": max(s["last"] for s in state.values())}
         if early or open_end or not any(f["lost"] for f in flows):
             detail["error"] = "lost before the cut" if early else "still losing at the end" if open_end else "nothing lost"
             return None, detail
-        return worst * SPACING_US / 1e6, detail
+        return worst * spacing_us / 1e6, detail
 
-    def heal(self):
-        """Carrier back: s from the carrier of the later end to the last FIB change, when all is of full width again."""
+    def heal(self, how=patch_heal, cable=0, patience=30, quiet=3):
+        """Cable back: s from the carrier of the later end to the last FIB change, when all is of full width again."""
         self.watch.ask("mark")
-        patch_heal(self.lab)
-        state, lack = self.settle(30, quiet=3)
+        how(self.lab, cable)
+        state, lack = self.settle(patience, quiet=quiet)
         if lack:
             return None, lack
         spaces = state["spaces"].values()
@@ -244,15 +266,12 @@ def cold(options, stack_name):
             cpu = sum(map(cpu_ns, pids))
             last = max(s["last"] for s in state["spaces"].values())
             leaf = [[sum(x) for x in zip(*map(memory, f.pids_of(n)))] for n in f.clos if not n.spine]
-            before, t = sum(map(cpu_ns, pids)), now()
-            f.launcher.expect("end", options.idle)
-            idle = (sum(map(cpu_ns, pids)) - before) / (now() - t) / len(f.clos.nodes)
             return {
                 "wall": (last - first) / 1e9,
                 "cpu": cpu / 1e9,
                 "pss": summary([p for p, _ in leaf])["median"],
                 "uss": summary([u for _, u in leaf])["median"],
-                "idle_cpu": idle,
+                "idle_cpu": f.idle(options.idle),
             }
     except (Failed, ToolError) as e:
         return {"error": str(e)}

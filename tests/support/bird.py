@@ -5,6 +5,7 @@ written into the configuration (between BIRDs: the MAC addresses are ours to cho
 opened to whoever comes, and BIRD's own router advertisements tell the other end where to connect to (docs/interop.md).
 """
 
+import dataclasses
 import re
 
 from .stacks import Job, Stack, write
@@ -13,7 +14,10 @@ from .stacks import Job, Stack, write
 class Bird(Stack):
     name = "bird"
 
-    def __init__(self, fib=True, passive_range=False, password=None, gtsm=True):
+    def __init__(self, fib=True, passive_range=False, password=None, gtsm=True, restart=None):
+        """restart: "full" keeps its own routes over a restart as well; None: as BIRD has it by default, a helper. BFD
+        is on when the Clos has `bfd`."""
+        self.restart = restart
         self.fib, self.passive_range, self.password, self.gtsm = fib, passive_range, password, gtsm
 
     def configure(self, lab, clos, node):
@@ -27,13 +31,18 @@ class Bird(Stack):
             'protocol direct { ipv4; ipv6; interface "lo", "rack0"; }',
         ]
         if self.fib:
-            out += self._kernel(node)
+            out += self._kernel(node, "graceful restart on; persist on; " if self.restart == "full" else "")
+        extra = "  graceful restart on;\n" if self.restart == "full" else ""
+        if clos.bfd:
+            ports = " ".join(f'interface "{p.name}" {{ interval {clos.bfd} ms; multiplier 3; }};' for p in node.ports)
+            out.append(f"protocol bfd {{ {ports} }}")
+            extra += "  bfd on;\n"
         # A leaf announces upwards what is its own or comes from outside; what a spine sent never goes back up.
         up = "source = RTS_DEVICE || proto ~ \"x*\"" if not node.spine else "source ~ [RTS_DEVICE, RTS_BGP]"
         password = f'  password "{self.password}";\n' if self.password else ""
         out.append(
             "template bgp fabric {\n"
-            f"  local as {node.asn};\n  direct;\n  ttl security {'on' if self.gtsm else 'off'};\n{password}"
+            f"  local as {node.asn};\n  direct;\n  ttl security {'on' if self.gtsm else 'off'};\n{password}{extra}"
             "  hold time 9; keepalive time 3; connect delay time 1; connect retry time 1; error wait time 1, 2;\n"
             f"  ipv4 {{ import all; export where {up}; extended next hop on; }};\n"
             f"  ipv6 {{ import all; export where {up}; }};\n"
@@ -63,9 +72,9 @@ class Bird(Stack):
         return "\n".join(out) + "\n"
 
     @staticmethod
-    def _kernel(node):
+    def _kernel(node, extra):
         return [
-            f"protocol kernel k{f} {{ learn off; merge paths on limit 128; scan time 60; ipv{f} {{ import none; "
+            f"protocol kernel k{f} {{ {extra}learn off; merge paths on limit 128; scan time 60; ipv{f} {{ import none; "
             f"export filter {{ if source = RTS_DEVICE then reject; krt_prefsrc = {src}; accept; }}; }}; }}"
             for f, src in ((4, node.loopback4), (6, node.loopback6))
         ]
@@ -74,6 +83,11 @@ class Bird(Stack):
         d = self.dir(lab, node)
         argv = ["/usr/sbin/bird", "-f", "-c", f"{d}/bird.conf", "-s", f"{d}/bird.ctl", "-P", f"{d}/bird.pid"]
         return [Job(node.name, f"{node.name}-bird", argv)]
+
+    def again(self, lab, clos, node):
+        """A second start, with recovery by graceful restart when that is wanted."""
+        job = self.jobs(lab, clos, node)[-1]
+        return dataclasses.replace(job, argv=job.argv + (["-R"] if self.restart == "full" else []))
 
     def do(self, lab, node, *words, check=True):
         return lab.run(node.name, ["birdc", "-s", f"{self.dir(lab, node)}/bird.ctl", *words], check=check)

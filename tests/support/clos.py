@@ -75,9 +75,11 @@ class Node:
 
 
 class Clos:
-    def __init__(self, leaves, spines, fabric="lab", foreign=(), hold="9s"):
-        """foreign: the tiers ("spine", "leaf") whose switches are of another vendor."""
+    def __init__(self, leaves, spines, fabric="lab", foreign=(), hold="9s", bfd=None):
+        """foreign: the tiers ("spine", "leaf") whose switches are of another vendor. bfd: ms between two packets, three
+        of which may be lost; None: the language's default, which matters only where a bfdd runs."""
         self.leaves, self.spines, self.fabric, self.foreign, self.hold = leaves, spines, fabric, foreign, hold
+        self.bfd = bfd
         self.nodes = {}
         for k in range(1, spines + 1):
             self._add(Node(f"spine{k}", True, k, SPINE_AS, f"10.0.0.{k}", f"fd00::{k:x}"))
@@ -146,7 +148,8 @@ class Clos:
                     f'  - {{at: "{n.name}:{e.port}", name: {e.name}, asn: {e.asn}, '
                     f"local: {e.local}/31, peer: {e.peer}{rules}}}"
                 )
-        lines.append(f"timers: {{hold: {self.hold}}}")
+        bfd = f"bfd: 3x{self.bfd}ms, " if self.bfd else ""
+        lines.append(f"timers: {{{bfd}hold: {self.hold}}}")
         return "\n".join(lines) + "\n"
 
     # ---- wiring ----
@@ -220,3 +223,13 @@ def patch_cut(lab, index=0):
 
 def patch_heal(lab, index=0):
     lab.ip("cable", f"link set a{index} up", f"link set b{index} up")
+
+
+def patch_mute(lab, index=0):
+    """The cable swallows every frame of both directions from one moment on, and both ends keep their carrier: a port in
+    state disabled neither takes from the bridge nor gives to it, and one message changes that."""
+    lab.run("cable", ["bridge", "link", "set", "dev", f"a{index}", "state", "0"])
+
+
+def patch_speak(lab, index=0):
+    lab.run("cable", ["bridge", "link", "set", "dev", f"a{index}", "state", "3"])

@@ -41,6 +41,10 @@ class Fabricd(Stack):
         bfdd = [f"{BUILD}/bfdd", "--socket", f"{d}/bfdd.sock"]
         return [Job(node.name, f"{node.name}-bfdd", bfdd), Job(node.name, f"{node.name}-fabricd", argv, bfdd[-1])]
 
+    def again(self, lab, clos, node):
+        """fabricd as it is started a second time."""
+        return self.jobs(lab, clos, node)[-1]
+
     def ctl(self, lab, node, *words, check=False):
         """fabctl's answer in JSON; {} while the daemon does not answer. Exit 1 (findings) is no error of the call."""
         text = lab.run(node.name, [f"{BUILD}/fabctl", "--run-dir", self.dir(lab, node), *words, "-j"], check=check)

@@ -18,7 +18,8 @@ class Frr(Stack):
     name = "frr"
 
     def __init__(self, fib=True, password=None, gtsm=True, log="errors", restart=True):
-        """restart: graceful restart, as FRR has it by default."""
+        """restart: graceful restart as FRR has it by default, a helper; "full": it keeps its own routes as well; False:
+        none. bfdd runs when the Clos has `bfd`."""
         self.fib, self.password, self.gtsm, self.log, self.restart = fib, password, gtsm, log, restart
 
     def configure(self, lab, clos, node):
@@ -29,6 +30,9 @@ class Frr(Stack):
             zebra.append(f"interface {p.name}\n no ipv6 nd suppress-ra\n ipv6 nd ra-interval 10\nexit\n")
         write(f"{d}/zebra.conf", "".join(zebra))
         write(f"{d}/bgpd.conf", common + self.bgp(clos, node))
+        if clos.bfd:
+            profile = ["detect-multiplier 3", f"transmit-interval {clos.bfd}", f"receive-interval {clos.bfd}"]
+            write(f"{d}/bfdd.conf", common + "bfd\n profile fabric\n  " + "\n  ".join(profile) + "\n exit\nexit\n")
         shutil.chown(d, "frr", "frr")  # the daemons drop to that user and make their sockets here
 
     def bgp(self, clos, node):
@@ -49,6 +53,10 @@ class Frr(Stack):
         ]
         if not self.restart:
             out.append(" bgp graceful-restart-disable")
+        if self.restart == "full":
+            out += [" bgp graceful-restart", " bgp graceful-restart preserve-fw-state"]
+        if clos.bfd:
+            out += [" neighbor fabric bfd", " neighbor fabric bfd profile fabric"]
         if self.gtsm:
             out.append(" neighbor fabric ttl-security hops 1")
         if self.password:
@@ -73,6 +81,10 @@ class Frr(Stack):
         out += ["exit", "route-map NOTHING deny 10", "exit", ""]
         return "\n".join(out)
 
+    def again(self, lab, clos, node):
+        """The program that a restart is about, as it is started a second time."""
+        return self.jobs(lab, clos, node)[-1]
+
     def jobs(self, lab, clos, node):
         d = self.dir(lab, node)
         common = ["-F", "datacenter", "-z", f"{d}/zserv.api", "--vty_socket", d, "-P", "0"]
@@ -80,9 +92,11 @@ class Frr(Stack):
         bgpd = [f"{SBIN}/bgpd", "-f", f"{d}/bgpd.conf", "-i", f"{d}/bgpd.pid", "-e", "128", *common]
         if not self.fib:
             return [Job(node.name, f"{node.name}-bgpd", bgpd + ["-n", "-Z"])]
+        bfdd = [f"{SBIN}/bfdd", "-f", f"{d}/bfdd.conf", "-i", f"{d}/bfdd.pid", "--bfdctl", f"{d}/bfdd.sock", *common]
         return [
             Job(node.name, f"{node.name}-zebra", zebra),
-            Job(node.name, f"{node.name}-bgpd", bgpd, f"{d}/zserv.api"),
+            *([Job(node.name, f"{node.name}-bfdd", bfdd, f"{d}/zserv.api")] if clos.bfd else []),
+            Job(node.name, f"{node.name}-bgpd", bgpd, f"{d}/{'bfdd.vty' if clos.bfd else 'zserv.api'}"),
         ]
 
     def show(self, lab, node, command):
