@@ -115,8 +115,12 @@ static int64_t
 jittered(struct bfd_session *s, int64_t interval)
 {
 	int64_t least = interval * 3 / 4, most = s->want.multiplier == 1 ? interval * 9 / 10 : interval;
+	struct bfd_engine *e = s->engine;
 
-	return least + (int64_t)(draw(s->engine) % (uint64_t)(most - least + 1));
+	if (!e->drawn)
+		e->dice = draw(e);
+	e->drawn = e->running;
+	return least + (int64_t)(e->dice % (uint64_t)(most - least + 1));
 }
 
 int64_t
@@ -427,29 +431,58 @@ session_run(struct bfd_session *s, struct mono now)
 	requeue(s);
 }
 
+/* Whether jitter could have made the session's next packet due now (6.8.7). */
+static bool
+may_send(const struct bfd_session *s, struct mono now)
+{
+	return s->tx_planned > 0 && mono_sub(now, s->last_tx) >= s->tx_planned * 3 / 4;
+}
+
+/* Whether its verdict is near enough that to look for packets now saves a wake-up of its own. */
+static bool
+may_look(const struct bfd_session *s, struct mono now)
+{
+	return s->engine->ops->drain && s->looked != s->engine->runs &&
+	       mono_sub(s->detect_at, now) <= bfd_rx_interval(s);
+}
+
 /*
- * Whether the session's next packet may go along with what wakes us now: it is nearly due, and the interval that it
- * then has is one that jitter could have given it (6.8.7). It saves most of the wake-ups of a switch with many ports.
+ * The session that is next goes along with what woke us, if it may. Together with one draw of jitter for all that is
+ * sent in one run, sessions of one interval fall into step: a switch wakes up once an interval, not once a packet.
  */
 static bool
-goes_along(const struct bfd_session *s, struct mono now)
+goes_along(struct bfd_session *s, struct mono now)
 {
-	return s->at.us == s->tx_at.us && s->tx_planned > 0 && s->want.multiplier > 1 &&
-	       s->tx_at.us - now.us <= s->tx_planned / 10 && now.us - s->last_tx.us >= s->tx_planned * 3 / 4;
+	if (s->at.us == s->tx_at.us && may_send(s, now)) {
+		s->tx_at = now;
+		session_run(s, now);
+		return true;
+	}
+	if (s->at.us == s->detect_at.us && may_look(s, now)) {
+		s->looked = s->engine->runs;
+		s->engine->ops->drain(s->engine->arg, s);
+		return true;
+	}
+	return false;
 }
 
 void
 bfd_engine_run(struct bfd_engine *e, struct mono now)
 {
-	if (e->queued && mono_due(e->heap[1]->at, now))
+	int more = 0;
+
+	if (e->queued && mono_due(e->heap[1]->at, now)) {
 		bfd_hist_add(&e->stats.run_late, mono_sub(now, e->heap[1]->at));
+		more = BFD_TOGETHER; /* a packet that came is no reason to send: neighbours would fall into step, too */
+	}
 	bfd_note_time(e, now);
+	e->runs++;
+	e->running = true;
 	while (e->queued && mono_due(e->heap[1]->at, now))
 		session_run(e->heap[1], now);
-	while (e->queued && goes_along(e->heap[1], now)) {
-		e->heap[1]->tx_at = now;
-		session_run(e->heap[1], now);
-	}
+	while (e->queued && more-- > 0 && goes_along(e->heap[1], now))
+		;
+	e->running = e->drawn = false;
 }
 
 struct mono
@@ -580,14 +613,22 @@ params_take(struct bfd_session *s, const struct bfd_params *p)
 		s->want.min_hops = s->path.multihop ? 1 : BFD_HOP_LIMIT;
 }
 
+uint16_t
+bfd_engine_tag_of(uint64_t seed)
+{
+	uint16_t tag = (uint16_t)(hash_u64(seed, 0x626664) >> 16);
+
+	return tag ? tag : 1;
+}
+
 static uint32_t
 new_discr(struct bfd_engine *e)
 {
 	uint32_t d;
 
 	do
-		d = (uint32_t)draw(e);
-	while (d == 0 || bfd_session_by_discr(e, d));
+		d = (uint32_t)bfd_engine_tag_of(e->seed) << 16 | (uint32_t)(draw(e) & 0xffff);
+	while (bfd_session_by_discr(e, d));
 	return d;
 }
 

@@ -54,6 +54,7 @@ struct bfd_received {
 	uint8_t hop_limit;
 	bool multihop;  /* came to port 4784 */
 	struct mono at; /* when the kernel had it; not after the present */
+	bool waited;    /* on purpose, until it was drained: no measure of how punctual we are */
 };
 
 struct bfd_engine_ops {
@@ -98,6 +99,8 @@ struct bfd_view {
 };
 
 struct bfd_engine *bfd_engine_new(struct mem *, uint64_t seed, const struct bfd_engine_ops *, void *arg);
+/* The upper half of all discriminators that an engine of that seed gives. Whoever speaks with us knows it. */
+uint16_t bfd_engine_tag_of(uint64_t seed);
 void bfd_engine_free(struct bfd_engine *); /* and all sessions, without a word to anybody; NULL is allowed */
 
 /* When to call bfd_engine_run(); MONO_NEVER: not before something happens. */

@@ -9,6 +9,7 @@
 #define BFD_STALL_US MS(1) /* a lateness that may have hidden packets from us */
 #define BFD_FINALS   4     /* answers to polls that may come in a burst */
 #define BFD_ECHO_LEN 16
+#define BFD_TOGETHER 64 /* sessions that may go along with what woke us: no burst without an end */
 
 struct bfd_session {
 	struct bfd_engine *engine;
@@ -46,6 +47,7 @@ struct bfd_session {
 	struct mono at;     /* the least of the deadlines */
 	size_t pos;         /* in the heap, from 1 */
 	int64_t stall_mark; /* engine's stall_total when the neighbour was heard last */
+	uint64_t looked;    /* the run in which its packets were asked for before their time */
 
 	uint32_t echo_seq;
 	uint64_t echo_salt;
@@ -72,6 +74,9 @@ struct bfd_engine {
 	struct mono noted;    /* when it was last looked at how late we are */
 	int64_t stall_total;  /* us for which we ran late, in all */
 	struct mono stall_at; /* the last time we noticed */
+	uint64_t runs;        /* of bfd_engine_run() */
+	bool running, drawn;  /* within one run all intervals have the same jitter, */
+	uint64_t dice;        /* from this draw */
 	struct bfd_engine_stats stats;
 };
 

@@ -95,7 +95,8 @@ measure(struct bfd_session *s, const struct bfd_received *r, struct mono now)
 {
 	int64_t interval = bfd_rx_interval(s);
 
-	bfd_hist_add(&s->rx_late, MAX_OF(mono_sub(now, r->at), 0));
+	if (!r->waited)
+		bfd_hist_add(&s->rx_late, MAX_OF(mono_sub(now, r->at), 0));
 	if (s->state == BFD_UP && !mono_is_never(s->last_rx) && interval > 0) {
 		int64_t gap = mono_sub(r->at, s->last_rx);
 

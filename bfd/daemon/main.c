@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bfd/daemon/server.h"
+#include "bfd/daemon/sockets.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/event/event.h"
 
@@ -29,6 +30,7 @@ struct daemon {
 	struct runtime *rt;
 	struct mem mem;
 	struct bfd_host *host;
+	struct bfd_sockets *sockets;
 	struct bfd_server *server;
 	int clock;
 	bool armed; /* the clock, since it went off last */
@@ -73,6 +75,12 @@ on_clock(void *arg, unsigned int what)
 	/* Setting it anew has made it unreadable already. */
 	if (!d->armed && read(d->clock, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		fprintf(stderr, "bfdd: the timer cannot be read: %s\n", strerror(errno));
+}
+
+static void
+on_read(void *arg)
+{
+	bfd_host_settle(((struct daemon *)arg)->host);
 }
 
 /* ---- priority and memory ---- */
@@ -162,7 +170,14 @@ make_folder(const char *path)
 static int
 serve(struct daemon *d, const char *path)
 {
-	struct bfd_host_config cfg = { .rt = d->rt, .mem = &d->mem, .seed = rt_random(d->rt), .arm = arm, .arg = d };
+	struct bfd_host_config cfg = { .rt = d->rt,
+		.mem = &d->mem,
+		.seed = rt_random(d->rt),
+		.arm = arm,
+		.arg = d,
+		.open = bfd_sockets_open,
+		.attend = bfd_sockets_attend };
+	struct bfd_sockets_config sockets = { .rt = d->rt, .mem = &d->mem, .read = on_read, .arg = d };
 	int err;
 
 	d->clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -171,6 +186,8 @@ serve(struct daemon *d, const char *path)
 		return EXIT_OTHER;
 	}
 	rt_watch_set(d->watch, RT_READ);
+	sockets.tag = bfd_engine_tag_of(cfg.seed);
+	d->sockets = cfg.io = bfd_sockets_new(&sockets);
 	d->host = bfd_host_new(&cfg);
 	make_folder(path);
 	err = bfd_server_new(d->rt, &d->mem, d->host, path, 0660, &d->server);
@@ -189,6 +206,7 @@ serve(struct daemon *d, const char *path)
 		fprintf(stderr, "bfdd: the event loop failed: %s\n", strerror(-err));
 	bfd_server_free(d->server);
 	bfd_host_free(d->host);
+	bfd_sockets_free(d->sockets);
 	return err ? EXIT_OTHER : 0;
 }
 

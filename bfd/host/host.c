@@ -30,6 +30,7 @@ struct port {
 	uint32_t ifindex;
 	uint8_t family;
 	unsigned int users;
+	unsigned int rising; /* sessions in Init: the next "Up" changes their state */
 	struct rt_datagrams *control, *echo, *reflect;
 };
 
@@ -47,6 +48,7 @@ struct peer {
 	struct bfd_session *s;
 	struct bfd_path path;
 	struct port *port;
+	bool rising; /* counted in the port's */
 	struct rt_datagrams *tx;
 	struct bfd_sub *subs;
 	struct stranger_rule *rule; /* of an unsolicited session */
@@ -106,6 +108,12 @@ settle(struct bfd_host *h)
 }
 
 void
+bfd_host_settle(struct bfd_host *h)
+{
+	settle(h);
+}
+
+void
 bfd_host_run(struct bfd_host *h)
 {
 	h->armed = MONO_NEVER;
@@ -119,6 +127,13 @@ on_timer(void *arg)
 }
 
 /* ---- receiving ---- */
+
+static int
+datagrams_open(
+    struct bfd_host *h, const struct rt_datagram_options *o, rt_datagram_fn *fn, void *arg, struct rt_datagrams **out)
+{
+	return h->cfg.open ? h->cfg.open(h->cfg.io, o, fn, arg, out) : rt_datagrams_open(h->cfg.rt, o, fn, arg, out);
+}
 
 static struct bfd_received
 received(const struct rt_datagram *d, bool multihop)
@@ -139,8 +154,9 @@ on_control(void *arg, const struct rt_datagram *d)
 	struct port *port = arg;
 	struct bfd_received r = received(d, port->ifindex == 0);
 
+	r.waited = port->h->draining;
 	bfd_engine_receive(port->h->engine, &r, now_of(port->h));
-	if (!port->h->draining)
+	if (!port->h->draining && !port->h->cfg.open)
 		settle(port->h);
 }
 
@@ -194,7 +210,7 @@ port_get(struct bfd_host *h, uint32_t ifindex, uint8_t family, struct port **out
 	}
 	port = mem_zalloc(h->cfg.mem, MEM_SESSION, sizeof(*port));
 	*port = (struct port){ .h = h, .next = h->ports, .ifindex = ifindex, .family = family, .users = 1 };
-	err = rt_datagrams_open(h->cfg.rt, &o, on_control, port, &port->control);
+	err = datagrams_open(h, &o, on_control, port, &port->control);
 	if (err) {
 		mem_free(h->cfg.mem, MEM_SESSION, port);
 		return err;
@@ -216,11 +232,11 @@ port_echo(struct port *port)
 
 	if (port->echo || !port->ifindex)
 		return;
-	if (rt_datagrams_open(port->h->cfg.rt, &o, on_echo, port, &port->echo))
+	if (datagrams_open(port->h, &o, on_echo, port, &port->echo))
 		return;
 	o.local_port = 0;
 	o.hop_limit = BFD_HOP_LIMIT - 1; /* as if it had been forwarded */
-	rt_datagrams_open(port->h->cfg.rt, &o, NULL, NULL, &port->reflect);
+	datagrams_open(port->h, &o, NULL, NULL, &port->reflect);
 }
 
 /* ---- sending ---- */
@@ -235,7 +251,7 @@ peer_open(struct peer *p)
 
 	for (int i = 0; i < SOURCE_TRIES && err == -EADDRINUSE; i++) {
 		o.local_port = (uint16_t)(BFD_SOURCE_FIRST + rt_random(p->h->cfg.rt) % (65536 - BFD_SOURCE_FIRST));
-		err = rt_datagrams_open(p->h->cfg.rt, &o, NULL, NULL, &p->tx);
+		err = datagrams_open(p->h, &o, NULL, NULL, &p->tx);
 	}
 	return err;
 }
@@ -255,6 +271,19 @@ peer_new(struct bfd_host *h, struct bfd_session *s, const struct bfd_path *path)
 }
 
 static void
+rises(struct peer *p, bool rising)
+{
+	struct port *port = p->port;
+
+	if (rising == p->rising || !port)
+		return;
+	p->rising = rising;
+	port->rising += rising ? 1 : -1u;
+	if (p->h->cfg.attend)
+		p->h->cfg.attend(p->h->cfg.io, port->control, port->rising > 0);
+}
+
+static void
 peer_free(struct peer *p)
 {
 	if (p->next)
@@ -266,6 +295,7 @@ peer_free(struct peer *p)
 	if (p->rule)
 		p->rule->n--;
 	rt_datagrams_close(p->tx);
+	rises(p, false);
 	port_put(p->port);
 	mem_free(p->h->cfg.mem, MEM_SESSION, p);
 }
@@ -335,6 +365,7 @@ on_changed(void *arg, struct bfd_session *s)
 	struct peer *p = peer_of(arg, s);
 	struct bfd_status status;
 
+	rises(p, bfd_session_state(s) == BFD_INIT);
 	status_of(s, &status);
 	for (struct bfd_sub *sub = p->subs; sub; sub = sub->next)
 		if (sub->fn)

@@ -20,6 +20,13 @@ struct bfd_host_config {
 	void (*arm)(void *arg, struct mono at);
 	void *arg;
 	size_t max_sessions; /* 0: 4096 */
+	/*
+	 * Sockets of the host's user instead of the runtime's: then it calls bfd_host_settle() after each reading, and
+	 * attend() tells it whether packets of a port that say only "still Up" matter at once. NULL: the runtime's.
+	 */
+	int (*open)(void *io, const struct rt_datagram_options *, rt_datagram_fn *, void *arg, struct rt_datagrams **);
+	void (*attend)(void *io, struct rt_datagrams *, bool);
+	void *io;
 };
 
 /* What a subscriber is told, from inside the loop. The subscription must not be freed from it. */
@@ -31,6 +38,7 @@ void bfd_host_free(struct bfd_host *);
 /* AdminDown to every neighbour: whoever is told so does not take our end for a failure. */
 void bfd_host_admin_down(struct bfd_host *);
 void bfd_host_run(struct bfd_host *);
+void bfd_host_settle(struct bfd_host *); /* after packets were given */
 struct bfd_engine *bfd_host_engine(struct bfd_host *);
 
 /* 0 or -errno with a sentence in *why (a constant). Sessions with one path are shared: the fastest wish wins. */

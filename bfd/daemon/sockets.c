@@ -1,0 +1,648 @@
+/*
+ * bfd/daemon/sockets.c -- bfdd's UDP sockets: what may wait, waits; what is junk, does not stand in the way
+ *
+ * A port has three receiving sockets in one SO_REUSEPORT group, and a filter in the kernel puts each packet into the
+ * queue of one of them:
+ *
+ *   urgent    may change something (another state than Up, P, F, a stranger): read at once
+ *   routine   says only "still Up": waits until a verdict on its session is due, or anything else wakes us
+ *   junk      nothing of ours (version, length, hop limit, discriminators): read at leisure, to be counted by its reason
+ *
+ * So a switch with many sessions sleeps for whole intervals, since the kernel notes when each packet came; and a flood
+ * fills a queue of its own. What does not fit there is dropped by the kernel and counted as overflowed.
+ *
+ * The time of arrival is wall-clock time (SO_TIMESTAMPNS), taken as an age. An age is not believed when the wall clock
+ * was set since the queue was last looked at, nor beyond that time: then the packet has just come.
+ *
+ * Each of these objects is a struct rt_datagrams with operations of its own, so that their user need not know them.
+ * Sending sockets are connected, which spares the kernel a look-up of the route for each packet.
+ *
+ * Always true: nothing is allocated to receive or to send; at most BATCH packets of a socket are read in one turn; who
+ * is given a packet neither reads nor drains from there, only closes: one set of buffers serves all.
+ */
+#include "bfd/daemon/sockets.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fabricd/lib/base.h"
+
+#define BATCH         32
+#define DRAIN_MOST    64 /* batches */
+#define PACKET_MAX    256
+#define CONTROL_MAX   128
+#define QUEUE_BYTES   (1 << 20)
+#define JUNK_BYTES    (64 << 10)
+#define SEND_BYTES    2048 /* for what comes to a socket that nobody reads */
+#define JUNK_PAUSE_US MS(20)
+#define STEP_US       2000 /* the wall clock against the monotonic one: more is a step, not a slew */
+#define TC_CONTROL    7    /* SO_PRIORITY: before all other packets of the port's queue */
+#define PORT_CONTROL  3784
+#define PORT_MULTI    4784
+
+struct pair {
+	struct mono mono;
+	int64_t wall_us;
+};
+
+struct receiver {
+	struct rt_datagrams *d;
+	int fd;
+	enum bfd_fd_role role;
+	struct rt_watch *watch;
+	struct pair looked; /* when nothing waited, or what was read last had come */
+};
+
+struct rt_datagrams {
+	struct runtime head; /* first: its operations */
+	struct bfd_sockets *s;
+	struct rt_datagrams *prev, *next;
+	struct rt_datagram_options o;
+	rt_datagram_fn *fn;
+	void *arg;
+	int tx; /* of one that only sends, or of an echo socket: its urgent one */
+	struct ip to;
+	uint16_t to_port; /* 0: not connected */
+	struct receiver rx[BFD_FD_ROLES];
+	struct rt_timer *pause; /* before junk is looked at again */
+	unsigned int busy;      /* reads that go on; closed from inside one, it is freed after them */
+	bool closed;
+};
+
+struct adopted {
+	struct bfd_fd_key key;
+	int fd;
+};
+
+struct bfd_sockets {
+	struct bfd_sockets_config cfg;
+	struct rt_datagrams *list;
+	struct adopted *adopted;
+	size_t nadopted, cap_adopted;
+	uint64_t gone_overflowed; /* of sockets that were closed */
+	/* for whoever reads now */
+	struct mmsghdr msgs[BATCH];
+	struct iovec iov[BATCH];
+	struct sockaddr_storage from[BATCH];
+	uint8_t bytes[BATCH][PACKET_MAX];
+	char control[BATCH][CONTROL_MAX] __attribute__((aligned(16)));
+};
+
+/* ---- time ---- */
+
+static struct pair
+clocks(void)
+{
+	struct timespec mono, wall;
+
+	clock_gettime(CLOCK_MONOTONIC, &mono);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	return (struct pair){ { (int64_t)mono.tv_sec * 1000000 + mono.tv_nsec / 1000 },
+		(int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000 };
+}
+
+static bool
+stepped(const struct pair *a, const struct pair *b)
+{
+	int64_t d = (b->wall_us - b->mono.us) - (a->wall_us - a->mono.us);
+
+	return d > STEP_US || d < -STEP_US;
+}
+
+/* ---- receiving ---- */
+
+enum { HAS_DST = 1, HAS_HOPS = 2 };
+
+static unsigned int
+read_one(const struct cmsghdr *c, struct rt_datagram *out, int64_t *wall_us)
+{
+	const void *at = CMSG_DATA(c);
+	struct in6_pktinfo six;
+	struct in_pktinfo four;
+	struct timespec then;
+	int hops;
+
+	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		memcpy(&six, at, sizeof(six));
+		out->dst = ip_v6(six.ipi6_addr.s6_addr);
+		out->ifindex = six.ipi6_ifindex;
+		return HAS_DST;
+	}
+	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		memcpy(&four, at, sizeof(four));
+		out->dst = ip_v4(ntohl(four.ipi_addr.s_addr));
+		out->ifindex = (uint32_t)four.ipi_ifindex;
+		return HAS_DST;
+	}
+	if ((c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT) ||
+	    (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL)) {
+		memcpy(&hops, at, sizeof(hops));
+		out->hop_limit = (uint8_t)hops;
+		return HAS_HOPS;
+	}
+	if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+		memcpy(&then, at, sizeof(then));
+		*wall_us = (int64_t)then.tv_sec * 1000000 + then.tv_nsec / 1000;
+	}
+	return 0;
+}
+
+/* False when something is missing. */
+static bool
+read_message(struct receiver *rx, struct mmsghdr *m, const struct pair *now, bool believe, struct rt_datagram *out)
+{
+	struct msghdr *msg = &m->msg_hdr;
+	const struct sockaddr_in6 *six = msg->msg_name;
+	const struct sockaddr_in *four = msg->msg_name;
+	int64_t wall_us = now->wall_us;
+	unsigned int has = 0;
+
+	*out = (struct rt_datagram){ .bytes = msg->msg_iov->iov_base, .n = m->msg_len };
+	if (six->sin6_family == AF_INET6) {
+		out->src = ip_v6(six->sin6_addr.s6_addr);
+		out->src_port = ntohs(six->sin6_port);
+	} else {
+		out->src = ip_v4(ntohl(four->sin_addr.s_addr));
+		out->src_port = ntohs(four->sin_port);
+	}
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
+		has |= read_one(c, out, &wall_us);
+	out->at = now->mono;
+	if (believe && wall_us < now->wall_us)
+		out->at.us = MAX_OF(now->mono.us - (now->wall_us - wall_us), MIN_OF(rx->looked.mono.us, now->mono.us));
+	/* A long one is cut short here; its length field cannot fit either, so the engine counts it as it should. */
+	return !(msg->msg_flags & MSG_CTRUNC) && has == (HAS_DST | HAS_HOPS);
+}
+
+static void datagrams_close(struct rt_datagrams *);
+
+/* One batch: how many there were; 0: nothing waits, or nobody wants more: then *rx may be gone. */
+static int
+receive(struct receiver *rx)
+{
+	struct rt_datagrams *d = rx->d;
+	struct bfd_sockets *s = d->s;
+	struct rt_datagram datagram;
+	struct pair now;
+	bool believe;
+	int n;
+
+	for (int i = 0; i < BATCH; i++) {
+		s->iov[i] = (struct iovec){ s->bytes[i], PACKET_MAX };
+		s->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &s->from[i],
+			.msg_namelen = sizeof(s->from[i]),
+			.msg_iov = &s->iov[i],
+			.msg_iovlen = 1,
+			.msg_control = s->control[i],
+			.msg_controllen = CONTROL_MAX };
+	}
+	n = recvmmsg(rx->fd, s->msgs, BATCH, MSG_DONTWAIT, NULL);
+	now = clocks();
+	believe = !stepped(&rx->looked, &now);
+	d->busy++;
+	for (int i = 0; i < n && !d->closed; i++)
+		if (read_message(rx, &s->msgs[i], &now, believe, &datagram))
+			d->fn(d->arg, &datagram);
+	if (n != BATCH || !believe)
+		rx->looked = now;
+	if (--d->busy == 0 && d->closed) {
+		datagrams_close(d);
+		return 0;
+	}
+	return n < 0 || d->closed ? 0 : n;
+}
+
+static void
+on_urgent(void *arg, unsigned int what UNUSED)
+{
+	struct receiver *rx = arg;
+	struct bfd_sockets *s = rx->d->s;
+
+	receive(rx);
+	s->cfg.read(s->cfg.arg);
+}
+
+/* Junk has its turn now and then, whatever the flood. */
+static void
+on_junk(void *arg, unsigned int what UNUSED)
+{
+	struct receiver *rx = arg;
+	struct bfd_sockets *s = rx->d->s;
+
+	rt_watch_set(rx->watch, 0);
+	rt_timer_set(rx->d->pause, mono_add(rt_now(s->cfg.rt), JUNK_PAUSE_US));
+	receive(rx);
+	s->cfg.read(s->cfg.arg);
+}
+
+static void
+on_pause(void *arg)
+{
+	struct rt_datagrams *d = arg;
+
+	rt_watch_set(d->rx[BFD_FD_JUNK].watch, RT_READ);
+}
+
+static void
+drain(struct rt_datagrams *d)
+{
+	static const enum bfd_fd_role order[] = { BFD_FD_URGENT, BFD_FD_ROUTINE };
+
+	for (size_t k = 0; k < ARRAY_LEN(order); k++)
+		for (int i = 0; d->rx[order[k]].fd >= 0 && i < DRAIN_MOST && receive(&d->rx[order[k]]) == BATCH; i++)
+			;
+}
+
+void
+bfd_sockets_attend(void *sockets UNUSED, struct rt_datagrams *d, bool attend)
+{
+	if (d->rx[BFD_FD_ROUTINE].watch)
+		rt_watch_set(d->rx[BFD_FD_ROUTINE].watch, attend ? RT_READ : 0);
+}
+
+/* ---- sending ---- */
+
+static socklen_t
+to_sockaddr(const struct ip *a, uint16_t port, uint32_t ifindex, struct sockaddr_storage *ss)
+{
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ss;
+	struct sockaddr_in *four = (struct sockaddr_in *)ss;
+
+	memset(ss, 0, sizeof(*six));
+	if (a->family == FAMILY_IPV4) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons(port);
+		four->sin_addr.s_addr = htonl(ip_to_v4(a));
+		return sizeof(*four);
+	}
+	six->sin6_family = AF_INET6;
+	six->sin6_port = htons(port);
+	memcpy(&six->sin6_addr, a->b, 16);
+	if (ip_is_link_local(a))
+		six->sin6_scope_id = ifindex;
+	return sizeof(*six);
+}
+
+/* Who is spoken with first is who the socket is connected with; a reflector's answers go to whoever asked. */
+static int
+transmit(struct rt_datagrams *d, const struct ip *dst, uint16_t port, const uint8_t *bytes, size_t n)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = 0;
+
+	if (d->to_port != port || !ip_equal(&d->to, dst)) {
+		len = to_sockaddr(dst, port, d->o.ifindex, &ss);
+		if (!d->to_port && (port == PORT_CONTROL || port == PORT_MULTI) &&
+		    connect(d->tx, (struct sockaddr *)&ss, len) == 0) {
+			d->to = *dst;
+			d->to_port = port;
+			len = 0;
+		}
+	}
+	/* What ICMP said of the packet before is told with this one, which is not sent then. */
+	for (int i = 0; i < 2; i++) {
+		ssize_t sent = len ? sendto(d->tx, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, len)
+				   : send(d->tx, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (sent >= 0)
+			return 0;
+		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH)
+			break;
+	}
+	return -errno;
+}
+
+/* ---- which queue a packet is for ---- */
+
+enum { TO_URGENT, TO_ROUTINE, TO_JUNK };
+
+/*
+ * Returns the place of a socket in its group. What the packet says begins at 0; the IP header is at SKF_NET_OFF. Jumps
+ * count from the next instruction. hops 0: any hop limit will do.
+ */
+static int
+sort_packets(int fd, uint8_t family, unsigned int hops, uint16_t tag)
+{
+	const uint32_t at_hops = (uint32_t)SKF_NET_OFF + (family == FAMILY_IPV4 ? 8 : 7);
+	struct sock_filter code[] = {
+		/* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_LEN, 0),
+		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 24, 0, 22), /* junk */
+		/* 2 */ BPF_STMT(BPF_MISC | BPF_TAX, 0),
+		/* 3 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 3), /* Length */
+		/* 4 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 24, 0, 19),
+		/* 5 */ BPF_JUMP(BPF_JMP | BPF_JGT | BPF_X, 0, 18, 0),
+		/* 6 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), /* Vers, Diag */
+		/* 7 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xe0),
+		/* 8 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x20, 0, 15),
+		/* 9 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, at_hops),
+		/* 10 */ BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, hops, 0, 13),
+		/* 11 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 2), /* Detect Mult */
+		/* 12 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 11, 0),
+		/* 13 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4), /* My Discriminator */
+		/* 14 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 9, 0),
+		/* 15 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8),        /* Your Discriminator */
+		/* 16 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 6, 0), /* urgent: a beginning */
+		/* 17 */ BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16),
+		/* 18 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, tag, 0, 5),
+		/* 19 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 1), /* Sta, P, F, C, A, D, M */
+		/* 20 */ BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf1),
+		/* 21 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0xc0, 0, 1),
+		/* 22 */ BPF_STMT(BPF_RET | BPF_K, TO_ROUTINE),
+		/* 23 */ BPF_STMT(BPF_RET | BPF_K, TO_URGENT),
+		/* 24 */ BPF_STMT(BPF_RET | BPF_K, TO_JUNK),
+	};
+	struct sock_fprog prog = { ARRAY_LEN(code), code };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &prog, sizeof(prog)) < 0 ? -errno : 0;
+}
+
+/* ---- opening ---- */
+
+struct option {
+	int level, name, value;
+};
+
+static int
+set_options(int fd, const struct option *o, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (setsockopt(fd, o[i].level, o[i].name, &o[i].value, sizeof(o[i].value)) < 0)
+			return -errno;
+	return 0;
+}
+
+static int
+options_of_family(int fd, const struct rt_datagram_options *o)
+{
+	const struct option six[] = {
+		{ IPPROTO_IPV6, IPV6_V6ONLY, 1 },
+		{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 1 },
+		{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1 },
+		{ IPPROTO_IPV6, IPV6_TCLASS, o->tclass },
+		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, o->hop_limit ? o->hop_limit : -1 },
+	};
+	const struct option four[] = {
+		{ IPPROTO_IP, IP_PKTINFO, 1 },
+		{ IPPROTO_IP, IP_RECVTTL, 1 },
+		{ IPPROTO_IP, IP_TOS, o->tclass },
+		{ IPPROTO_IP, IP_TTL, o->hop_limit ? o->hop_limit : -1 },
+	};
+
+	return o->local.family == FAMILY_IPV6 ? set_options(fd, six, ARRAY_LEN(six))
+					      : set_options(fd, four, ARRAY_LEN(four));
+}
+
+static int
+set_all(int fd, const struct rt_datagram_options *o, enum bfd_fd_role role, bool shared)
+{
+	const struct option needed[] = {
+		{ SOL_SOCKET, SO_TIMESTAMPNS, role != BFD_FD_SEND },
+		{ SOL_SOCKET, SO_REUSEPORT, shared },
+		{ SOL_SOCKET, SO_BINDTOIFINDEX, (int)o->ifindex },
+	};
+	int priority = TC_CONTROL;
+	int size = role == BFD_FD_SEND ? SEND_BYTES : role == BFD_FD_JUNK ? JUNK_BYTES : QUEUE_BYTES;
+	int err = set_options(fd, needed, ARRAY_LEN(needed) - !o->ifindex);
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	if (!err)
+		err = options_of_family(fd, o);
+	if (err)
+		return err;
+	/* Both better, neither needed; without privilege the system's limit holds. */
+	setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	len = to_sockaddr(&o->local, o->local_port, o->ifindex, &ss);
+	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+}
+
+static struct bfd_fd_key
+key_of(const struct rt_datagram_options *o, enum bfd_fd_role role)
+{
+	struct bfd_fd_key k = { .role = (uint8_t)role,
+		.family = o->local.family,
+		.hop_limit = o->hop_limit,
+		.port = o->local_port,
+		.ifindex = o->ifindex };
+
+	memcpy(k.local, o->local.b, sizeof(k.local));
+	return k;
+}
+
+static int
+take_adopted(struct bfd_sockets *s, const struct bfd_fd_key *key)
+{
+	for (size_t i = 0; i < s->nadopted; i++) {
+		if (memcmp(&s->adopted[i].key, key, sizeof(*key)) == 0) {
+			int fd = s->adopted[i].fd;
+
+			s->adopted[i] = s->adopted[--s->nadopted];
+			return fd;
+		}
+	}
+	return -1;
+}
+
+/* The descriptor, or -errno. */
+static int
+open_one(struct bfd_sockets *s, const struct rt_datagram_options *o, enum bfd_fd_role role, bool shared)
+{
+	struct bfd_fd_key key = key_of(o, role);
+	int fd = take_adopted(s, &key), err;
+
+	if (fd >= 0)
+		return fd;
+	fd = socket(o->local.family == FAMILY_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	err = set_all(fd, o, role, shared);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	if (s->cfg.keep)
+		s->cfg.keep(s->cfg.arg, &key, fd);
+	return fd;
+}
+
+/* A group lets in whoever has our user id: that nobody else is there is asked without it. */
+static int
+is_free(const struct rt_datagram_options *o)
+{
+	int fd = socket(o->local.family == FAMILY_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	if (fd < 0)
+		return -errno;
+	err = set_all(fd, o, BFD_FD_SEND, false);
+	close(fd);
+	return err;
+}
+
+static uint64_t
+overflowed(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	return fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 ? info[SK_MEMINFO_DROPS] : 0;
+}
+
+static void
+datagrams_close(struct rt_datagrams *d)
+{
+	d->closed = true;
+	if (d->busy)
+		return;
+	for (int r = 0; r < BFD_FD_ROLES; r++) {
+		struct receiver *rx = &d->rx[r];
+		struct bfd_fd_key key = key_of(&d->o, r);
+
+		rt_watch_free(rx->watch);
+		if (rx->fd < 0)
+			continue;
+		d->s->gone_overflowed += overflowed(rx->fd);
+		close(rx->fd);
+		if (d->s->cfg.keep)
+			d->s->cfg.keep(d->s->cfg.arg, &key, -1);
+	}
+	rt_timer_free(d->pause);
+	if (d->next)
+		d->next->prev = d->prev;
+	if (d->prev)
+		d->prev->next = d->next;
+	else
+		d->s->list = d->next;
+	mem_free(d->s->cfg.mem, MEM_RUNTIME, d);
+}
+
+static int
+open_receiver(struct rt_datagrams *d, enum bfd_fd_role role, bool shared)
+{
+	static rt_watch_fn *const fns[BFD_FD_ROLES] = {
+		[BFD_FD_URGENT] = on_urgent, [BFD_FD_ROUTINE] = on_urgent, [BFD_FD_JUNK] = on_junk
+	};
+	struct receiver *rx = &d->rx[role];
+	int fd = open_one(d->s, &d->o, role, shared), err;
+
+	if (fd < 0)
+		return fd;
+	*rx = (struct receiver){ .d = d, .fd = fd, .role = role, .looked = clocks() };
+	if (!fns[role])
+		return 0;
+	err = rt_watch_new(d->s->cfg.rt, fd, fns[role], rx, &rx->watch);
+	if (!err && role != BFD_FD_ROUTINE)
+		rt_watch_set(rx->watch, RT_READ);
+	return err;
+}
+
+/* The three of a port, in the order that the filter speaks of. */
+static int
+open_group(struct rt_datagrams *d)
+{
+	static const enum bfd_fd_role order[] = {
+		[TO_URGENT] = BFD_FD_URGENT, [TO_ROUTINE] = BFD_FD_ROUTINE, [TO_JUNK] = BFD_FD_JUNK
+	};
+	unsigned int hops = d->o.local_port == PORT_CONTROL ? 255 : 0;
+	struct bfd_fd_key key = key_of(&d->o, BFD_FD_URGENT);
+	int err = 0;
+	bool adopted = false;
+
+	for (size_t i = 0; i < d->s->nadopted; i++)
+		adopted = adopted || memcmp(&d->s->adopted[i].key, &key, sizeof(key)) == 0;
+	if (!adopted)
+		err = is_free(&d->o);
+	for (size_t i = 0; !err && i < ARRAY_LEN(order); i++)
+		err = open_receiver(d, order[i], true);
+	d->pause = rt_timer_new(d->s->cfg.rt, on_pause, d);
+	return err ? err : sort_packets(d->rx[BFD_FD_URGENT].fd, d->o.local.family, hops, d->s->cfg.tag);
+}
+
+int
+bfd_sockets_open(
+    void *sockets, const struct rt_datagram_options *o, rt_datagram_fn *fn, void *arg, struct rt_datagrams **out)
+{
+	static const struct runtime_ops ops = {
+		.name = "bfdd", .datagram_send = transmit, .datagrams_drain = drain, .datagrams_close = datagrams_close
+	};
+	struct bfd_sockets *s = sockets;
+	struct rt_datagrams *d = mem_zalloc(s->cfg.mem, MEM_RUNTIME, sizeof(*d));
+	bool group = fn && (o->local_port == PORT_CONTROL || o->local_port == PORT_MULTI);
+	int err;
+
+	*out = NULL;
+	*d = (struct rt_datagrams){ .head.ops = &ops, .s = s, .next = s->list, .o = *o, .fn = fn, .arg = arg };
+	for (int r = 0; r < BFD_FD_ROLES; r++)
+		d->rx[r].fd = -1;
+	if (d->next)
+		d->next->prev = d;
+	s->list = d;
+	err = group ? open_group(d) : open_receiver(d, fn ? BFD_FD_URGENT : BFD_FD_SEND, false);
+	if (err) {
+		datagrams_close(d);
+		return err;
+	}
+	d->tx = d->rx[fn ? BFD_FD_URGENT : BFD_FD_SEND].fd;
+	*out = d;
+	return 0;
+}
+
+/* ---- all of it ---- */
+
+struct bfd_sockets *
+bfd_sockets_new(const struct bfd_sockets_config *cfg)
+{
+	struct bfd_sockets *s = mem_zalloc(cfg->mem, MEM_RUNTIME, sizeof(*s));
+
+	s->cfg = *cfg;
+	return s;
+}
+
+void
+bfd_sockets_adopt(struct bfd_sockets *s, const struct bfd_fd_key *key, int fd)
+{
+	s->adopted = mem_grow(
+	    s->cfg.mem, MEM_RUNTIME, s->adopted, &s->cap_adopted, s->nadopted + 1, sizeof(s->adopted[0]));
+	s->adopted[s->nadopted++] = (struct adopted){ *key, fd };
+}
+
+void
+bfd_sockets_settle(struct bfd_sockets *s)
+{
+	while (s->nadopted) {
+		struct adopted *a = &s->adopted[--s->nadopted];
+
+		close(a->fd);
+		if (s->cfg.keep)
+			s->cfg.keep(s->cfg.arg, &a->key, -1);
+	}
+}
+
+void
+bfd_sockets_stats(const struct bfd_sockets *s, struct bfd_sockets_stats *out)
+{
+	*out = (struct bfd_sockets_stats){ .overflowed = s->gone_overflowed };
+	for (const struct rt_datagrams *d = s->list; d; d = d->next) {
+		for (int r = 0; r < BFD_FD_ROLES; r++) {
+			out->sockets += d->rx[r].fd >= 0;
+			out->overflowed += r == BFD_FD_SEND ? 0 : overflowed(d->rx[r].fd);
+		}
+	}
+}
+
+void
+bfd_sockets_free(struct bfd_sockets *s)
+{
+	if (!s)
+		return;
+	bfd_sockets_settle(s);
+	mem_free(s->cfg.mem, MEM_RUNTIME, s->adopted);
+	mem_free(s->cfg.mem, MEM_RUNTIME, s);
+}
