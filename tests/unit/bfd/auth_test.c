@@ -41,6 +41,32 @@ sha1(void **state)
 	free(a);
 }
 
+/* Around the ends of blocks; bytes 0, 1, 2, ... */
+static void
+sha1_lengths(void **state)
+{
+	static const struct {
+		size_t n;
+		const char *want;
+	} cases[] = {
+		{ 55, "8ae2d46729cfe68ff927af5eec9c7d1b66d65ac2" },
+		{ 56, "636e2ec698dac903498e648bd2f3af641d3c88cb" },
+		{ 63, "6d942da0c4392b123528f2905c713a3ce28364bd" },
+		{ 64, "c6138d514ffa2135bfce0ed0b8fac65669917ec7" },
+		{ 65, "69bd728ad6e13cd76ff19751fde427b00e395746" },
+		{ 119, "41c89d06001bab4ab78736b44efe7ce18ce6ae08" },
+		{ 127, "89d7312a903f65cd2b3e34a975e55dbea9033353" },
+		{ 128, "e6434bc401f98603d7eda504790c98c67385d535" },
+	};
+	uint8_t bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		sha1_is(cases[i].want, bytes, cases[i].n, cases[i].want);
+}
+
 static struct bfd_auth
 keyed(uint8_t type, uint8_t id, const char *key)
 {
@@ -92,6 +118,60 @@ damage(void **state)
 		}
 		buf[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
+}
+
+/* How many keys, and how long. */
+static void
+bounds(void **state)
+{
+	struct bfd_auth a = { .type = BFD_AUTH_SHA1 };
+
+	(void)state;
+	assert_false(bfd_auth_valid(&a));
+	for (int i = 0; i < BFD_KEYS; i++)
+		a.keys[i] = (struct bfd_key){ .id = (uint8_t)(i + 1), .len = BFD_KEY_MAX };
+	a.nkeys = BFD_KEYS;
+	assert_true(bfd_auth_valid(&a));
+	a.nkeys = BFD_KEYS + 1;
+	assert_false(bfd_auth_valid(&a));
+	a.nkeys = 1;
+	a.keys[0].len = 1;
+	assert_true(bfd_auth_valid(&a));
+	a.keys[0].len = 0;
+	assert_false(bfd_auth_valid(&a));
+	a.keys[0].len = BFD_KEY_MAX + 1;
+	assert_false(bfd_auth_valid(&a));
+	a.keys[0].len = 1;
+	a.type = 3;
+	assert_false(bfd_auth_valid(&a));
+	a.type = BFD_AUTH_NONE;
+	assert_false(bfd_auth_valid(&a));
+	a.nkeys = 0;
+	assert_true(bfd_auth_valid(&a));
+}
+
+/* A key that is not there is none, also where the place behind the last one looks like an empty key with id 0. */
+static void
+no_key_behind_the_last(void **state)
+{
+	struct bfd_auth a = keyed(BFD_AUTH_SHA1, 7, "a secret"), empty = keyed(BFD_AUTH_SHA1, 0, "");
+	struct bfd_auth_state s = { 0 };
+	uint8_t buf[BFD_PACKET_MAX];
+
+	(void)state;
+	assert_int_equal(check(&a, &s, buf, signed_packet(&empty, 1, buf)), BFD_DROP_AUTH_KEY_ID);
+}
+
+static void
+section(void **state)
+{
+	struct bfd_auth a = keyed(BFD_AUTH_SHA1, 7, "a secret");
+	uint8_t buf[BFD_PACKET_MAX];
+
+	(void)state;
+	memset(buf, 0xff, sizeof(buf));
+	signed_packet(&a, 0x01020304, buf);
+	assert_memory_equal(buf + 24, "\x04\x1c\x07\x00\x01\x02\x03\x04", 8);
 }
 
 static void
@@ -164,6 +244,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha1),
+		cmocka_unit_test(sha1_lengths),
+		cmocka_unit_test(bounds),
+		cmocka_unit_test(no_key_behind_the_last),
+		cmocka_unit_test(section),
 		cmocka_unit_test(damage),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(sequence),

@@ -1,0 +1,1005 @@
+/*
+ * bfd/engine.c, bfd/receive.c: one session, packet by packet and microsecond by microsecond
+ *
+ * The neighbour is the test: it says what it likes, when it likes, and looks at each packet that comes back. Also what
+ * the heap and the tables promise (bfd/impl.h), and that all memory comes back.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "bfd/impl.h"
+#include "bfd/packet.h"
+#include "fabricd/lib/base.h"
+
+#define THEIRS 0x77u
+
+struct desk {
+	struct mem mem;
+	struct bfd_engine *e;
+	struct bfd_session *s;
+	struct bfd_path path;
+	struct mono now;
+	uint64_t random;
+	unsigned int sent, echoes, changes, forgotten, drains;
+	struct bfd_packet last;
+	uint8_t bytes[64], echo[64];
+	size_t n;
+	bool stranger;
+	struct bfd_params stranger_params;
+	/* what the neighbour says if it is not told otherwise */
+	struct bfd_packet says;
+};
+
+static const uint8_t six[2][16] = { { 0xfe, 0x80, [15] = 1 }, { 0xfe, 0x80, [15] = 2 } };
+static const struct bfd_params usual = {
+	.min_tx_us = 100000, .min_rx_us = 100000, .multiplier = 3, .independent = true
+};
+
+static void
+on_send(void *arg, struct bfd_session *s, const uint8_t *bytes, size_t n, bool echo)
+{
+	struct desk *d = arg;
+
+	(void)s;
+	if (echo) {
+		d->echoes++;
+		memcpy(d->echo, bytes, n);
+		return;
+	}
+	d->sent++;
+	d->n = n;
+	memcpy(d->bytes, bytes, n);
+	assert_int_equal(bfd_packet_parse(d->bytes, n, &d->last), BFD_TAKEN);
+}
+
+static void
+on_changed(void *arg, struct bfd_session *s)
+{
+	(void)s;
+	((struct desk *)arg)->changes++;
+}
+
+static uint64_t
+on_random(void *arg)
+{
+	struct desk *d = arg;
+
+	d->random = d->random * 6364136223846793005ull + 1442695040888963407ull;
+	return d->random >> 20;
+}
+
+static bool
+on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
+{
+	struct desk *d = arg;
+
+	(void)path;
+	*p = d->stranger_params;
+	return d->stranger;
+}
+
+static void
+on_forgotten(void *arg, struct bfd_session *s)
+{
+	struct desk *d = arg;
+
+	d->forgotten++;
+	if (d->s == s)
+		d->s = NULL;
+}
+
+static void
+on_drain(void *arg, struct bfd_session *s)
+{
+	(void)s;
+	((struct desk *)arg)->drains++;
+}
+
+static const struct bfd_engine_ops ops = { .send = on_send,
+	.changed = on_changed,
+	.drain = on_drain,
+	.random = on_random,
+	.unsolicited = on_unsolicited,
+	.forgotten = on_forgotten };
+
+static void
+desk_begin(struct desk *d, const struct bfd_params *p)
+{
+	*d = (struct desk){ .now = { SECONDS(100) }, .random = 5, .stranger_params = usual };
+	d->path = (struct bfd_path){ .ifindex = 4, .local = ip_v6(six[0]), .peer = ip_v6(six[1]) };
+	d->says = (struct bfd_packet){
+		.state = BFD_UP, .multiplier = 3, .my_discr = THEIRS, .min_tx_us = 100000, .min_rx_us = 100000
+	};
+	d->e = bfd_engine_new(&d->mem, 9, &ops, d);
+	if (p)
+		assert_int_equal(bfd_session_new(d->e, &d->path, p, d->now, &d->s), 0);
+}
+
+static void
+desk_end(struct desk *d)
+{
+	bfd_engine_free(d->e);
+	assert_int_equal(d->mem.by[MEM_SESSION].bytes, 0);
+}
+
+static struct bfd_received
+received(const struct desk *d, const uint8_t *bytes, size_t n)
+{
+	return (struct bfd_received){ .bytes = bytes,
+		.n = n,
+		.src = d->path.peer,
+		.dst = d->path.local,
+		.ifindex = d->path.ifindex,
+		.multihop = d->path.multihop,
+		.hop_limit = 255,
+		.at = d->now };
+}
+
+/* The neighbour says that; its Your Discriminator is filled in. */
+static enum bfd_drop
+say(struct desk *d, struct bfd_packet p)
+{
+	uint8_t buf[BFD_PACKET_MAX];
+	struct bfd_received r;
+
+	p.your_discr = d->s ? bfd_session_discr(d->s) : 0;
+	r = received(d, buf, bfd_packet_build(&p, 0, buf));
+	return bfd_engine_receive(d->e, &r, d->now);
+}
+
+static enum bfd_drop
+say_state(struct desk *d, enum bfd_state state)
+{
+	struct bfd_packet p = d->says;
+
+	p.state = (uint8_t)state;
+	return say(d, p);
+}
+
+/* The engine runs at each of its deadlines, and at the end. */
+static void
+turn(struct desk *d, int64_t us)
+{
+	struct mono end = mono_add(d->now, us);
+
+	while (bfd_engine_next(d->e).us <= end.us) {
+		d->now.us = MAX_OF(d->now.us, bfd_engine_next(d->e).us);
+		bfd_engine_run(d->e, d->now);
+	}
+	d->now = end;
+	bfd_engine_run(d->e, d->now);
+}
+
+static void
+answer_polls(struct desk *d)
+{
+	struct bfd_packet f = d->says;
+
+	f.final = true;
+	for (int i = 0; i < 4 && d->last.poll; i++) {
+		d->last.poll = false;
+		say(d, f);
+		turn(d, MS(100));
+	}
+}
+
+static struct bfd_view
+view(const struct desk *d)
+{
+	struct bfd_view v;
+
+	bfd_session_view(d->s, &v);
+	return v;
+}
+
+static struct bfd_engine_stats
+stats(const struct desk *d)
+{
+	struct bfd_engine_stats s;
+
+	bfd_engine_stats(d->e, &s);
+	return s;
+}
+
+/* Up, both ends at 100 ms, no poll left, and nothing that waits. */
+static void
+come_up(struct desk *d)
+{
+	say_state(d, BFD_DOWN);
+	say_state(d, BFD_INIT);
+	assert_int_equal(bfd_session_state(d->s), BFD_UP);
+	turn(d, MS(100));
+	for (int i = 0; i < 3 && view(d).polling; i++)
+		answer_polls(d);
+	assert_false(view(d).polling);
+	say_state(d, BFD_UP);
+}
+
+/* ---- what is counted and shown ---- */
+
+static void
+counters(void **state)
+{
+	struct desk d;
+	struct bfd_view v;
+	uint64_t rx;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	assert_int_equal(view(&d).rx_us, 0);
+	assert_true(mono_is_never(view(&d).down_at));
+	assert_true(mono_is_never(view(&d).last_rx));
+	assert_int_equal(stats(&d).up, 0);
+	come_up(&d);
+	assert_int_equal(stats(&d).up, 1);
+	assert_int_equal(stats(&d).sessions, 1);
+	rx = view(&d).rx;
+	assert_int_equal(stats(&d).rx, rx);
+	assert_true(rx >= 4);
+	d.says.diag = BFD_DIAG_PATH_DOWN;
+	say_state(&d, BFD_UP);
+	v = view(&d);
+	assert_int_equal(v.rx, rx + 1);
+	assert_int_equal(v.remote_diag, BFD_DIAG_PATH_DOWN);
+	assert_int_equal(v.remote_state, BFD_UP);
+	d.now.us += 5;
+	say_state(&d, BFD_DOWN);
+	assert_int_equal(stats(&d).up, 0);
+	assert_int_equal(view(&d).down_at.us, d.now.us);
+	assert_int_equal(view(&d).down_diag, BFD_DIAG_NEIGHBOR_DOWN);
+	assert_int_equal(view(&d).flaps, 1);
+	desk_end(&d);
+}
+
+/* A gap of more than one and a half intervals is a packet that is missing; of two and a half, two. */
+static void
+missed(void **state)
+{
+	static const struct {
+		int64_t gap_us;
+		unsigned int missed;
+	} cases[] = { { 100000, 0 }, { 150000, 0 }, { 150001, 1 }, { 249999, 1 }, { 250000, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct desk d;
+		uint64_t before;
+
+		desk_begin(&d, &usual);
+		come_up(&d);
+		before = view(&d).missed;
+		d.now.us += cases[i].gap_us;
+		say_state(&d, BFD_UP);
+		if (view(&d).missed - before != cases[i].missed)
+			fail_msg("%d us: %d", (int)cases[i].gap_us, (int)(view(&d).missed - before));
+		desk_end(&d);
+	}
+}
+
+static void
+lateness(void **state)
+{
+	struct desk d;
+	struct bfd_received r;
+	struct mono due;
+	uint8_t buf[BFD_PACKET_MAX];
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	turn(&d, 1);
+	assert_int_equal(view(&d).rx_late_max, 0);
+	d.says.your_discr = bfd_session_discr(d.s);
+	r = received(&d, buf, bfd_packet_build(&d.says, 0, buf));
+	d.now.us += 700;
+	bfd_engine_receive(d.e, &r, d.now);
+	assert_int_equal(view(&d).rx_late_max, 700);
+	/* What waited on purpose is no measure. */
+	r.waited = true;
+	d.now.us += 200;
+	bfd_engine_receive(d.e, &r, d.now);
+	assert_int_equal(view(&d).rx_late_max, 700);
+	/* A run that comes 650 us after its deadline, and a packet that goes out then. */
+	due = bfd_engine_next(d.e);
+	assert_int_equal(stats(&d).run_late.max_us, 0);
+	d.now.us = due.us + 650;
+	bfd_engine_run(d.e, d.now);
+	assert_int_equal(stats(&d).run_late.max_us, 650);
+	assert_int_equal(view(&d).tx_late_max, 650);
+	desk_end(&d);
+}
+
+/* ---- our own absence ---- */
+
+static void
+stalls(void **state)
+{
+	static const struct {
+		int64_t late_us;
+		unsigned int stalls;
+	} cases[] = { { 999, 0 }, { 1000, 1 }, { 5000, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct desk d;
+
+		desk_begin(&d, &usual);
+		come_up(&d);
+		turn(&d, 0);
+		d.now.us = bfd_engine_next(d.e).us + cases[i].late_us;
+		bfd_engine_run(d.e, d.now);
+		assert_int_equal(stats(&d).stalls, cases[i].stalls);
+		assert_int_equal(stats(&d).stall_max, cases[i].stalls ? cases[i].late_us : 0);
+		desk_end(&d);
+	}
+}
+
+/* Silence since 0, asleep from 250 ms on: the verdict waits for the time that was lost, or one more interval. */
+static void
+stall_moves_verdict(void **state)
+{
+	struct desk d;
+	struct mono heard, awake, asked;
+	int64_t away;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	heard = d.now;
+	turn(&d, MS(250));
+	asked = bfd_engine_next(d.e);
+	d.now.us = heard.us + MS(450);
+	away = d.now.us - asked.us;
+	bfd_engine_run(d.e, d.now);
+	awake = d.now;
+	assert_int_equal(bfd_session_state(d.s), BFD_UP);
+	assert_int_equal(view(&d).spared, 1);
+	assert_true(heard.us + MS(300) + away < awake.us + MS(100));
+	turn(&d, MS(100) - 1);
+	assert_int_equal(bfd_session_state(d.s), BFD_UP);
+	turn(&d, 1);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	desk_end(&d);
+}
+
+/* Away for an eighth of the detection time: that counts; for less it does not. */
+static void
+short_stalls(void **state)
+{
+	(void)state;
+	for (int counts = 0; counts <= 1; counts++) {
+		struct bfd_params p = usual;
+		struct desk d;
+
+		p.passive = true; /* no packets of our own between: the verdict is the only deadline */
+		desk_begin(&d, &p);
+		d.says.min_rx_us = 0; /* nor answers */
+		say_state(&d, BFD_DOWN);
+		say_state(&d, BFD_INIT);
+		say_state(&d, BFD_UP);
+		assert_int_equal(bfd_session_state(d.s), BFD_UP);
+		d.s->rx_in_use = 100000; /* as after the poll, which nothing is sent for here */
+		bfd_refresh(d.s, d.now);
+		assert_int_equal(bfd_engine_next(d.e).us, d.now.us + 300000);
+		d.now.us += 300000 + 37500 - !counts;
+		bfd_engine_run(d.e, d.now);
+		assert_int_equal(bfd_session_state(d.s), counts ? BFD_UP : BFD_DOWN);
+		assert_int_equal(view(&d).spared, counts);
+		desk_end(&d);
+	}
+}
+
+/* ---- changes ---- */
+
+static void
+changes_take_effect(void **state)
+{
+	struct desk d;
+	struct bfd_params p = usual;
+	unsigned int sent;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	turn(&d, MS(1));
+	/* The same again: nothing to tell. Another multiplier: told at once (6.8.12). */
+	sent = d.sent;
+	assert_int_equal(bfd_session_change(d.s, &p, d.now), 0);
+	assert_int_equal(d.sent, sent);
+	p.multiplier = 7;
+	assert_int_equal(bfd_session_change(d.s, &p, d.now), 0);
+	assert_int_equal(d.sent, sent + 1);
+	assert_int_equal(d.last.multiplier, 7);
+	/* To wait longer holds at once, for the verdict too (6.8.3). */
+	p.min_rx_us = 1000000;
+	say_state(&d, BFD_UP);
+	assert_int_equal(bfd_session_change(d.s, &p, d.now), 0);
+	turn(&d, SECONDS(3) - 1);
+	assert_int_equal(bfd_session_state(d.s), BFD_UP);
+	turn(&d, 1);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	desk_end(&d);
+}
+
+/* A poll is over with its F; one that was overtaken by another change is followed by one more (6.5). */
+static void
+polls(void **state)
+{
+	struct bfd_params p = usual;
+	struct bfd_packet f;
+	struct desk d;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	f = d.says;
+	f.final = true;
+	p.min_tx_us = 200000;
+	bfd_session_change(d.s, &p, d.now);
+	assert_true(view(&d).polling);
+	say(&d, f);
+	assert_false(view(&d).polling);
+	assert_int_equal(view(&d).tx_us, 200000);
+	p.min_tx_us = 300000;
+	bfd_session_change(d.s, &p, d.now);
+	p.min_tx_us = 400000;
+	bfd_session_change(d.s, &p, d.now);
+	say(&d, f);
+	assert_true(view(&d).polling);
+	assert_int_equal(view(&d).tx_us, 200000);
+	say(&d, f);
+	assert_false(view(&d).polling);
+	assert_int_equal(view(&d).tx_us, 400000);
+	desk_end(&d);
+}
+
+/* AdminDown is told at once, and then once a second, not with what was planned before. */
+static void
+admin_down(void **state)
+{
+	struct bfd_params p = usual;
+	struct desk d;
+	unsigned int sent;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	turn(&d, MS(10));
+	p.admin_down = true;
+	sent = d.sent;
+	bfd_session_change(d.s, &p, d.now);
+	assert_int_equal(d.sent, sent + 1);
+	assert_int_equal(d.last.state, BFD_ADMIN);
+	turn(&d, MS(749));
+	assert_int_equal(d.sent, sent + 1);
+	turn(&d, MS(252));
+	assert_int_equal(d.sent, sent + 2);
+	/* What the neighbour says is dropped, but known: so that we do not send faster than it wants. */
+	d.says.diag = BFD_DIAG_NEIGHBOR_DOWN;
+	d.says.min_rx_us = 5000000;
+	assert_int_equal(say_state(&d, BFD_DOWN), BFD_DROP_ADMIN_DOWN);
+	assert_int_equal(view(&d).remote_diag, BFD_DIAG_NEIGHBOR_DOWN);
+	assert_int_equal(view(&d).tx_us, 5000000);
+	assert_int_equal(bfd_session_state(d.s), BFD_ADMIN);
+	desk_end(&d);
+}
+
+static void
+passive(void **state)
+{
+	struct bfd_params p = usual;
+	struct desk d;
+
+	(void)state;
+	p.passive = true;
+	desk_begin(&d, &p);
+	turn(&d, SECONDS(5));
+	p.multiplier = 9;
+	bfd_session_change(d.s, &p, d.now);
+	turn(&d, SECONDS(5));
+	assert_int_equal(d.sent, 0);
+	say_state(&d, BFD_DOWN);
+	assert_int_equal(d.sent, 1);
+	desk_end(&d);
+}
+
+/* One F for a P: four in a burst, then one in three quarters of our Required Min RX. */
+static void
+finals(void **state)
+{
+	struct bfd_packet p;
+	struct desk d;
+	unsigned int sent;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	turn(&d, MS(0));
+	p = d.says;
+	p.poll = true;
+	say_state(&d, BFD_UP);
+	d.s->finals = BFD_FINALS;
+	d.s->finals_at = d.now;
+	sent = d.sent;
+	for (int i = 0; i < 10; i++)
+		say(&d, p);
+	assert_int_equal(d.sent, sent + 4);
+	assert_true(d.last.final && !d.last.poll);
+	assert_int_equal(view(&d).polls_unanswered, 6);
+	d.now.us += 74999;
+	say(&d, p);
+	assert_int_equal(d.sent, sent + 4);
+	d.now.us += 1;
+	say(&d, p);
+	assert_int_equal(d.sent, sent + 5);
+	say(&d, p);
+	assert_int_equal(d.sent, sent + 5);
+	desk_end(&d);
+}
+
+/* ---- echo ---- */
+
+static void
+echo_is_wished_for(void **state)
+{
+	struct bfd_params p = usual;
+	struct desk d;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	d.says.min_echo_us = 20000;
+	come_up(&d);
+	turn(&d, MS(50));
+	assert_int_equal(d.echoes, 0);
+	assert_int_equal(d.last.min_echo_us, 0);
+	p.echo_rx_us = 30000;
+	bfd_session_change(d.s, &p, d.now);
+	turn(&d, MS(100));
+	assert_int_equal(d.echoes, 0);
+	assert_int_equal(d.last.min_echo_us, 30000);
+	desk_end(&d);
+	/* Too fast a wish is raised to what is promised. */
+	p.echo_us = 1;
+	desk_begin(&d, &p);
+	d.says.min_echo_us = 1;
+	say_state(&d, BFD_DOWN);
+	say_state(&d, BFD_INIT);
+	assert_int_equal(view(&d).echo_us, BFD_MIN_US);
+	desk_end(&d);
+}
+
+static enum bfd_drop
+echo_back(struct desk *d, const uint8_t *bytes, uint8_t hops, bool *reflect)
+{
+	struct bfd_received r = received(d, bytes, 16);
+
+	r.hop_limit = hops;
+	*reflect = true;
+	return bfd_engine_echo(d->e, &r, d->now, reflect);
+}
+
+static void
+echo_lost(void **state)
+{
+	struct bfd_params p = usual;
+	struct mono begun;
+	struct desk d;
+
+	(void)state;
+	p.echo_us = 20000;
+	desk_begin(&d, &p);
+	d.says.min_echo_us = 20000;
+	say_state(&d, BFD_DOWN);
+	say_state(&d, BFD_INIT);
+	say_state(&d, BFD_UP);
+	begun = d.now;
+	turn(&d, 0);
+	assert_int_equal(view(&d).echo_tx, d.echoes);
+	assert_int_equal(d.echoes, 1);
+	turn(&d, MS(80) - 1);
+	assert_int_equal(bfd_session_state(d.s), BFD_UP);
+	turn(&d, 1);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	assert_int_equal(view(&d).down_diag, BFD_DIAG_ECHO);
+	assert_int_equal(mono_sub(view(&d).down_at, begun), MS(80));
+	/* And no more of them while it is Down. */
+	p.multiplier = 3;
+	turn(&d, SECONDS(1));
+	assert_in_range(d.echoes, 4, 6);
+	assert_int_equal(view(&d).echo_tx, d.echoes);
+	desk_end(&d);
+}
+
+static void
+echo_window(void **state)
+{
+	struct bfd_params p = usual;
+	uint8_t old[4][16];
+	bool reflect;
+	struct desk d;
+
+	(void)state;
+	p.echo_us = 20000;
+	p.echo_rx_us = 20000;
+	desk_begin(&d, &p);
+	d.says.min_echo_us = 20000;
+	say_state(&d, BFD_DOWN);
+	say_state(&d, BFD_INIT);
+	for (int i = 0; i < 4; i++) {
+		unsigned int n = d.echoes;
+
+		for (int ms = 0; ms < 30 && d.echoes == n; ms++)
+			turn(&d, MS(1));
+		memcpy(old[i], d.echo, sizeof(old[i]));
+		assert_int_equal(echo_back(&d, old[i], 254, &reflect), BFD_TAKEN);
+		assert_false(reflect);
+	}
+	/* As old as the multiplier allows, and one more. */
+	assert_int_equal(echo_back(&d, old[1], 254, &reflect), BFD_TAKEN);
+	assert_int_equal(echo_back(&d, old[0], 254, &reflect), BFD_DROP_ECHO);
+	assert_false(reflect);
+	assert_int_equal(echo_back(&d, old[3], 253, &reflect), BFD_DROP_HOP_LIMIT);
+	assert_false(reflect);
+	assert_int_equal(echo_back(&d, old[3], 255, &reflect), BFD_TAKEN);
+	assert_true(reflect);
+	/* Of an earlier time in Up. */
+	say_state(&d, BFD_DOWN);
+	say_state(&d, BFD_DOWN);
+	say_state(&d, BFD_INIT);
+	assert_int_equal(bfd_session_state(d.s), BFD_UP);
+	assert_int_equal(echo_back(&d, old[3], 254, &reflect), BFD_DROP_ECHO);
+	desk_end(&d);
+}
+
+static void
+no_echo_on_many_hops(void **state)
+{
+	struct bfd_params p = usual;
+	struct desk d;
+
+	(void)state;
+	p.echo_rx_us = 20000;
+	desk_begin(&d, NULL);
+	d.path = (struct bfd_path){ .local = ip_v4(0x0a000001), .peer = ip_v4(0x0a000101), .multihop = true };
+	assert_int_equal(bfd_session_new(d.e, &d.path, &p, d.now, &d.s), 0);
+	turn(&d, 0);
+	assert_int_equal(d.sent, 1);
+	assert_int_equal(d.last.min_echo_us, 0);
+	desk_end(&d);
+}
+
+/* ---- authentication: what is remembered, and for how long ---- */
+
+static struct bfd_params
+with_key(uint8_t id)
+{
+	struct bfd_params p = usual;
+
+	p.auth = (struct bfd_auth){
+		.type = BFD_AUTH_SHA1_METICULOUS, .nkeys = 1, .keys[0] = { .id = id, .len = 1, .bytes = { 's' } }
+	};
+	return p;
+}
+
+static enum bfd_drop
+say_signed(struct desk *d, const struct bfd_params *with, uint32_t seq)
+{
+	struct bfd_auth_state s = { .sent = seq - 1 };
+	uint8_t buf[BFD_PACKET_MAX];
+	struct bfd_received r;
+
+	d->says.your_discr = bfd_session_discr(d->s);
+	r = received(d, buf, bfd_packet_build(&d->says, BFD_AUTH_LEN, buf));
+	bfd_auth_sign(&with->auth, &s, buf);
+	return bfd_engine_receive(d->e, &r, d->now);
+}
+
+static void
+auth_is_remembered(void **state)
+{
+	struct bfd_params p = with_key(1), other = with_key(2), faster = with_key(1);
+	struct desk d;
+
+	(void)state;
+	desk_begin(&d, &p);
+	d.says.state = BFD_DOWN;
+	assert_int_equal(say_signed(&d, &p, 1000), BFD_TAKEN);
+	assert_int_equal(say_signed(&d, &p, 1000), BFD_DROP_AUTH_SEQUENCE);
+	assert_int_equal(say_signed(&d, &p, 999), BFD_DROP_AUTH_SEQUENCE);
+	assert_int_equal(say_signed(&d, &p, 1010), BFD_DROP_AUTH_SEQUENCE);
+	assert_int_equal(say_signed(&d, &p, 1009), BFD_TAKEN);
+	/* Other intervals change nothing about it; another key does. */
+	faster.min_tx_us = 50000;
+	bfd_session_change(d.s, &faster, d.now);
+	assert_int_equal(say_signed(&d, &p, 500), BFD_DROP_AUTH_SEQUENCE);
+	bfd_session_change(d.s, &other, d.now);
+	assert_int_equal(say_signed(&d, &other, 500), BFD_TAKEN);
+	desk_end(&d);
+}
+
+/* Twice the detection time without a word: then any sequence number will do (6.8.1). */
+static void
+auth_is_forgotten(void **state)
+{
+	struct bfd_params p = with_key(1);
+	int64_t detect;
+	struct desk d;
+
+	(void)state;
+	for (int late = 0; late <= 1; late++) {
+		desk_begin(&d, &p);
+		d.says.state = BFD_DOWN;
+		assert_int_equal(say_signed(&d, &p, 1000), BFD_TAKEN);
+		detect = view(&d).detect_us;
+		assert_true(detect >= 300000);
+		turn(&d, 2 * detect - !late);
+		assert_int_equal(say_signed(&d, &p, 10), late ? BFD_TAKEN : BFD_DROP_AUTH_SEQUENCE);
+		desk_end(&d);
+	}
+}
+
+/* ---- strangers ---- */
+
+static void
+strangers(void **state)
+{
+	struct desk d;
+	struct bfd_packet p;
+	uint8_t buf[BFD_PACKET_MAX] = { 0 };
+	struct bfd_received r;
+
+	(void)state;
+	desk_begin(&d, NULL);
+	d.stranger = true;
+	/* The first word is no good: as if it had never been. */
+	p = d.says;
+	p.state = BFD_DOWN;
+	r = received(&d, buf, bfd_packet_build(&p, BFD_AUTH_LEN, buf));
+	buf[24] = BFD_AUTH_SHA1;
+	buf[25] = BFD_AUTH_LEN;
+	assert_int_equal(bfd_engine_receive(d.e, &r, d.now), BFD_DROP_AUTH_UNEXPECTED);
+	assert_int_equal(d.forgotten, 1);
+	assert_int_equal(stats(&d).sessions, 0);
+	assert_int_equal(d.sent, 0);
+	/* A good one makes a session, passive; a bad one later does not end it. */
+	assert_int_equal(say_state(&d, BFD_DOWN), BFD_TAKEN);
+	d.s = bfd_session_find(d.e, &d.path);
+	assert_non_null(d.s);
+	assert_true(bfd_session_params(d.s)->passive && view(&d).unsolicited);
+	assert_int_equal(bfd_engine_receive(d.e, &r, d.now), BFD_DROP_AUTH_UNEXPECTED);
+	assert_int_equal(stats(&d).sessions, 1);
+	/* Somebody wants it: then it stays when it falls silent. */
+	bfd_session_change(d.s, &usual, d.now);
+	assert_false(view(&d).unsolicited);
+	turn(&d, SECONDS(20));
+	assert_int_equal(d.forgotten, 1);
+	assert_int_equal(stats(&d).sessions, 1);
+	desk_end(&d);
+}
+
+/* ---- company on the way ---- */
+
+/* Sixteen sessions, begun one after the other: they fall into step, within what jitter allows each of them. */
+static void
+in_step(void **state)
+{
+	struct bfd_session *s[16];
+	struct desk d;
+	uint64_t wakes = 0, before, sent;
+
+	(void)state;
+	desk_begin(&d, NULL);
+	for (uint32_t i = 0; i < ARRAY_LEN(s); i++) {
+		struct bfd_packet p = d.says;
+
+		d.path.ifindex = 10 + i;
+		assert_int_equal(bfd_session_new(d.e, &d.path, &usual, d.now, &s[i]), 0);
+		d.s = s[i];
+		p.min_tx_us = 10000000;
+		p.state = BFD_DOWN;
+		say(&d, p);
+		p.state = BFD_INIT;
+		p.final = true;
+		say(&d, p);
+		say(&d, p);
+		assert_int_equal(view(&d).tx_us, 100000);
+		turn(&d, MS(5));
+	}
+	turn(&d, MS(500));
+	before = d.e->runs;
+	sent = d.sent;
+	for (int ms = 0; ms < 5000; ms++) {
+		struct mono last[16];
+		uint64_t tx[16];
+
+		for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+			last[i] = s[i]->last_tx;
+			tx[i] = s[i]->tx;
+		}
+		turn(&d, MS(1));
+		for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+			assert_true(s[i]->tx <= tx[i] + 1);
+			if (s[i]->tx != tx[i])
+				assert_in_range(mono_sub(s[i]->last_tx, last[i]), 75000, 100000);
+		}
+	}
+	wakes = d.e->runs - before - 5000; /* turn() itself runs it once a ms */
+	sent = d.sent - sent;
+	assert_in_range(sent, 16 * 50, 16 * 67);
+	assert_in_range(wakes, 50, 80);
+	desk_end(&d);
+}
+
+/* A packet of the neighbour is no reason to send before the time: the two ends would fall into step. */
+static void
+not_in_step_with_the_neighbor(void **state)
+{
+	struct desk d;
+	unsigned int sent;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	sent = d.sent;
+	/* Until a packet is due in 2 ms and may be sent now. */
+	for (int i = 0; i < 100000 && (mono_sub(d.s->tx_at, d.now) > 2000 || mono_sub(d.now, d.s->last_tx) < 80000);
+	     i++) {
+		turn(&d, 100);
+		if (d.sent > sent + 3)
+			say_state(&d, BFD_UP);
+	}
+	sent = d.sent;
+	assert_true(mono_sub(d.now, d.s->last_tx) >= 80000);
+	say_state(&d, BFD_UP);
+	bfd_engine_run(d.e, d.now);
+	assert_int_equal(d.sent, sent);
+	desk_end(&d);
+}
+
+/* No run sends without an end, however many sessions could go along. */
+static void
+no_endless_burst(void **state)
+{
+	struct bfd_session *s;
+	struct desk d;
+	unsigned int sent, most = 0;
+
+	(void)state;
+	desk_begin(&d, NULL);
+	for (uint32_t i = 0; i < 1000; i++) {
+		d.path.ifindex = 10 + i;
+		assert_int_equal(bfd_session_new(d.e, &d.path, &usual, d.now, &s), 0);
+		turn(&d, 150);
+	}
+	for (int k = 0; k < 4000; k++) {
+		sent = d.sent;
+		turn(&d, 500);
+		most = MAX_OF(most, d.sent - sent);
+	}
+	assert_in_range(most, 16, BFD_TOGETHER * 8);
+	desk_end(&d);
+}
+
+/* Packets are looked for once before the verdict, with what wakes us anyway. */
+static void
+looks_early(void **state)
+{
+	struct desk d;
+	unsigned int drains;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	turn(&d, 1);
+	drains = d.drains;
+	turn(&d, MS(300) - 2); /* ours go out at 75 to 100 ms; the verdict is due at 300 */
+	assert_in_range(d.drains - drains, 1, 2);
+	assert_int_equal(bfd_session_state(d.s), BFD_UP);
+	desk_end(&d);
+}
+
+/* ---- heap, tables ---- */
+
+static void
+assert_sound(const struct bfd_engine *e)
+{
+	assert_int_equal(e->queued, e->n);
+	assert_true(e->buckets >= e->n);
+	for (size_t i = 1; i <= e->queued; i++) {
+		const struct bfd_session *s = e->heap[i];
+		struct mono at = mono_min(mono_min(s->tx_at, s->detect_at), mono_min(s->echo_at, s->echo_detect_at));
+
+		assert_int_equal(s->pos, i);
+		assert_int_equal(s->at.us, mono_min(at, s->forget_at).us);
+		if (i > 1)
+			assert_true(e->heap[i / 2]->at.us <= s->at.us);
+		assert_ptr_equal(bfd_session_by_discr(e, s->local_discr), s);
+		assert_ptr_equal(bfd_session_find(e, &s->path), s);
+		assert_int_equal(s->local_discr >> 16, bfd_engine_tag_of(e->seed));
+	}
+}
+
+static void
+heap(void **state)
+{
+	struct bfd_session *s[64] = { 0 };
+	struct desk d;
+
+	(void)state;
+	desk_begin(&d, NULL);
+	for (int step = 0; step < 4000; step++) {
+		uint64_t r = on_random(&d);
+		size_t i = r % ARRAY_LEN(s);
+		struct bfd_params p = usual;
+
+		p.min_tx_us = 1000000 + (uint32_t)(r >> 8) % 3000000;
+		d.path.ifindex = 10 + (uint32_t)i;
+		d.s = s[i];
+		if (!s[i]) {
+			assert_int_equal(bfd_session_new(d.e, &d.path, &p, d.now, &s[i]), 0);
+		} else if ((r >> 32) % 4 == 0) {
+			bfd_session_free(s[i]);
+			s[i] = NULL;
+		} else if ((r >> 32) % 4 == 1) {
+			bfd_session_change(s[i], &p, d.now);
+		} else {
+			d.says.min_tx_us = (uint32_t)(r >> 12) % 2000000;
+			say_state(&d, (r >> 40) % 4);
+		}
+		turn(&d, (int64_t)(r >> 24) % 50000);
+		assert_sound(d.e);
+	}
+	desk_end(&d);
+}
+
+static void
+names(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < BFD_STATES; i++)
+		assert_string_not_equal(bfd_state_name(i), "?");
+	assert_string_equal(bfd_state_name(BFD_STATES), "?");
+	for (unsigned int i = 0; i < BFD_DIAGS; i++)
+		assert_string_not_equal(bfd_diag_name(i), "unknown");
+	assert_string_equal(bfd_diag_name(BFD_DIAGS), "unknown");
+	for (unsigned int i = 0; i < BFD_DROPS; i++)
+		assert_string_not_equal(bfd_drop_name(i), "?");
+	assert_string_equal(bfd_drop_name(BFD_DROPS), "?");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counters),
+		cmocka_unit_test(missed),
+		cmocka_unit_test(lateness),
+		cmocka_unit_test(stalls),
+		cmocka_unit_test(stall_moves_verdict),
+		cmocka_unit_test(short_stalls),
+		cmocka_unit_test(changes_take_effect),
+		cmocka_unit_test(polls),
+		cmocka_unit_test(admin_down),
+		cmocka_unit_test(passive),
+		cmocka_unit_test(finals),
+		cmocka_unit_test(echo_is_wished_for),
+		cmocka_unit_test(echo_lost),
+		cmocka_unit_test(echo_window),
+		cmocka_unit_test(no_echo_on_many_hops),
+		cmocka_unit_test(auth_is_remembered),
+		cmocka_unit_test(auth_is_forgotten),
+		cmocka_unit_test(strangers),
+		cmocka_unit_test(in_step),
+		cmocka_unit_test(not_in_step_with_the_neighbor),
+		cmocka_unit_test(no_endless_burst),
+		cmocka_unit_test(looks_early),
+		cmocka_unit_test(heap),
+		cmocka_unit_test(names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
