@@ -369,13 +369,8 @@ bfdd_told(void *arg, bool connected)
 {
 	struct daemon *d = arg;
 
-	if (!d->node)
-		return;
-	if (connected)
-		node_event(d->node, "BFDD_UP", "", 0, "bfdd watches the neighbours");
-	else
-		node_event(d->node, "BFDD_LOST", "", 0,
-		    "bfdd is gone: dead neighbours are found by hold time until it is back");
+	if (d->node)
+		node_bfd_told(d->node, connected);
 }
 
 /* Beside the lock and our socket; where bfdd is by default when they are. */
@@ -522,7 +517,7 @@ serve(const struct options *o, const struct topo *topo, int lock, struct taker *
 	giver_free(d.giver);
 	node_free(d.node);
 close_bfd:
-	bfd_client_free(cfg.bfd, false);
+	bfd_client_free(cfg.bfd, true); /* a stop may be half of a restart: nobody knows, and BFD tells the truth */
 	platform->ops->close(platform);
 free_runtime:
 	rt_event_free(d.rt);

@@ -22,7 +22,6 @@
 #define ROUTE_METRIC  20
 #define COVER_METRIC  0x7fffffffu
 #define AUDIT_US      SECONDS(60)
-#define SWEEP_US      SECONDS(3) /* ports come up, sessions with them, and all of their routes */
 
 static void
 on_port(void *arg, const struct plat_port *p)
@@ -148,32 +147,6 @@ start_engines(struct node *n)
 	rib_source_up(n->rib, &n->local);
 }
 
-/* Every neighbour behind a lit port has told all that it has (RFC 4724 2), and it is in the forwarding plane. */
-static bool
-all_told(const struct node *n)
-{
-	for (size_t i = 0; i < n->nports; i++)
-		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
-			if (n->ports[i].present && n->ports[i].plat.carrier && node_peer_rung(peer) < 10)
-				return false;
-	return node_quiet(n);
-}
-
-/*
- * What was found in the forwarding plane at the start, and nobody has asked for since, goes: when all has been told, at
- * latest timers.restart after the start.
- */
-static void
-sweep(void *arg)
-{
-	struct node *n = arg;
-
-	if (all_told(n) || mono_sub(node_now(n), n->started) >= n->topo->timers.restart_us)
-		sync_sweep(n->sync);
-	else
-		rt_timer_set(n->sweep, mono_add(node_now(n), SWEEP_US));
-}
-
 static void
 near_names(const struct topo *t, const char *name, char *buf, size_t size)
 {
@@ -227,9 +200,7 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 		node_free(n);
 		return e;
 	}
-	n->sweep = rt_timer_new(n->rt, sweep, n);
-	if (!n->held)
-		rt_timer_set(n->sweep, mono_add(n->started, SWEEP_US));
+	node_restart_init(n);
 	start_own(n);
 	node_ports_setup(n);
 	node_event(n, n->held ? "TAKING_OVER" : "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name, n->topo->fabric, self->asn,
@@ -250,8 +221,8 @@ node_stop(struct node *n, const char *communication)
 		struct node_port *p = &n->ports[i];
 
 		for (struct node_peer *peer = p->peer; peer; peer = peer->next)
-			bgp_peer_stop(peer->bgp, communication, node_now(n));
-		if (p->link)
+			bgp_peer_leave(peer->bgp, communication, node_now(n));
+		if (p->link && n->cfg.no_fib)
 			link_port_goodbye(p->link, node_now(n));
 	}
 	node_peers_settle(n);
@@ -268,7 +239,7 @@ node_free(struct node *n)
 	rt_work_free(n->work);
 	rt_work_free(n->groups);
 	rt_timer_free(n->dwell);
-	rt_timer_free(n->sweep);
+	rt_timer_free(n->restart.timer);
 	sync_free(n->sync);
 	export_free(n->export);
 	rib_free(n->rib);
@@ -303,5 +274,6 @@ node_quiet(const struct node *n)
 	struct sync_stats s;
 
 	sync_stats(n->sync, &s);
-	return !rib_pending(n->rib) && !export_pending(n->export) && s.routes_pending == 0;
+	return n->restart.phase == NODE_RUNS && !rib_pending(n->rib) && !export_pending(n->export) &&
+	       s.routes_pending == 0;
 }

@@ -68,6 +68,7 @@ struct node_peer {
 	struct bfd_watch *bfd; /* NULL: none */
 	bool bfd_up;
 	uint64_t bfd_event;                /* id of the event that took BFD down last */
+	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];
@@ -113,6 +114,19 @@ struct node_config {
 	void *arg;                            /* of read_key, upgrader and log */
 };
 
+enum node_phase { NODE_RUNS, NODE_DEFERS, NODE_SETTLES }; /* see node_restart.c */
+
+/* Our own start. */
+struct node_restart {
+	enum node_phase phase;
+	bool preserved; /* routes of ours were found in the forwarding plane */
+	bool recent;    /* neighbours are told that we have restarted (R bit) */
+	bool unswept;   /* what nobody wants in the forwarding plane is still there */
+	uint64_t found; /* routes, then */
+	struct mono until;
+	struct rt_timer *timer;
+};
+
 /* The bridge of the host ports. */
 struct node_rack {
 	uint32_t ifindex;
@@ -145,7 +159,6 @@ struct node {
 	bool bfd_asked;
 	struct rt_work *groups, *work;
 	struct rt_timer *dwell;
-	struct rt_timer *sweep; /* until what nobody wants has been swept once */
 	struct mono started;
 	struct mono dirty_since;
 	bool rib_news;      /* something was announced, withdrawn or acknowledged since the last run began */
@@ -158,6 +171,7 @@ struct node {
 	bool isolated;      /* no session to the tier above is Established */
 	bool hosts_shut;    /* on_isolated: shut_hosts, and we are */
 	struct node_rack rack;
+	struct node_restart restart;
 	struct mono last_change; /* of the FIB or of a session */
 	uint64_t state_changes;
 	uint64_t updates, updates_seen; /* received; by the last look of the RIB */
@@ -168,7 +182,10 @@ struct node {
  * forwarding plane is adopted. Callbacks begin with the next turn of the loop.
  */
 int node_new(const struct node_config *, struct node **, char *err, size_t errlen);
-/* Sends Cease to all peers; the forwarding plane is left as it is. NULL is allowed. */
+/*
+ * Ends all sessions, so that peers that know graceful restart keep what we told them for a while; the forwarding plane is
+ * left as it is, and with it what BFD watches: bfd_client_free() with keep. NULL is allowed.
+ */
 void node_stop(struct node *, const char *communication);
 /* Frees all; after node_stop() and a moment for what is still to be sent. */
 void node_free(struct node *);
@@ -192,6 +209,9 @@ void node_peer_why(const struct node_peer *, char *buf, size_t size);
 
 /* The gateway of a rack prefix: its first address. */
 struct ip node_rack_gateway(const struct prefix *rack);
+
+/* There is a bfdd, or none any more: what waited for it does not wait for what will not come. */
+void node_bfd_told(struct node *, bool connected);
 
 /* Asks bfdd for its sessions: bfd_lists grows when they are in bfd_rows. -ENOTCONN: there is no bfdd. */
 int node_bfd_list(struct node *);

@@ -46,9 +46,10 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	    admin ? "its operator took BFD down; the session stays" : bfd_diag_name(s->diag));
 	if (admin)
 		return;
-	bgp_peer_bfd_down(peer->bgp, node_now(n));
+	node_restart_hurry(n);
+	bgp_peer_bfd_down(peer->bgp, s->independent, node_now(n));
 	if (is_strict(peer))
-		bgp_peer_link_down(peer->bgp, "waits for BFD", node_now(n));
+		bgp_peer_link_wait(peer->bgp, "waits for BFD", node_now(n));
 }
 
 static void
@@ -98,6 +99,22 @@ node_bfd_end(struct node_peer *peer)
 	bfd_watch_free(peer->bfd);
 	peer->bfd = NULL;
 	peer->bfd_up = false;
+}
+
+void
+node_bfd_told(struct node *n, bool connected)
+{
+	node_event(n, connected ? "BFDD_UP" : "BFDD_LOST", "", 0, "%s",
+	    connected ? "bfdd watches the neighbours"
+		      : "bfdd is gone: dead neighbours are found by hold time until it is back");
+	if (connected)
+		return;
+	for (size_t i = 0; i < n->nports; i++)
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			if (peer->bfd && !peer->bfd_up && !ip_is_zero(&peer->address)) {
+				bgp_peer_link_up(peer->bgp, node_now(n));
+				node_peer_settle(peer);
+			}
 }
 
 /* ---- what bfdd knows ---- */

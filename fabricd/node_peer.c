@@ -245,14 +245,21 @@ set_next_hops(struct node_peer *peer)
 	bgp_peer_set_next_hop(peer->bgp, FAMILY_IPV6, &v6);
 }
 
-static void
-isolation_update(struct node *n)
+/* Packets go up there: by a session, or by what is kept while it restarts. */
+static bool
+leads_up(const struct node_peer *peer)
+{
+	return peer->established || bgp_peer_restart(peer->bgp)->stale;
+}
+
+void
+node_isolation_update(struct node *n)
 {
 	bool isolated = n->self->uplinks > 0;
 
 	for (size_t i = 0; i < n->nports && isolated; i++)
-		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && n->ports[i].peer->established);
-	if (isolated == n->isolated || n->stopping || n->held)
+		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && leads_up(n->ports[i].peer));
+	if (isolated == n->isolated || n->stopping || n->held || n->restart.phase != NODE_RUNS)
 		return;
 	n->isolated = isolated;
 	node_rack_isolated(n, isolated);
@@ -283,8 +290,20 @@ peer_established(struct bgp_peer *bgp, void *arg)
 	n->last_change = node_now(n);
 	node_event(n, "BGP_UP", peer->port->name, 0, "%s AS %u", peer->far ? peer->far->name : peer->external->name,
 	    f->remote.asn);
-	isolation_update(n);
+	node_isolation_update(n);
 	rt_work_schedule(n->work);
+}
+
+void
+node_peer_lost(struct node_peer *peer)
+{
+	struct node *n = peer->node;
+
+	rib_source_down(n->rib, &peer->source);
+	rt_work_schedule(n->groups);
+	n->last_change = node_now(n);
+	node_isolation_update(n);
+	node_rib_changed(n);
 }
 
 static void
@@ -293,20 +312,47 @@ peer_down(struct bgp_peer *bgp, const struct bgp_reason *reason, void *arg)
 	struct node_peer *peer = arg;
 	struct node *n = peer->node;
 
-	(void)bgp;
 	n->disturbed += n->frozen;
 	peer->established = false;
 	export_peer_free(peer->export);
 	peer->export = NULL;
-	rib_source_down(n->rib, &peer->source);
-	rt_work_schedule(n->groups);
 	if (peer->port->link)
 		link_port_session(peer->port->link, &peer->address, false, node_now(n));
 	n->last_change = node_now(n);
 	peer->down_event = node_event(n, "BGP_DOWN", peer->port->name, peer->port->carrier_event, "%s reason=%s: %s",
 	    peer->far ? peer->far->name : peer->external->name, bgp_cause_name(reason->cause), reason->text);
-	isolation_update(n);
-	node_rib_changed(n);
+	if (bgp_peer_restart(bgp)->stale) {
+		node_restart_kept(peer);
+		node_restart_drop(peer);
+	} else {
+		peer->stale_over = 0;
+		node_peer_lost(peer);
+	}
+}
+
+static uint8_t
+peer_keep(struct bgp_peer *bgp, const struct bgp_reason *reason, uint8_t families, void *arg)
+{
+	(void)bgp;
+	return node_restart_keep(arg, reason, families);
+}
+
+static void
+peer_stale_end(struct bgp_peer *bgp, uint8_t families, enum bgp_stale_end why, const char *text, void *arg)
+{
+	(void)bgp;
+	node_restart_stale_end(arg, families, why, text);
+}
+
+static void
+peer_end_of_rib(struct bgp_peer *bgp, uint8_t families, void *arg)
+{
+	struct node_peer *peer = arg;
+
+	(void)bgp;
+	(void)families;
+	if (peer->node->restart.phase == NODE_DEFERS)
+		rt_timer_set(peer->node->restart.timer, node_now(peer->node));
 }
 
 /* ---- updates ---- */
@@ -532,6 +578,9 @@ static const struct bgp_ops ops = {
 	.output_ready = peer_output_ready,
 	.established = peer_established,
 	.down = peer_down,
+	.keep = peer_keep,
+	.stale_end = peer_stale_end,
+	.end_of_rib = peer_end_of_rib,
 	.update = peer_update,
 	.refresh = peer_refresh,
 	.state_changed = peer_state,
@@ -590,6 +639,7 @@ node_peer_new(struct node_port *p, const struct topo_external *external)
 	cfg.peer_as = peer->far ? peer->far->asn : peer->external->asn;
 	cfg.peer_id = peer->far && !peer->far->foreign ? ip_to_v4(&peer->far->router_id) : 0;
 	cfg.hold_s = (uint16_t)MIN_OF(n->topo->timers.hold_us / SECONDS(1), 65535);
+	cfg.restart_s = (uint16_t)(n->topo->timers.restart_us / SECONDS(1));
 	cfg.link_local_ok = true;
 	cfg.keep_unknown = false;
 	if (peer->external) {
@@ -708,7 +758,8 @@ node_peer_free(struct node_peer *peer)
 		return;
 	mem = &peer->node->mem;
 	node_peer_port_gone(peer);
-	node_bfd_end(peer);
+	if (!peer->node->stopping) /* else the client frees it, and says whether bfdd goes on */
+		node_bfd_end(peer);
 	export_peer_free(peer->export);
 	bgp_peer_free(peer->bgp);
 	free_dead(peer);
@@ -865,17 +916,13 @@ void
 node_peers_resume(struct node *n)
 {
 	for (size_t i = 0; i < n->nports; i++)
-		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next) {
+			node_restart_drop(peer);
 			resume(peer);
+		}
 }
 
 /* ---- on the way to a successor (node_upgrade.c) ---- */
-
-void
-node_isolation_update(struct node *n)
-{
-	isolation_update(n);
-}
 
 struct node_conn *
 node_conn_new(struct node_peer *peer, struct bgp_conn *bgp)

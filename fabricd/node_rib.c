@@ -180,7 +180,7 @@ const struct export_ops node_export_ops = { .allowed = export_allowed, .event = 
 bool
 node_takes_input(const struct node *n)
 {
-	return !n->frozen && !rib_running(n->rib) && rib_dirty(n->rib) < MANY;
+	return !n->frozen && !rib_running(n->rib) && (rib_dirty(n->rib) < MANY || n->restart.phase == NODE_DEFERS);
 }
 
 void
@@ -222,7 +222,7 @@ only_held(const struct node *n)
 static bool
 run_rib(struct node *n)
 {
-	if (!rib_pending(n->rib))
+	if (!rib_pending(n->rib) || n->restart.phase == NODE_DEFERS)
 		return false;
 	if (!rib_running(n->rib)) {
 		if (only_held(n)) {

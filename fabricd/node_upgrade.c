@@ -9,8 +9,6 @@
 #include "fabricd/node_impl.h"
 #include "fabricd/rib/restore.h"
 
-#define SWEEP_US SECONDS(3)
-
 /* Walks all sessions of the node. */
 #define EACH_PEER(n, peer)                                                                                             \
 	for (size_t port_ = 0; port_ < (n)->nports; port_++)                                                           \
@@ -21,6 +19,10 @@
 bool
 node_upgrade_waits(const struct node *n, char *why, size_t size)
 {
+	if (n->restart.phase != NODE_RUNS) {
+		snprintf(why, size, "it has just restarted, and hears its neighbours first");
+		return true;
+	}
 	if (rib_refreshing(n->rib)) {
 		snprintf(why, size, "a neighbour is sending its routes again");
 		return true;
@@ -243,6 +245,6 @@ node_take_over(struct node *n)
 	node_rack_update(n);
 	node_isolation_update(n);
 	node_peers_settle(n);
-	rt_timer_set(n->sweep, mono_add(node_now(n), SWEEP_US));
+	node_restart_taken_over(n);
 	rt_work_schedule(n->work);
 }

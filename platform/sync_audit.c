@@ -215,6 +215,7 @@ route_unknown(struct sync *s, const struct plat_route *r, int slot, bool cover, 
 	}
 	index = table_add(s, &s->routes[f], (uint8_t)slot, &r->prefix, cover);
 	table_at(&s->routes[f], index)->flags |= s->swept ? 0 : R_ADOPTED;
+	s->stats.routes_found[f] += !s->swept && !cover;
 	route_set_have(s, f, index, value);
 	route_touch(s, f, index);
 }

@@ -90,6 +90,7 @@ struct export
 	bool wants_walk; /* some peer is joining, caught up, or asked for a refresh */
 	bool lagging;    /* some peer does not read */
 	bool counting;   /* some group does not know yet how much it is told */
+	bool held;       /* who joins waits */
 	struct chain {
 		const struct attrs *attrs;
 		const struct rib_source *skip;
@@ -205,7 +206,7 @@ families_of(const struct export_peer *p)
 static bool
 is_addressed(const struct group *g, const struct export_peer *p)
 {
-	if (p->lagging || !(families_of(p) & 1 << g->family))
+	if (p->lagging || (p->joining && g->ex->held) || !(families_of(p) & 1 << g->family))
 		return false;
 	return g->only ? p->source == g->only : !g->skip || p->source != g->skip;
 }
@@ -620,10 +621,16 @@ walk_some(struct export *ex, struct walk *w)
 	walk_send(w);
 }
 
+void
+export_hold(struct export *ex, bool held)
+{
+	ex->held = held;
+}
+
 bool
 export_pending(const struct export *ex)
 {
-	return ex->walks || ex->wants_walk || ex->counting;
+	return (!ex->held && (ex->walks || ex->wants_walk)) || ex->counting;
 }
 
 bool
@@ -631,6 +638,8 @@ export_run(struct export *ex)
 {
 	if (ex->counting)
 		count_some(ex);
+	if (ex->held)
+		return ex->counting;
 	if (ex->wants_walk)
 		begin_walks(ex);
 	for (struct walk *w = ex->walks; w; w = w->next)

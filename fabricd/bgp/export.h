@@ -47,6 +47,11 @@ void export_peer_refresh(struct export_peer *, enum family);
 void export_changed(struct export *, enum family, const struct rib_change *, size_t n);
 bool export_ready(struct export *, struct mono now);
 
+/*
+ * While it is held, nobody who joins is told anything: after a restart the first word is the whole table as it is then
+ * (RFC 4724 4.1). Held or not at any time; not held at first.
+ */
+void export_hold(struct export *, bool held);
 bool export_pending(const struct export *);
 /*
  * One slice of walks; true: there is more to do now. False may also mean that those who walk have no room: call again

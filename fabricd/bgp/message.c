@@ -182,6 +182,26 @@ cap_restart(struct rd *r, struct bgp_open *o)
 	return !r->bad;
 }
 
+static bool
+cap_long_lived(struct rd *r, struct bgp_open *o)
+{
+	o->llgr_families = o->llgr_forwarding = 0;
+	while (!rd_done(r)) {
+		uint16_t afi = rd_u16(r);
+		uint8_t safi = rd_u8(r), flags = rd_u8(r), high = rd_u8(r);
+		uint32_t stale_s = (uint32_t)high << 16 | rd_u16(r);
+		enum family f;
+
+		if (r->bad || !bgp_family_of(afi, safi, &f))
+			continue;
+		o->llgr_families |= (uint8_t)(1u << f);
+		o->llgr_stale_s[f] = stale_s;
+		if (flags & 0x80)
+			o->llgr_forwarding |= (uint8_t)(1u << f);
+	}
+	return !r->bad;
+}
+
 /* Names are for display only, and come from outside: anything odd becomes '?'. */
 static void
 copy_name(struct rd r, char out[BGP_NAME])
@@ -225,7 +245,7 @@ static const struct capability {
 	{ "4-octet AS", 65, 4, 4, true, BGP_CAP_AS4, cap_as4 },
 	{ "add path", 69, 4, 255, false, BGP_CAP_ADD_PATH, NULL },
 	{ "enhanced route refresh", 70, 0, 0, false, BGP_CAP_ENHANCED_REFRESH, NULL },
-	{ "long-lived graceful restart", 71, 0, 255, false, BGP_CAP_LONG_LIVED_RESTART, NULL },
+	{ "long-lived graceful restart", 71, 0, 255, false, BGP_CAP_LONG_LIVED_RESTART, cap_long_lived },
 	{ "hostname", 73, 2, 255, false, BGP_CAP_HOSTNAME, cap_hostname },
 };
 
@@ -378,6 +398,33 @@ write_names(struct wr *w, const struct bgp_open *o)
 	wr_bytes(w, o->domain, domain);
 }
 
+static void
+write_restart(struct wr *w, const struct bgp_open *o)
+{
+	wr_u16(w, (uint16_t)((o->gr_flags & 0xf) << 12 | MIN_OF(o->gr_restart_s, 0xfff)));
+	for (int f = 0; f < FAMILIES; f++) {
+		if (!(o->gr_families & 1u << f))
+			continue;
+		wr_u16(w, bgp_afi((enum family)f));
+		wr_u8(w, BGP_SAFI_UNICAST);
+		wr_u8(w, o->gr_forwarding & 1u << f ? 0x80 : 0);
+	}
+}
+
+static void
+write_long_lived(struct wr *w, const struct bgp_open *o)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		if (!(o->llgr_families & 1u << f))
+			continue;
+		wr_u16(w, bgp_afi((enum family)f));
+		wr_u8(w, BGP_SAFI_UNICAST);
+		wr_u8(w, o->llgr_forwarding & 1u << f ? 0x80 : 0);
+		wr_u8(w, (uint8_t)(o->llgr_stale_s[f] >> 16));
+		wr_u16(w, (uint16_t)o->llgr_stale_s[f]);
+	}
+}
+
 /* The value of the capability that one bit stands for; false: it is none that we send. */
 static bool
 write_capability(struct wr *w, const struct bgp_open *o, enum bgp_cap bit)
@@ -401,6 +448,12 @@ write_capability(struct wr *w, const struct bgp_open *o, enum bgp_cap bit)
 		return true;
 	case BGP_CAP_HOSTNAME:
 		write_names(w, o);
+		return true;
+	case BGP_CAP_GRACEFUL_RESTART:
+		write_restart(w, o);
+		return true;
+	case BGP_CAP_LONG_LIVED_RESTART:
+		write_long_lived(w, o);
 		return true;
 	case BGP_CAP_REFRESH:
 	case BGP_CAP_ENHANCED_REFRESH:
@@ -445,7 +498,7 @@ bgp_open_write(struct wr *w, const struct bgp_open *o)
 		wr_u8(&caps, (uint8_t)wr_len(&v));
 		wr_bytes(&caps, value, wr_len(&v));
 	}
-	/* One parameter with all capabilities (RFC 5492 4); at most 172 octets, so that RFC 9072 is never needed. */
+	/* One parameter with all capabilities (RFC 5492 4); at most 198 octets, so that RFC 9072 is never needed. */
 	wr_u8(w, wr_len(&caps) ? (uint8_t)(wr_len(&caps) + 2) : 0);
 	if (wr_len(&caps)) {
 		wr_u8(w, PARAM_CAPABILITIES);
@@ -486,6 +539,19 @@ bgp_notice_cease(uint8_t subcode, const char *text)
 	n.data[0] = (uint8_t)len;
 	memcpy(n.data + 1, text, len);
 	n.len = (uint16_t)(len + 1);
+	return n;
+}
+
+struct bgp_notice
+bgp_notice_hard_reset(const struct bgp_notice *why)
+{
+	struct bgp_notice n = bgp_notice_make(BGP_ERR_CEASE, BGP_CEASE_HARD_RESET, NULL, 0);
+	size_t len = MIN_OF((size_t)why->len, sizeof(n.data) - 2);
+
+	n.data[0] = why->code;
+	n.data[1] = why->subcode;
+	memcpy(n.data + 2, why->data, len);
+	n.len = (uint16_t)(len + 2);
 	return n;
 }
 

@@ -90,7 +90,7 @@ enum bgp_cap {
 	BGP_CAP_IPV4_OVER_IPV6 = 1 << 3,      /* 5, RFC 8950: IPv4 unicast with an IPv6 next hop */
 	BGP_CAP_EXTENDED_MESSAGE = 1 << 4,    /* 6, RFC 8654 */
 	BGP_CAP_ROLE = 1 << 5,                /* 9, RFC 9234: seen, kept in bgp_open.role */
-	BGP_CAP_GRACEFUL_RESTART = 1 << 6,    /* 64, RFC 4724: seen, shown, not acted upon */
+	BGP_CAP_GRACEFUL_RESTART = 1 << 6,    /* 64, RFC 4724 and 8538: what is in it stands in bgp_open.gr_... */
 	BGP_CAP_AS4 = 1 << 7,                 /* 65, RFC 6793 */
 	BGP_CAP_ADD_PATH = 1 << 8,            /* 69, RFC 7911: seen, shown */
 	BGP_CAP_ENHANCED_REFRESH = 1 << 9,    /* 70, RFC 7313 */
@@ -101,6 +101,9 @@ enum bgp_cap {
 
 #define BGP_CAP_MP (BGP_CAP_MP_IPV4 | BGP_CAP_MP_IPV6)
 
+/* RFC 4724 3: we have restarted, wait for nothing of us. RFC 8538 2: a NOTIFICATION does not end graceful restart. */
+enum bgp_restart_flag { BGP_RESTARTED = 8, BGP_KEEPS_NOTIFIED = 4 };
+
 struct bgp_open {
 	uint8_t version;
 	uint32_t asn; /* from capability 65 when it is there, else the two octets */
@@ -109,11 +112,13 @@ struct bgp_open {
 	uint32_t caps; /* enum bgp_cap */
 	bool bare;     /* parsed: no MP capability at all, so that IPv4 unicast is meant (RFC 4760 8) */
 	char hostname[BGP_NAME], domain[BGP_NAME]; /* printable ASCII only; "" when not sent */
-	uint8_t gr_flags;                          /* 8: R, 4: N (RFC 8538) */
-	uint16_t gr_restart_s;
-	uint8_t gr_families, gr_forwarding; /* bit 1 << family: listed; listed with the F bit */
-	uint8_t role;                       /* with BGP_CAP_ROLE */
-	uint8_t others[8];                  /* first capability codes that are not ours, for display */
+	uint8_t gr_flags;                          /* enum bgp_restart_flag */
+	uint16_t gr_restart_s;                     /* at most 4095 */
+	uint8_t gr_families, gr_forwarding;        /* bit 1 << family: listed; listed with the F bit */
+	uint8_t llgr_families, llgr_forwarding;    /* RFC 9494, in the same way */
+	uint32_t llgr_stale_s[FAMILIES];           /* at most 2^24 - 1 */
+	uint8_t role;                              /* with BGP_CAP_ROLE */
+	uint8_t others[8];                         /* first capability codes that are not ours, for display */
 	uint8_t nothers;
 };
 
@@ -146,6 +151,8 @@ void bgp_notice_write(struct wr *w, const struct bgp_notice *n);
 
 /* A notice with data; len is cut to BGP_NOTICE_DATA. */
 struct bgp_notice bgp_notice_make(uint8_t code, uint8_t subcode, const void *data, size_t len);
+/* RFC 8538 3: a Cease 6/9 that holds this one: the paths of who sends it go at once, whatever was agreed upon. */
+struct bgp_notice bgp_notice_hard_reset(const struct bgp_notice *);
 /* Cease with a shutdown communication (RFC 9003) for subcodes 2 and 4; text NULL or "" means none; cut to 255 octets
  * at the edge of a character. */
 struct bgp_notice bgp_notice_cease(uint8_t subcode, const char *text);

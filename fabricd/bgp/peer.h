@@ -2,7 +2,7 @@
  * fabricd/bgp/peer.h -- inside of a peer, shared by session.c, receive.c and send.c; nobody else includes it
  *
  *   session.c  life, state machine, timers, collisions      receive.c  bytes to events
- *   send.c     queues, output, send hold
+ *   send.c     queues, output, send hold                    restart.c  graceful restart: what is kept, for how long
  *
  * Every public call is wrapped in peer_enter() and peer_leave(): the outermost leave does what ops asked for while
  * they ran (reset, stop), starts again what may start, and tells a changed state.
@@ -45,7 +45,7 @@ struct queue {
 	size_t msg, msg_len; /* message in hand: begins at msg; msg_len 0: none is begun */
 };
 
-enum ask { ASK_NOTHING, ASK_STOP, ASK_RESET };
+enum ask { ASK_NOTHING, ASK_STOP, ASK_RESET, ASK_BFD };
 
 struct bgp_peer {
 	struct mem *mem;
@@ -86,6 +86,11 @@ struct bgp_peer {
 		struct mono next; /* earliest time of the next answer */
 	} refresh[FAMILIES];
 
+	struct bgp_restart restart;
+	bool restarted;     /* of the next OPEN: R bit, */
+	uint8_t forwarding; /* and F bits */
+	bool silent;        /* while stopping: no NOTIFICATION */
+
 	struct queue queue;
 	struct mono send_hold;
 	bool
@@ -113,6 +118,19 @@ bool conn_wait(struct bgp_conn *);                    /* whether its OPEN is to 
 void conn_confirm(struct bgp_conn *);                 /* OPEN is accepted: on to OpenConfirm */
 struct bgp_conn *peer_established(struct bgp_peer *); /* or NULL */
 int64_t peer_jitter(struct bgp_peer *, int64_t us);   /* 75 to 100 % of it */
+
+/* ---- restart.c ---- */
+
+/* Both have the capability, and both their N bit. */
+bool restart_agreed(const struct bgp_peer *);
+bool restart_notified(const struct bgp_peer *);
+/* The NOTIFICATION as a hard reset, when the peer would take a plain one for a restart. */
+struct bgp_notice restart_hard(const struct bgp_peer *, const struct bgp_notice *);
+void restart_session_ended(struct bgp_peer *); /* the reason is set; before ops.down */
+void restart_session_up(struct bgp_peer *);    /* before the owner is told */
+void restart_end_of_rib(struct bgp_peer *, uint8_t families);
+void restart_abort(struct bgp_peer *, enum bgp_stale_end, const char *text);
+void restart_timer(struct bgp_peer *);
 
 /* ---- send.c ---- */
 

@@ -54,6 +54,7 @@ refuse_identity(struct bgp_conn *c, const struct bgp_open *o, uint8_t subcode, c
 	snprintf(text, sizeof(text), "wrong neighbour: wanted %s, seen AS %u identifier %s%s%s", wanted, o->asn,
 	    ip_print(&id, seen), o->hostname[0] ? ", host " : "", o->hostname);
 	p->counters.identity_refusals++;
+	restart_abort(p, BGP_STALE_STRANGER, text);
 	p->ops.identity(p, o, text, p->arg);
 	if (conn_leads(c))
 		peer_blame(p, BGP_CAUSE_IDENTITY, "%s", text);
@@ -251,6 +252,8 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 		peer_event(p, BGP_EVENT_ERROR, "%s: malformed UPDATE, %s", p->name, text);
 	conn_event(c, BGP_EV_UPDATE, NULL);
 	p->ops.update(p, &u, p->arg);
+	if (u.end_of_rib)
+		restart_end_of_rib(p, u.end_of_rib);
 }
 
 /* W13: as often as they like, answered at most once in cfg.refresh_us; the last request is never lost. */

@@ -13,7 +13,8 @@
 #include "fabricd/bgp/peer.h"
 #include "fabricd/lib/base.h"
 
-#define PROGRESS 65536
+#define PROGRESS   65536
+#define BATCH_COST (sizeof(struct bgp_batch) + 2 * sizeof(void *) + 16) /* of memory, beside the messages in it */
 
 /* ---- control messages ---- */
 
@@ -86,6 +87,17 @@ control_add(struct bgp_conn *c, const struct wr *w, enum bgp_type type)
 	return true;
 }
 
+static uint8_t
+families_offered(const struct bgp_peer *p)
+{
+	uint8_t families = 0;
+
+	for (int f = 0; f < FAMILIES; f++)
+		if (p->cfg.caps & bgp_cap_family((enum family)f))
+			families |= (uint8_t)(1u << f);
+	return families;
+}
+
 static void
 local_open(const struct bgp_peer *p, struct bgp_open *o)
 {
@@ -94,6 +106,18 @@ local_open(const struct bgp_peer *p, struct bgp_open *o)
 	*o = (struct bgp_open){
 		.version = 4, .asn = cfg->local_as, .hold_s = cfg->hold_s, .id = cfg->router_id, .caps = cfg->caps
 	};
+	if (cfg->caps & BGP_CAP_GRACEFUL_RESTART) {
+		o->gr_flags = (uint8_t)(BGP_KEEPS_NOTIFIED | (p->restarted ? BGP_RESTARTED : 0));
+		o->gr_restart_s = cfg->restart_s;
+		o->gr_families = families_offered(p);
+		o->gr_forwarding = p->forwarding & o->gr_families;
+	}
+	if (cfg->caps & BGP_CAP_LONG_LIVED_RESTART) {
+		o->llgr_families = families_offered(p);
+		o->llgr_forwarding = p->forwarding & o->llgr_families;
+		for (int f = 0; f < FAMILIES; f++)
+			o->llgr_stale_s[f] = cfg->long_lived_s;
+	}
 	if (cfg->hostname)
 		snprintf(o->hostname, sizeof(o->hostname), "%s", cfg->hostname);
 }
@@ -188,7 +212,9 @@ bgp_send(struct bgp_peer *p, struct bgp_batch *b)
 size_t
 bgp_queue_bytes(const struct bgp_peer *p)
 {
-	return p->queue.bytes;
+	const struct queue *q = &p->queue;
+
+	return q->bytes ? q->bytes + q->n * BATCH_COST : 0;
 }
 
 size_t

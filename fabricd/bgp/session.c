@@ -163,6 +163,7 @@ come_up(struct bgp_conn *c)
 	p->send_hold = MONO_NEVER;
 	if (other_conn(c)->state != BGP_IDLE) /* an attempt that nobody needs any more */
 		lose(other_conn(c));
+	restart_session_up(p);
 	tell_state(p); /* at once: the peer's first UPDATE may be next */
 }
 
@@ -175,6 +176,7 @@ go_down(struct bgp_peer *p)
 	p->last_reset = p->reason;
 	if (mono_sub(p->now, p->since) >= LASTED)
 		p->penalty = 0;
+	restart_session_ended(p);
 	p->ops.down(p, &p->reason, p->arg);
 }
 
@@ -272,7 +274,7 @@ end_conn(struct bgp_conn *c, const struct bgp_step *s, enum bgp_event ev, const 
 	const struct bgp_notice *send = NULL;
 	bool dead = is_dead(ev, p), was_up = c->state == BGP_ESTABLISHED;
 
-	if ((s->actions & BGP_DO_NOTIFY) && !dead)
+	if ((s->actions & BGP_DO_NOTIFY) && !dead && !p->silent)
 		send = notice && notice->code ? notice : s->code ? &own : NULL;
 	if (send)
 		note_sent(c, send);
@@ -405,9 +407,13 @@ do_ask(struct bgp_peer *p)
 
 	p->ask = ASK_NOTHING;
 	peer_blame(p, ask == ASK_STOP ? BGP_CAUSE_STOPPED : BGP_CAUSE_RESET, "%s", p->ask_text);
-	if (p->ask_notice.code == BGP_ERR_CEASE && p->ask_notice.subcode == BGP_CEASE_BFD_DOWN)
+	if (ask == ASK_BFD)
 		p->reason.cause = BGP_CAUSE_BFD;
+	p->silent = ask == ASK_STOP && p->ask_notice.code == 0;
 	stop_conns(p, &p->ask_notice);
+	p->silent = false;
+	if (ask == ASK_STOP)
+		restart_abort(p, BGP_STALE_STOPPED, p->ask_text);
 	p->retry = p->idle = MONO_NEVER;
 	p->refuse = false;
 	if (ask == ASK_STOP)
@@ -459,9 +465,14 @@ fill_config(struct bgp_peer *p, const struct bgp_config *cfg)
 		c->hold_s = 3;
 	if (c->caps == 0)
 		c->caps = BGP_CAP_MP | BGP_CAP_REFRESH | BGP_CAP_IPV4_OVER_IPV6 | BGP_CAP_EXTENDED_MESSAGE |
-			  BGP_CAP_AS4 | BGP_CAP_ENHANCED_REFRESH | BGP_CAP_HOSTNAME;
+			  BGP_CAP_AS4 | BGP_CAP_ENHANCED_REFRESH | BGP_CAP_HOSTNAME | BGP_CAP_GRACEFUL_RESTART |
+			  BGP_CAP_LONG_LIVED_RESTART;
 	if (!c->hostname)
 		c->caps &= ~(uint32_t)BGP_CAP_HOSTNAME;
+	if (c->restart_s == 0)
+		c->caps &= ~(uint32_t)BGP_CAP_GRACEFUL_RESTART;
+	if (c->long_lived_s == 0)
+		c->caps &= ~(uint32_t)BGP_CAP_LONG_LIVED_RESTART;
 	set_default(&c->retry_us, SECONDS(1));
 	set_default(&c->polite_us, MS(150));
 	set_default(&c->idle_hold_us, SECONDS(1));
@@ -486,7 +497,7 @@ bgp_peer_new(
 	p->ops = *ops;
 	p->arg = arg;
 	fill_config(p, cfg);
-	p->retry = p->idle = p->send_hold = MONO_NEVER;
+	p->retry = p->idle = p->send_hold = p->restart.until = MONO_NEVER;
 	for (int i = 0; i < BGP_SIDES; i++) {
 		p->conns[i].peer = p;
 		p->conns[i].side = (uint8_t)i;
@@ -550,8 +561,35 @@ bgp_peer_stop(struct bgp_peer *p, const char *communication, struct mono now)
 	plain_text(communication ? communication : "", plain, sizeof(plain));
 	snprintf(text, sizeof(text), plain[0] ? "stopped by the operator: %s" : "stopped by the operator", plain);
 	peer_enter(p, now);
+	n = restart_hard(p, &n);
 	ask(p, ASK_STOP, &n, 0, text);
 	peer_leave(p);
+}
+
+void
+bgp_peer_leave(struct bgp_peer *p, const char *communication, struct mono now)
+{
+	struct bgp_notice n = bgp_notice_make(0, 0, NULL, 0);
+	char plain[120], text[160];
+
+	if (!peer_established(p) || !restart_agreed(p)) {
+		bgp_peer_stop(p, communication, now);
+		return;
+	}
+	if (restart_notified(p))
+		n = bgp_notice_cease(BGP_CEASE_RESET, communication);
+	plain_text(communication ? communication : "", plain, sizeof(plain));
+	snprintf(text, sizeof(text), plain[0] ? "stopped for a restart: %s" : "stopped for a restart", plain);
+	peer_enter(p, now);
+	ask(p, ASK_STOP, &n, 0, text);
+	peer_leave(p);
+}
+
+void
+bgp_peer_restarted(struct bgp_peer *p, bool restarted, uint8_t forwarding)
+{
+	p->restarted = restarted;
+	p->forwarding = forwarding;
 }
 
 void
@@ -560,6 +598,7 @@ bgp_peer_remove(struct bgp_peer *p, struct mono now)
 	struct bgp_notice n = bgp_notice_cease(BGP_CEASE_DECONFIGURED, NULL);
 
 	peer_enter(p, now);
+	n = restart_hard(p, &n);
 	ask(p, ASK_STOP, &n, 0, "not in the topology file any more");
 	peer_leave(p);
 }
@@ -591,18 +630,24 @@ bgp_peer_max_prefixes(struct bgp_peer *p, enum family f, uint32_t limit, int64_t
 	snprintf(text, sizeof(text), "more than %u %s prefixes from the peer; next attempt in %lld s", limit,
 	    family_name(f), (long long)(idle_us / SECONDS(1)));
 	peer_enter(p, now);
+	n = restart_hard(p, &n);
 	ask(p, ASK_RESET, &n, idle_us, text);
 	peer_leave(p);
 }
 
 void
-bgp_peer_bfd_down(struct bgp_peer *p, struct mono now)
+bgp_peer_bfd_down(struct bgp_peer *p, bool independent, struct mono now)
 {
 	struct bgp_notice n = bgp_notice_cease(BGP_CEASE_BFD_DOWN, NULL);
 
 	peer_enter(p, now);
-	if (peer_established(p))
-		ask(p, ASK_RESET, &n, p->cfg.idle_hold_us, "BFD says that the path is down");
+	if (peer_established(p)) {
+		n = restart_hard(p, &n);
+		ask(p, ASK_BFD, &n, p->cfg.idle_hold_us, "BFD says that the path is down");
+	} else if (independent) {
+		restart_abort(
+		    p, BGP_STALE_BFD, "BFD says that the path is down, and its C bit that this is no restart");
+	}
 	peer_leave(p);
 }
 
@@ -620,10 +665,9 @@ bgp_peer_link_up(struct bgp_peer *p, struct mono now)
 	peer_leave(p);
 }
 
-void
-bgp_peer_link_down(struct bgp_peer *p, const char *why, struct mono now)
+static void
+link_down(struct bgp_peer *p, const char *why)
 {
-	peer_enter(p, now);
 	if (p->link) {
 		p->link = false;
 		if (p->started)
@@ -632,6 +676,22 @@ bgp_peer_link_down(struct bgp_peer *p, const char *why, struct mono now)
 		p->retry = p->idle = MONO_NEVER;
 		p->refuse = false;
 	}
+}
+
+void
+bgp_peer_link_down(struct bgp_peer *p, const char *why, struct mono now)
+{
+	peer_enter(p, now);
+	link_down(p, why);
+	restart_abort(p, BGP_STALE_LINK, why);
+	peer_leave(p);
+}
+
+void
+bgp_peer_link_wait(struct bgp_peer *p, const char *why, struct mono now)
+{
+	peer_enter(p, now);
+	link_down(p, why);
 	peer_leave(p);
 }
 
@@ -858,7 +918,7 @@ bgp_accept(struct bgp_peer *p, struct mono now, const char **why)
 struct mono
 bgp_deadline(const struct bgp_peer *p)
 {
-	struct mono t = mono_min(mono_min(p->retry, p->idle), p->send_hold);
+	struct mono t = mono_min(mono_min(p->retry, p->idle), mono_min(p->send_hold, p->restart.until));
 
 	for (int i = 0; i < BGP_SIDES; i++)
 		t = mono_min(t, mono_min(p->conns[i].hold, p->conns[i].keepalive));
@@ -947,6 +1007,7 @@ bgp_timer(struct bgp_peer *p, struct mono now)
 	send_timer(p);
 	retry_timer(p);
 	refresh_timer(p);
+	restart_timer(p);
 	peer_leave(p); /* starts again when the idle hold time is over */
 }
 
@@ -992,6 +1053,12 @@ const struct bgp_session_facts *
 bgp_peer_facts(const struct bgp_peer *p)
 {
 	return &p->facts;
+}
+
+const struct bgp_restart *
+bgp_peer_restart(const struct bgp_peer *p)
+{
+	return &p->restart;
 }
 
 const struct bgp_config *

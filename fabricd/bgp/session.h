@@ -62,6 +62,35 @@ enum bgp_event_kind {
 	BGP_EVENT_KINDS,
 };
 
+/* Why paths that were kept over a restart of the peer are not stale any more. */
+enum bgp_stale_end {
+	BGP_STALE_NEVER,    /* nothing was kept yet, or it still is */
+	BGP_STALE_TOLD,     /* End-of-RIB: the peer has told all again */
+	BGP_STALE_RESTART,  /* it did not come back within its restart time */
+	BGP_STALE_SILENT,   /* it came back, and no End-of-RIB within its restart time */
+	BGP_STALE_FORGOT,   /* it came back without its forwarding state (F bit), or without the capability */
+	BGP_STALE_STRANGER, /* another router answers */
+	BGP_STALE_LINK,     /* the link went down */
+	BGP_STALE_BFD,      /* BFD says that the forwarding plane is dead, too (RFC 5882 4.3.2) */
+	BGP_STALE_HARD,     /* a hard reset, or an end that is not graceful, while we waited for End-of-RIB */
+	BGP_STALE_STOPPED,  /* stopped by the operator */
+	BGP_STALE_ENDS,
+};
+
+const char *bgp_stale_end_name(enum bgp_stale_end); /* "end_of_rib": for events and JSON */
+
+/* What we do while the peer restarts (RFC 4724 4.2: the receiving speaker). */
+struct bgp_restart {
+	uint8_t stale;     /* families whose paths are kept as stale */
+	bool waits_rib;    /* it is back, its End-of-RIB is not */
+	struct mono since; /* the session ended */
+	struct mono until; /* of the timer that runs: the restart time, or the time for End-of-RIB; MONO_NEVER: none */
+	enum bgp_stale_end ended; /* the last one */
+	struct mono ended_at;
+	char text[BGP_REASON_TEXT]; /* why, a sentence; "": nothing was ever kept */
+	uint64_t begun, told;       /* restarts that were helped, and those that End-of-RIB ended */
+};
+
 struct bgp_ops {
 	/* Begin a TCP connection to the peer; answer by bgp_connected() or bgp_connect_failed(), later or at once. */
 	void (*connect)(struct bgp_peer *, struct bgp_conn *, void *arg);
@@ -75,8 +104,21 @@ struct bgp_ops {
 	/* bgp_output() has something to give. Told once, and again only after bgp_output() has given everything. */
 	void (*output_ready)(struct bgp_conn *, void *arg);
 	void (*established)(struct bgp_peer *, void *arg);
-	/* Was Established and is not any more: the peer's routes go. The queue has been dropped. */
+	/*
+	 * Was Established and is not any more: the peer's routes go, but for those of bgp_peer_restart()->stale. The
+	 * queue has been dropped.
+	 */
 	void (*down)(struct bgp_peer *, const struct bgp_reason *, void *arg);
+	/*
+	 * Before `down`: graceful restart lets the paths of these families (bit 1 << family) be kept, as stale. Returns
+	 * those of them that the owner keeps; it marks them, and what is still stale from the restart before goes
+	 * (RFC 4724 4.2). NULL: none is ever kept.
+	 */
+	uint8_t (*keep)(struct bgp_peer *, const struct bgp_reason *, uint8_t families, void *arg);
+	/* What is still stale of these families goes; the session may be up or not. text: why, a sentence. */
+	void (*stale_end)(struct bgp_peer *, uint8_t families, enum bgp_stale_end, const char *text, void *arg);
+	/* The peer has told all that it has, of these families. May be NULL. */
+	void (*end_of_rib)(struct bgp_peer *, uint8_t families, void *arg);
 	void (*update)(struct bgp_peer *, const struct bgp_update *, void *arg);
 	/* The peer asks for all routes of the family (REQUEST, at most one per cfg.refresh_us), or marks BEGIN and END.
 	 */
@@ -99,6 +141,8 @@ struct bgp_config {
 	uint16_t hold_s;              /* what we offer; default 9; 0 cannot be offered, at least 3 */
 	const char *hostname;         /* capability 73; NULL: not sent */
 	uint32_t caps;                /* what we offer; 0: everything of ours */
+	uint16_t restart_s;           /* how long the peer is to wait for us (RFC 4724); 0: no graceful restart */
+	uint32_t long_lived_s;        /* RFC 9494, of both families; 0: not offered */
 	struct ip local;              /* own address on the session (see bgp_update_opts.local) */
 	bool passive;                 /* never dial */
 	bool link_local_ok;           /* as in bgp_update_opts */
@@ -156,17 +200,34 @@ void bgp_peer_start(struct bgp_peer *, struct mono now);
 void bgp_peer_stop(struct bgp_peer *, const char *communication, struct mono now);
 /* Cease 6/3, for a neighbour that left the file; otherwise as stop. */
 void bgp_peer_remove(struct bgp_peer *, struct mono now);
+/*
+ * An end that is followed by a start of the same program: the peer keeps our paths, if graceful restart was agreed upon
+ * (without N bits there is no NOTIFICATION then, RFC 4724 4); otherwise as bgp_peer_stop().
+ */
+void bgp_peer_leave(struct bgp_peer *, const char *communication, struct mono now);
+/*
+ * What the next OPENs say of ourselves (RFC 4724 3): R bit, and the families whose forwarding state was kept since the
+ * peer knew us last (bit 1 << family).
+ */
+void bgp_peer_restarted(struct bgp_peer *, bool restarted, uint8_t forwarding);
 /* A neighbour that is reachable: carrier, an address. Down: closes at once, nothing can be sent. */
 void bgp_peer_link_up(struct bgp_peer *, struct mono now);
 void bgp_peer_link_down(struct bgp_peer *, const char *why, struct mono now);
 /*
  * Cease with this subcode; text goes into the reason and, for subcodes 2 and 4, to the peer. Idle for idle_us, then
- * again from the start (0: at once). For maximum prefixes (W20): BGP_CEASE_MAX_PREFIXES with data = AFI, SAFI, limit.
+ * again from the start (0: at once). For maximum prefixes (W20): BGP_CEASE_MAX_PREFIXES with data = AFI, SAFI, limit,
+ * as a hard reset where the peer knows that (RFC 8538 5: its paths are not to be kept).
  */
 void bgp_peer_reset(struct bgp_peer *, enum bgp_cease subcode, const char *text, int64_t idle_us, struct mono now);
 void bgp_peer_max_prefixes(struct bgp_peer *, enum family, uint32_t limit, int64_t idle_us, struct mono now);
-/* BFD says that the path is dead: Cease 6/10 (RFC 9384), then as after a broken connection. */
-void bgp_peer_bfd_down(struct bgp_peer *, struct mono now);
+/* As link_down, but what is kept of a peer that restarts stays: the session waits for something else, as BFD. */
+void bgp_peer_link_wait(struct bgp_peer *, const char *why, struct mono now);
+/*
+ * BFD says that the path is dead: a hard reset with Cease 6/10 (RFC 9384, 8538), then as after a broken connection.
+ * While the peer restarts this ends the waiting when `independent`, the peer's C bit, is set: its forwarding plane is
+ * dead, too. Otherwise BFD shares the fate of what restarts, and says nothing (RFC 5882 4.3.2).
+ */
+void bgp_peer_bfd_down(struct bgp_peer *, bool independent, struct mono now);
 
 /* ---- connections ---- */
 
@@ -220,7 +281,10 @@ bool bgp_send(struct bgp_peer *, struct bgp_batch *);
 void bgp_peer_set_next_hop(struct bgp_peer *, enum family, const struct bgp_next_hop *);
 /* Asks the peer for its routes again, or marks begin and end of ours. False: not negotiated. */
 bool bgp_send_refresh(struct bgp_peer *, enum family, enum bgp_refresh);
-/* Bytes queued and not yet copied out: a slow peer shows here. The owner decides when it leaves its export group. */
+/*
+ * Memory of what is queued and not yet copied out, the heads of batches with it: a slow peer shows here. 0: nothing
+ * waits. The owner decides when it leaves its export group.
+ */
 size_t bgp_queue_bytes(const struct bgp_peer *);
 /* Drops queued batches that nothing of was copied out yet; returns their bytes. For a slow peer that is resent later.
  */
@@ -237,6 +301,7 @@ const struct bgp_reason *bgp_peer_reason(const struct bgp_peer *);
 const struct bgp_reason *bgp_peer_last_reset(const struct bgp_peer *);
 const struct bgp_counters *bgp_peer_counters(const struct bgp_peer *);
 const struct bgp_session_facts *bgp_peer_facts(const struct bgp_peer *);
+const struct bgp_restart *bgp_peer_restart(const struct bgp_peer *);
 const struct bgp_config *bgp_peer_config(const struct bgp_peer *); /* defaults filled in */
 struct mono bgp_peer_since(const struct bgp_peer *);               /* of the present state */
 /* Text of the last NOTIFICATION either way, "" when there was none. */

@@ -297,11 +297,14 @@ rib_source_down(struct rib *r, struct rib_source *s)
 /* ---- announcements ---- */
 
 static void
-refreshed(struct rib *r, const struct rib_source *s, const struct rib_table *t, uint32_t entry)
+refreshed(struct rib *r, const struct rib_source *s, const struct rib_table *t, uint32_t entry, bool had)
 {
-	for (struct refresh *f = r->refreshes; f; f = f->next)
-		if (f->source == s && f->table == t && entry < f->limit)
-			f->stale[entry / 8] &= (uint8_t) ~(1u << entry % 8);
+	for (struct refresh *f = r->refreshes; f; f = f->next) {
+		if (f->source != s || f->table != t || entry >= f->limit || !(f->stale[entry / 8] & 1u << entry % 8))
+			continue;
+		f->stale[entry / 8] &= (uint8_t) ~(1u << entry % 8);
+		f->left -= had;
+	}
 }
 
 void
@@ -315,7 +318,7 @@ rib_announce(struct rib *r, uint32_t table, struct rib_source *s, const struct p
 	bool had;
 
 	if (r->refreshes)
-		refreshed(r, s, t, entry);
+		refreshed(r, s, t, entry, e->list && path_list_find(path_list_get(r->lists, e->list), s));
 	id = path_list_with(r->lists, e->list, s, &p);
 	if (id == e->list) {
 		path_list_unref(r->lists, id);
@@ -347,6 +350,8 @@ withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_
 		path_list_unref(r->lists, id);
 		return;
 	}
+	if (r->refreshes)
+		refreshed(r, s, t, entry, true);
 	s->paths[t->family]--;
 	rib_set_list(r, e, id);
 	rib_table_mark_dirty(t, entry);
@@ -376,6 +381,7 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 		f->source = s;
 		f->table = t;
 		f->limit = t->limit;
+		f->left = s->paths[family];
 		/* All are in doubt; those that the source does not offer are no matter at the end. */
 		f->stale = mem_alloc(r->cfg.mem, MEM_PREFIX, t->limit / 8 + 1);
 		memset(f->stale, 0xff, t->limit / 8 + 1);
@@ -398,6 +404,15 @@ rib_refresh_end(struct rib *r, struct rib_source *s, enum family family)
 	for (size_t i = 0; i < r->ntables; i++)
 		if (r->tables[i]->family == family)
 			refresh_drop(r, s, r->tables[i]);
+}
+
+uint64_t
+rib_refresh_left(const struct rib *r, const struct rib_source *s, enum family family)
+{
+	for (const struct refresh *f = r->refreshes; f; f = f->next)
+		if (f->source == s && f->table->family == family)
+			return f->left;
+	return 0;
 }
 
 void

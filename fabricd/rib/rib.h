@@ -89,6 +89,8 @@ void rib_withdraw(struct rib *, uint32_t table, struct rib_source *, const struc
 /* For route refresh: paths of the source that were not announced again since begin are withdrawn at end (RFC 7313). */
 void rib_refresh_begin(struct rib *, struct rib_source *, enum family);
 void rib_refresh_end(struct rib *, struct rib_source *, enum family);
+/* Paths of the source that are in doubt between begin and end (all tables); 0 outside of that. */
+uint64_t rib_refresh_left(const struct rib *, const struct rib_source *, enum family);
 
 /* What became of a route in the FIB. */
 void rib_fib_result(struct rib *, uint32_t table, const struct prefix *, bool installed);

@@ -25,6 +25,7 @@ struct refresh {
 	struct rib_table *table;
 	uint8_t *stale; /* a bit per entry */
 	uint32_t limit;
+	uint64_t left; /* paths of the source among those */
 	struct refresh *next;
 };
 

@@ -116,8 +116,17 @@ op_random(void *arg)
 	return w->random = w->random * 1664525u + 1013904223u;
 }
 
-static const struct bgp_ops ops = { op_connect, op_close, op_ready, op_established, op_down, op_update, op_refresh,
-	op_state, op_text, op_event, op_random };
+static const struct bgp_ops ops = { .connect = op_connect,
+	.close = op_close,
+	.output_ready = op_ready,
+	.established = op_established,
+	.down = op_down,
+	.update = op_update,
+	.refresh = op_refresh,
+	.state_changed = op_state,
+	.identity = op_text,
+	.event = op_event,
+	.random = op_random };
 
 static void
 feed(struct world *w, int side)

@@ -245,10 +245,28 @@ op_random(void *arg UNUSED)
 	return 0;
 }
 
-static const struct bgp_ops near_ops = { op_connect, op_close, op_ready, near_up, near_down, near_update, near_refresh,
-	op_state, op_identity, op_event, op_random };
-static const struct bgp_ops far_ops = { op_connect, op_close, op_ready, far_up, far_down, far_update, far_refresh,
-	op_state, op_identity, op_event, op_random };
+static const struct bgp_ops near_ops = { .connect = op_connect,
+	.close = op_close,
+	.output_ready = op_ready,
+	.established = near_up,
+	.down = near_down,
+	.update = near_update,
+	.refresh = near_refresh,
+	.state_changed = op_state,
+	.identity = op_identity,
+	.event = op_event,
+	.random = op_random };
+static const struct bgp_ops far_ops = { .connect = op_connect,
+	.close = op_close,
+	.output_ready = op_ready,
+	.established = far_up,
+	.down = far_down,
+	.update = far_update,
+	.refresh = far_refresh,
+	.state_changed = op_state,
+	.identity = op_identity,
+	.event = op_event,
+	.random = op_random };
 
 static void
 pipe_room(struct pipe *p, size_t n)

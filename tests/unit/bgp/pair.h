@@ -64,12 +64,17 @@ struct host {
 	char last_event[512], last_identity[512], last_down[512], last_why[512];
 	enum bgp_fate last_fate;
 	uint8_t end_of_rib;
+	uint8_t keeps; /* families whose paths it keeps while the peer restarts */
+	uint8_t may_keep, ended_families;
+	unsigned int stale_ends;
+	enum bgp_stale_end last_end;
 	uint64_t prefixes, withdrawn;
 	struct route *routes;
 	size_t nroutes, cap_routes;
 	bool keep_routes;
 	void (*on_update)(struct host *, const struct bgp_update *);
 	void (*on_established)(struct host *);
+	void (*tamper)(uint8_t *bytes, size_t n); /* with what it sends */
 };
 
 struct world {
@@ -286,8 +291,39 @@ op_random(void *arg)
 	return world_random(((struct host *)arg)->world);
 }
 
-static const struct bgp_ops test_ops = { op_connect, op_close, op_ready, op_established, op_down, op_update, op_refresh,
-	op_state, op_identity, op_event, op_random };
+static uint8_t
+op_keep(struct bgp_peer *p UNUSED, const struct bgp_reason *r UNUSED, uint8_t families, void *arg)
+{
+	struct host *h = arg;
+
+	h->may_keep = families;
+	return families & h->keeps;
+}
+
+static void
+op_stale_end(struct bgp_peer *p UNUSED, uint8_t families, enum bgp_stale_end why, const char *text, void *arg)
+{
+	struct host *h = arg;
+
+	assert_true(families && strlen(text) > 0);
+	h->stale_ends++;
+	h->ended_families |= families;
+	h->last_end = why;
+}
+
+static const struct bgp_ops test_ops = { .connect = op_connect,
+	.close = op_close,
+	.output_ready = op_ready,
+	.established = op_established,
+	.down = op_down,
+	.update = op_update,
+	.refresh = op_refresh,
+	.state_changed = op_state,
+	.identity = op_identity,
+	.event = op_event,
+	.random = op_random,
+	.keep = op_keep,
+	.stale_end = op_stale_end };
 
 /* ---- the world ---- */
 
@@ -383,6 +419,8 @@ end_write(struct end *e)
 	n = bgp_output(e->conn, buf, w->chunk ? 1 + world_random(w) % room : room, w->now);
 	if (n == 0)
 		return false;
+	if (e->host->tamper)
+		e->host->tamper(buf, n);
 	append(&e->flight, &e->nflight, &e->cap_flight, buf, n);
 	bgp_wrote(e->conn, n, w->now);
 	return true;

@@ -962,7 +962,7 @@ bfd_ends_it(void **state)
 
 	(void)state;
 	bring_up(w);
-	bgp_peer_bfd_down(w->a.peer, w->now);
+	bgp_peer_bfd_down(w->a.peer, true, w->now);
 	assert_int_equal(bgp_peer_last_reset(w->a.peer)->cause, BGP_CAUSE_BFD);
 	assert_string_equal(bgp_peer_notice_out(w->a.peer), "cease (6/10): BFD down");
 	assert_true(world_run(w, SECONDS(5), both_up));

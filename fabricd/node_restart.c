@@ -1,0 +1,260 @@
+/*
+ * fabricd/node_restart.c -- graceful restart: of a neighbour, whose paths are kept, and of this switch
+ *
+ * Of a neighbour: the engine (bgp/restart.c) says what may be kept and when that ends; the RIB marks. Paths are kept
+ * only while nothing says that the neighbour does not forward: carrier, BFD, and after a silence BFD alone.
+ *
+ * Of ourselves: a start that finds our routes in the forwarding plane goes through
+ *
+ *   DEFERS   the RIB takes everything in and decides nothing: the forwarding plane stays as it was found
+ *   SETTLES  all who are expected sent End-of-RIB: it decides, the forwarding plane follows; nobody is told anything
+ *   RUNS     it is installed: what nobody wants is swept, neighbours get their table and End-of-RIB (RFC 4724 4.1)
+ *
+ * A start that finds nothing RUNS at once, and sweeps when all was told. Expected is who has carrier, but for: who says
+ * that he restarts himself (or both would wait for each other), who is down by BFD or is nobody or the wrong one, and
+ * who sends no End-of-RIB. timers.restart is but the last resort, three quarters of it for DEFERS, so that the
+ * neighbours, who wait as long, hear from us in time.
+ *
+ * Always true: R bits are sent until RUNS, F bits when the forwarding state was kept since the neighbour knew us.
+ */
+#include <stdio.h>
+
+#include "fabricd/node_impl.h"
+
+#define LOOK_US   MS(50)
+#define LEAST_US  MS(500)    /* for ports and bfdd to be heard at all */
+#define NOBODY_US SECONDS(3) /* without a neighbour's word, and for the table of one that sends no End-of-RIB */
+#define BROKEN_US SECONDS(1) /* left to defer, when a link died meanwhile: what was found is right no more */
+#define ALL       ((1 << FAMILY_IPV4) | (1 << FAMILY_IPV6))
+
+/* ---- of a neighbour ---- */
+
+static uint64_t
+paths_of(const struct node_peer *peer)
+{
+	return peer->source.paths[FAMILY_IPV4] + peer->source.paths[FAMILY_IPV6];
+}
+
+static bool
+is_forwarding(const struct node_peer *peer, const struct bgp_reason *why)
+{
+	const struct node_port *p = peer->port;
+
+	if (!p->present || !p->plat.carrier)
+		return false;
+	if (why->cause == BGP_CAUSE_HOLD) /* it was silent: only BFD knows whether it is alive */
+		return peer->bfd && peer->bfd_up && bfd_client_connected(peer->node->cfg.bfd);
+	return true;
+}
+
+uint8_t
+node_restart_keep(struct node_peer *peer, const struct bgp_reason *why, uint8_t families)
+{
+	struct node *n = peer->node;
+	uint8_t was = bgp_peer_restart(peer->bgp)->stale | peer->stale_over;
+
+	if (n->stopping || (was && rib_running(n->rib)) || !is_forwarding(peer, why) || paths_of(peer) == 0)
+		return 0;
+	for (int f = 0; f < FAMILIES; f++) {
+		if (was & 1 << f) /* RFC 4724 4.2: consecutive restarts */
+			rib_refresh_end(n->rib, &peer->source, (enum family)f);
+		rib_refresh_begin(n->rib, &peer->source, (enum family)f);
+	}
+	peer->stale_over = (uint8_t)(ALL & ~families);
+	return families;
+}
+
+void
+node_restart_kept(struct node_peer *peer)
+{
+	const struct bgp_restart *r = bgp_peer_restart(peer->bgp);
+
+	node_event(peer->node, "RESTART_HELP", peer->port->name, peer->down_event,
+	    "%s restarts: its %llu paths are kept for %lld s", peer->far ? peer->far->name : peer->external->name,
+	    (unsigned long long)paths_of(peer),
+	    (long long)((mono_sub(r->until, node_now(peer->node)) + SECONDS(1) - 1) / SECONDS(1)));
+}
+
+/* Between two slices of the RIB nothing may be withdrawn. */
+void
+node_restart_drop(struct node_peer *peer)
+{
+	struct node *n = peer->node;
+
+	if (!peer->stale_over || rib_running(n->rib))
+		return;
+	for (int f = 0; f < FAMILIES; f++)
+		if (peer->stale_over & 1 << f)
+			rib_refresh_end(n->rib, &peer->source, (enum family)f);
+	peer->stale_over = 0;
+	if (rib_pending(n->rib))
+		node_rib_changed(n);
+}
+
+void
+node_restart_stale_end(struct node_peer *peer, uint8_t families, enum bgp_stale_end why, const char *text)
+{
+	struct node *n = peer->node;
+	unsigned long long left = 0;
+	bool down = !peer->established && bgp_peer_restart(peer->bgp)->stale == 0;
+
+	for (int f = 0; f < FAMILIES; f++)
+		if (families & 1 << f)
+			left += rib_refresh_left(n->rib, &peer->source, (enum family)f);
+	node_event(n, why == BGP_STALE_TOLD ? "RESTART_TOLD" : "RESTART_LOST", peer->port->name, peer->down_event,
+	    "%s: %s; %llu paths that were kept are dropped", peer->far ? peer->far->name : peer->external->name, text,
+	    left);
+	if (down) {
+		peer->stale_over = 0;
+		node_peer_lost(peer);
+	} else {
+		peer->stale_over |= families;
+		node_restart_drop(peer);
+	}
+}
+
+/* ---- of ourselves ---- */
+
+static void
+tell_peers(struct node *n)
+{
+	const struct node_restart *r = &n->restart;
+	uint8_t forwarding = n->cfg.no_fib || (r->recent && !r->preserved) ? 0 : ALL;
+
+	for (size_t i = 0; i < n->nports; i++)
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			bgp_peer_restarted(peer->bgp, r->recent, forwarding);
+}
+
+/* Whether its table is still to come; *why says what it is that we wait for. */
+static bool
+is_awaited(const struct node_peer *peer, int64_t age_us, const char **why)
+{
+	const struct node *n = peer->node;
+	const struct node_port *p = peer->port;
+	const struct bgp_session_facts *f = bgp_peer_facts(peer->bgp);
+
+	if (!p->present || !p->plat.carrier || peer->identity[0])
+		return false;
+	if (!peer->established) {
+		*why = "no session";
+		if (age_us < NOBODY_US)
+			return true;
+		if (peer->bfd && !peer->bfd_up && bfd_client_connected(n->cfg.bfd))
+			return false;
+		return !ip_is_zero(&peer->address);
+	}
+	*why = "no End-of-RIB";
+	if (!(f->caps & BGP_CAP_GRACEFUL_RESTART) && mono_sub(node_now(n), bgp_peer_since(peer->bgp)) >= NOBODY_US)
+		return false;
+	if (f->remote.gr_flags & BGP_RESTARTED)
+		return false;
+	return (f->end_of_rib_in & f->families) != f->families;
+}
+
+/* The first one that is waited for, or NULL. */
+static const struct node_peer *
+awaited(const struct node *n, const char **why)
+{
+	int64_t age_us = mono_sub(node_now(n), n->started);
+
+	for (size_t i = 0; i < n->nports; i++)
+		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			if (is_awaited(peer, age_us, why))
+				return peer;
+	return NULL;
+}
+
+static bool
+is_installed(const struct node *n)
+{
+	struct sync_stats s;
+
+	sync_stats(n->sync, &s);
+	return !rib_pending(n->rib) && s.routes_pending == 0;
+}
+
+static void
+select_routes(struct node *n, const struct node_peer *missed, const char *why)
+{
+	struct node_restart *r = &n->restart;
+	double s = (double)mono_sub(node_now(n), n->started) / 1e6;
+
+	r->phase = NODE_SETTLES;
+	r->until = mono_add(n->started, n->topo->timers.restart_us);
+	if (missed)
+		node_event(n, "RESTART_LATE", missed->port->name, 0,
+		    "routes are selected after %.1f s without waiting for %s any longer: %s", s, missed->label, why);
+	else
+		node_event(n, "RESTART_HEARD", "", 0, "all neighbours have told their routes after %.1f s", s);
+	node_rib_changed(n);
+}
+
+static void
+run(struct node *n)
+{
+	struct node_restart *r = &n->restart;
+
+	r->phase = NODE_RUNS;
+	r->recent = r->unswept = false;
+	tell_peers(n);
+	sync_sweep(n->sync);
+	export_hold(n->export, false);
+	node_isolation_update(n);
+	rt_work_schedule(n->work);
+}
+
+void
+node_restart_look(void *arg)
+{
+	struct node *n = arg;
+	struct node_restart *r = &n->restart;
+	struct mono now = node_now(n);
+	const char *why = NULL;
+	const struct node_peer *missed = awaited(n, &why);
+	bool late = mono_due(r->until, now);
+
+	if (!r->unswept || n->stopping || n->held)
+		return;
+	if (r->phase == NODE_DEFERS && (late || (!missed && mono_sub(now, n->started) >= LEAST_US)))
+		select_routes(n, missed, why);
+	else if (r->phase == NODE_SETTLES && (late || is_installed(n)))
+		run(n);
+	else if (r->phase == NODE_RUNS &&
+		 (late || (!missed && node_quiet(n) && mono_sub(now, n->started) >= NOBODY_US)))
+		run(n);
+	if (r->unswept)
+		rt_timer_set(r->timer, mono_add(now, LOOK_US));
+}
+
+void
+node_restart_hurry(struct node *n)
+{
+	if (n->restart.phase == NODE_DEFERS)
+		n->restart.until = mono_min(n->restart.until, mono_add(node_now(n), BROKEN_US));
+}
+
+void
+node_restart_init(struct node *n)
+{
+	struct node_restart *r = &n->restart;
+	int64_t restart_us = n->topo->timers.restart_us;
+	struct sync_stats s;
+
+	sync_stats(n->sync, &s);
+	r->found = s.routes_found[FAMILY_IPV4] + s.routes_found[FAMILY_IPV6];
+	r->preserved = r->found && !n->cfg.no_fib;
+	r->recent = true;
+	r->phase = r->preserved ? NODE_DEFERS : NODE_RUNS;
+	r->until = mono_add(n->started, r->preserved ? restart_us / 4 * 3 : restart_us);
+	if (r->preserved) { /* what the hosts are told does not change either, before we know better */
+		n->isolated = n->hosts_shut = false;
+		export_hold(n->export, true);
+		node_event(n, "RESTARTED", "", 0,
+		    "%llu routes of ours are in the forwarding plane, and stay until all neighbours have told theirs",
+		    (unsigned long long)r->found);
+	}
+	tell_peers(n);
+	r->timer = rt_timer_new(n->rt, node_restart_look, n);
+	rt_timer_set(r->timer, mono_add(n->started, LOOK_US));
+}

@@ -1,0 +1,482 @@
+/* tests/unit/bgp/restart_test.c -- graceful restart as the receiving speaker, and what the restarting one says of itself */
+#include "tests/unit/bgp/pair.h"
+
+#define BOTH ((1 << FAMILY_IPV4) | (1 << FAMILY_IPV6))
+
+static void
+bring_up(struct world *w)
+{
+	w->a.cfg.restart_s = w->a.cfg.restart_s ? w->a.cfg.restart_s : 30;
+	w->b.cfg.restart_s = w->b.cfg.restart_s ? w->b.cfg.restart_s : 20;
+	w->a.keeps = w->b.keeps = BOTH;
+	world_make(w);
+	links_up(w);
+	if (!world_run(w, SECONDS(5), both_up))
+		fail_msg("a: %s", bgp_peer_reason(w->a.peer)->text);
+}
+
+static const struct bgp_restart *
+at_a(const struct world *w)
+{
+	return bgp_peer_restart(w->a.peer);
+}
+
+/* b dies as a killed process does: its kernel ends the connection, and refuses new ones. */
+static void
+kill_b(struct world *w)
+{
+	struct end *e = up_end(&w->b), *f = e->far;
+
+	bgp_peer_free(w->b.peer);
+	assert_null(e->conn);
+	w->b.peer = bgp_peer_new(&w->b.mem, &w->b.scratch, &w->b.cfg, &test_ops, &w->b);
+	w->b.refuses = true;
+	if (f->conn)
+		bgp_closed(f->conn, "connection reset by peer", w->now);
+}
+
+static void
+start_b(struct world *w, bool restarted, uint8_t forwarding)
+{
+	w->b.refuses = false;
+	bgp_peer_restarted(w->b.peer, restarted, forwarding);
+	bgp_peer_start(w->b.peer, w->now);
+	bgp_peer_link_up(w->b.peer, w->now);
+}
+
+static void
+send_end_of_rib(struct host *h, enum family f)
+{
+	struct bgp_encode_opts opt = bgp_peer_encode_opts(h->peer);
+	struct bgp_build *b = bgp_build_new(&h->mem, &opt);
+	struct bgp_batch *batch;
+
+	bgp_build_end_of_rib(b, f);
+	batch = bgp_build_take(b);
+	assert_true(bgp_send(h->peer, batch));
+	bgp_batch_unref(batch);
+	bgp_build_free(b);
+}
+
+/* ---- the capability ---- */
+
+static void
+open_says_what_is(void **state)
+{
+	struct world *w = world_new(1);
+	const struct bgp_open *o;
+
+	(void)state;
+	bring_up(w);
+	o = &bgp_peer_facts(w->a.peer)->remote;
+	assert_int_equal(o->gr_flags, BGP_KEEPS_NOTIFIED);
+	assert_int_equal(o->gr_restart_s, 20);
+	assert_int_equal(o->gr_families, BOTH);
+	assert_int_equal(o->gr_forwarding, 0);
+	assert_false(o->caps & BGP_CAP_LONG_LIVED_RESTART);
+	kill_b(w);
+	start_b(w, true, 1 << FAMILY_IPV6);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	assert_int_equal(o->gr_flags, BGP_KEEPS_NOTIFIED | BGP_RESTARTED);
+	assert_int_equal(o->gr_forwarding, 1 << FAMILY_IPV6);
+	world_free(w);
+}
+
+static void
+long_lived_only_when_asked_for(void **state)
+{
+	struct world *w = world_new(1);
+	const struct bgp_open *o;
+
+	(void)state;
+	w->b.cfg.long_lived_s = 70000; /* more than two octets */
+	bring_up(w);
+	o = &bgp_peer_facts(w->a.peer)->remote;
+	assert_true(o->caps & BGP_CAP_LONG_LIVED_RESTART);
+	assert_int_equal(o->llgr_families, BOTH);
+	assert_int_equal(o->llgr_stale_s[FAMILY_IPV4], 70000);
+	assert_int_equal(o->llgr_stale_s[FAMILY_IPV6], 70000);
+	world_free(w);
+}
+
+/* ---- from the end of a session to End-of-RIB ---- */
+
+static void
+told_again(void **state)
+{
+	struct world *w = world_new(2);
+	struct mono died;
+
+	(void)state;
+	bring_up(w);
+	world_run(w, SECONDS(40), NULL);
+	kill_b(w);
+	died = w->now;
+	assert_int_equal(w->a.down, 1);
+	assert_int_equal(at_a(w)->stale, BOTH);
+	assert_false(at_a(w)->waits_rib);
+	assert_int_equal(mono_sub(at_a(w)->until, died), SECONDS(20));
+	world_run(w, SECONDS(10), NULL);
+	assert_int_equal(at_a(w)->stale, BOTH);
+	start_b(w, true, BOTH);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	assert_true(at_a(w)->waits_rib);
+	send_end_of_rib(&w->b, FAMILY_IPV4);
+	world_run(w, MS(10), NULL);
+	assert_int_equal(at_a(w)->stale, 1 << FAMILY_IPV6);
+	assert_int_equal(w->a.ended_families, 1 << FAMILY_IPV4);
+	send_end_of_rib(&w->b, FAMILY_IPV6);
+	world_run(w, MS(10), NULL);
+	assert_int_equal(at_a(w)->stale, 0);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_TOLD);
+	assert_int_equal(at_a(w)->told, 1);
+	assert_true(mono_is_never(at_a(w)->until));
+	/* an End-of-RIB that ends nothing is no news */
+	send_end_of_rib(&w->b, FAMILY_IPV6);
+	world_run(w, SECONDS(100), NULL);
+	assert_int_equal(w->a.stale_ends, 2);
+	assert_true(both_up(w));
+	world_free(w);
+}
+
+/* What comes of the paths after b has died, came back or not, and said this or that. */
+static const struct fate {
+	const char *name;
+	bool back, restarted, capable;
+	uint8_t forwarding;
+	enum bgp_stale_end end;
+	int64_t after; /* the death; at most this + 1 s */
+} fates[] = {
+	{ "test_W15 it does not come back", false, false, true, 0, BGP_STALE_RESTART, SECONDS(20) },
+	{ "test_W15 it comes back with R, and sends no End-of-RIB", true, true, true, BOTH, BGP_STALE_SILENT,
+	    SECONDS(25) },
+	{ "without R: a connection was lost, nothing else", true, false, true, BOTH, BGP_STALE_SILENT, SECONDS(25) },
+	{ "test_W16 it comes back without F", true, true, true, 0, BGP_STALE_FORGOT, SECONDS(5) },
+	{ "it comes back without the capability", true, true, false, 0, BGP_STALE_FORGOT, SECONDS(5) },
+};
+
+static void
+check_fate(const struct fate *c, uint64_t seed)
+{
+	struct world *w = world_new(seed);
+	struct mono died;
+
+	bring_up(w);
+	kill_b(w);
+	died = w->now;
+	world_run(w, SECONDS(5) - MS(1), NULL);
+	assert_int_equal(at_a(w)->stale, BOTH);
+	if (c->back && !c->capable) {
+		bgp_peer_free(w->b.peer);
+		w->b.cfg.restart_s = 0;
+		w->b.peer = bgp_peer_new(&w->b.mem, &w->b.scratch, &w->b.cfg, &test_ops, &w->b);
+	}
+	if (c->back)
+		start_b(w, c->restarted, c->forwarding);
+	while (at_a(w)->stale && mono_sub(w->now, died) < SECONDS(60))
+		world_run(w, MS(10), NULL);
+	if (at_a(w)->ended != c->end || mono_sub(w->now, died) > c->after + SECONDS(1) ||
+	    mono_sub(w->now, died) < c->after - MS(20))
+		fail_msg("%s: %s after %lld ms", c->name, bgp_stale_end_name(at_a(w)->ended),
+		    (long long)mono_sub(w->now, died) / 1000);
+	assert_int_equal(w->a.ended_families, BOTH);
+	assert_int_equal(at_a(w)->told, 0);
+	/* never later than twice the restart time */
+	assert_true(mono_sub(w->now, died) <= 2 * SECONDS(20));
+	world_run(w, SECONDS(30), NULL);
+	assert_int_equal(both_up(w), c->back);
+	world_free(w);
+}
+
+static void
+test_W15_no_end_of_rib(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 3; i++)
+		for (uint64_t seed = 1; seed < 20; seed++)
+			check_fate(&fates[i], seed);
+}
+
+static void
+test_W16_no_forwarding_state(void **state)
+{
+	(void)state;
+	for (size_t i = 3; i < ARRAY_LEN(fates); i++)
+		for (uint64_t seed = 1; seed < 20; seed++)
+			check_fate(&fates[i], seed);
+}
+
+/* One family was preserved, the other was not. */
+static void
+families_end_alone(void **state)
+{
+	struct world *w = world_new(3);
+
+	(void)state;
+	bring_up(w);
+	kill_b(w);
+	start_b(w, true, 1 << FAMILY_IPV6);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	assert_int_equal(at_a(w)->stale, 1 << FAMILY_IPV6);
+	assert_int_equal(w->a.ended_families, 1 << FAMILY_IPV4);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_FORGOT);
+	world_free(w);
+}
+
+static void
+again_before_end_of_rib(void **state)
+{
+	struct world *w = world_new(4);
+
+	(void)state;
+	bring_up(w);
+	for (int i = 1; i < 4; i++) {
+		kill_b(w);
+		assert_int_equal(at_a(w)->stale, BOTH);
+		assert_int_equal(at_a(w)->begun, i);
+		assert_int_equal(mono_sub(at_a(w)->until, w->now), SECONDS(20));
+		world_run(w, SECONDS(3), NULL);
+		start_b(w, true, BOTH);
+		assert_true(world_run(w, SECONDS(60), both_up));
+		assert_int_equal(at_a(w)->stale, BOTH);
+	}
+	assert_int_equal(at_a(w)->told, 0);
+	world_free(w);
+}
+
+static void
+another_router_answers(void **state)
+{
+	struct world *w = world_new(5);
+
+	(void)state;
+	bring_up(w);
+	kill_b(w);
+	bgp_peer_free(w->b.peer);
+	w->b.cfg.router_id = 0x0a000063;
+	w->b.peer = bgp_peer_new(&w->b.mem, &w->b.scratch, &w->b.cfg, &test_ops, &w->b);
+	start_b(w, true, BOTH);
+	world_run(w, SECONDS(5), NULL);
+	assert_int_equal(at_a(w)->stale, 0);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_STRANGER);
+	world_free(w);
+}
+
+/* The owner has the last word: what it does not keep is not stale. */
+static void
+the_owner_decides(void **state)
+{
+	struct world *w = world_new(6);
+
+	(void)state;
+	bring_up(w);
+	w->a.keeps = 1 << FAMILY_IPV4;
+	kill_b(w);
+	assert_int_equal(w->a.may_keep, BOTH);
+	assert_int_equal(at_a(w)->stale, 1 << FAMILY_IPV4);
+	world_free(w);
+	w = world_new(6);
+	bring_up(w);
+	w->a.keeps = 0;
+	kill_b(w);
+	assert_int_equal(at_a(w)->stale, 0);
+	assert_true(mono_is_never(at_a(w)->until));
+	world_run(w, SECONDS(60), NULL);
+	assert_int_equal(w->a.stale_ends, 0);
+	world_free(w);
+}
+
+/* ---- which ends are graceful ---- */
+
+static void
+end_by_reset(struct world *w)
+{
+	bgp_peer_reset(w->b.peer, BGP_CEASE_RESET, "again", 0, w->now);
+}
+
+static void
+end_by_stop(struct world *w)
+{
+	bgp_peer_stop(w->b.peer, "maintenance", w->now);
+}
+
+static void
+end_by_leave(struct world *w)
+{
+	bgp_peer_leave(w->b.peer, "upgrade", w->now);
+}
+
+static void
+end_by_bfd(struct world *w)
+{
+	bgp_peer_bfd_down(w->b.peer, true, w->now);
+}
+
+static void
+end_by_prefixes(struct world *w)
+{
+	bgp_peer_max_prefixes(w->b.peer, FAMILY_IPV4, 10, SECONDS(30), w->now);
+}
+
+static void
+end_by_remove(struct world *w)
+{
+	bgp_peer_remove(w->b.peer, w->now);
+}
+
+static void
+end_by_silence(struct world *w)
+{
+	struct end *e = up_end(&w->b);
+
+	e->stuck = true;
+}
+
+static const struct ending {
+	const char *name;
+	void (*end)(struct world *);
+	bool no_n; /* b has no N bit: it is RFC 4724 alone */
+	bool kept;
+	const char *notice; /* what a hears */
+} endings[] = {
+	{ "reset", end_by_reset, false, true, "cease (6/4): administrative reset, \"again\"" },
+	{ "reset, no N bit", end_by_reset, true, false, "cease (6/4): administrative reset, \"again\"" },
+	{ "leave", end_by_leave, false, true, "cease (6/4): administrative reset, \"upgrade\"" },
+	{ "leave, no N bit: without a word", end_by_leave, true, true, "" },
+	{ "stop", end_by_stop, false, false,
+	    "cease (6/9): hard reset, because of cease (6/2): administrative shutdown, \"maintenance\"" },
+	{ "stop, no N bit", end_by_stop, true, false, "cease (6/2): administrative shutdown, \"maintenance\"" },
+	{ "remove", end_by_remove, false, false,
+	    "cease (6/9): hard reset, because of cease (6/3): peer de-configured" },
+	{ "BFD", end_by_bfd, false, false, "cease (6/9): hard reset, because of cease (6/10): BFD down" },
+	{ "BFD, no N bit", end_by_bfd, true, false, "cease (6/10): BFD down" },
+	{ "maximum prefixes", end_by_prefixes, false, false,
+	    "cease (6/9): hard reset, because of cease (6/1): maximum number of prefixes reached, AFI 1 SAFI 1, limit "
+	    "10" },
+	{ "silence", end_by_silence, false, true, "" },
+	{ "silence, no N bit", end_by_silence, true, false, "" },
+};
+
+/* A peer that has RFC 4724 but not RFC 8538: the N bit is cut out of its OPEN. */
+static void
+cut_n_bit(uint8_t *bytes, size_t n)
+{
+	for (size_t k = 0; k + 3 < n; k++)
+		if (bytes[k] == 64 && bytes[k + 1] == 10) /* the capability, of two families */
+			bytes[k + 2] &= (uint8_t)~0x40;
+}
+
+static void
+graceful_or_not(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		const struct ending *c = &endings[i];
+		struct world *w = world_new(i + 1);
+
+		w->a.cfg.restart_s = 30;
+		w->b.cfg.restart_s = 20;
+		w->a.keeps = w->b.keeps = BOTH;
+		world_make(w);
+		links_up(w);
+		w->a.tamper = w->b.tamper = c->no_n ? cut_n_bit : NULL;
+		if (!world_run(w, SECONDS(5), both_up))
+			fail_msg("%s: %s", c->name, bgp_peer_reason(w->a.peer)->text);
+		assert_int_equal(bgp_peer_facts(w->a.peer)->remote.gr_flags, c->no_n ? 0 : BGP_KEEPS_NOTIFIED);
+		c->end(w);
+		while (w->a.down == 0)
+			world_run(w, MS(100), NULL);
+		if (at_a(w)->begun != c->kept || strcmp(bgp_peer_notice_in(w->a.peer), c->notice) != 0)
+			fail_msg("%s: kept %d, heard %s", c->name, (int)at_a(w)->begun, bgp_peer_notice_in(w->a.peer));
+		/* b resets, and keeps what a told for as long as a would: RFC 8538 4 */
+		if (c->end == end_by_reset)
+			assert_int_equal(bgp_peer_restart(w->b.peer)->begun, c->kept);
+		if (c->end == end_by_bfd || c->end == end_by_prefixes)
+			assert_int_equal(bgp_peer_restart(w->b.peer)->begun, 0);
+		world_free(w);
+	}
+}
+
+/* While it restarts: what ends the waiting, and what does not. */
+static void
+what_ends_the_waiting(void **state)
+{
+	enum { LINK, WAIT, BFD_C, BFD_NO_C, STOP, CASES };
+	static const struct {
+		const char *name;
+		enum bgp_stale_end end; /* NEVER: it goes on */
+	} cases[CASES] = {
+		[LINK] = { "carrier lost", BGP_STALE_LINK },
+		[WAIT] = { "waits for BFD", BGP_STALE_NEVER },
+		[BFD_C] = { "BFD down, C bit", BGP_STALE_BFD },
+		[BFD_NO_C] = { "BFD down, no C bit: it shares the fate of what restarts", BGP_STALE_NEVER },
+		[STOP] = { "stopped", BGP_STALE_STOPPED },
+	};
+
+	(void)state;
+	for (int i = 0; i < CASES; i++) {
+		struct world *w = world_new(7);
+
+		bring_up(w);
+		kill_b(w);
+		if (i == LINK)
+			bgp_peer_link_down(w->a.peer, "port dark", w->now);
+		else if (i == WAIT)
+			bgp_peer_link_wait(w->a.peer, "waits for BFD", w->now);
+		else if (i == STOP)
+			bgp_peer_stop(w->a.peer, NULL, w->now);
+		else
+			bgp_peer_bfd_down(w->a.peer, i == BFD_C, w->now);
+		if (at_a(w)->ended != cases[i].end || !at_a(w)->stale != !!cases[i].end)
+			fail_msg("%s: %s", cases[i].name, bgp_stale_end_name(at_a(w)->ended));
+		world_run(w, SECONDS(25), NULL);
+		assert_int_equal(at_a(w)->stale, 0);
+		assert_int_equal(w->a.stale_ends, 1);
+		world_free(w);
+	}
+}
+
+/* Both sides restart at once: none waits for the other's paths longer than its timers say, and both come up. */
+static void
+both_restart(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 50; seed++) {
+		struct world *w = world_new(seed);
+
+		bring_up(w);
+		kill_b(w);
+		bgp_peer_free(w->a.peer);
+		w->a.peer = bgp_peer_new(&w->a.mem, &w->a.scratch, &w->a.cfg, &test_ops, &w->a);
+		bgp_peer_restarted(w->a.peer, true, BOTH);
+		bgp_peer_start(w->a.peer, w->now);
+		bgp_peer_link_up(w->a.peer, w->now);
+		start_b(w, true, BOTH);
+		assert_true(world_run(w, SECONDS(5), both_up));
+		assert_int_equal(bgp_peer_facts(w->a.peer)->remote.gr_flags, BGP_KEEPS_NOTIFIED | BGP_RESTARTED);
+		assert_int_equal(bgp_peer_facts(w->b.peer)->remote.gr_flags, BGP_KEEPS_NOTIFIED | BGP_RESTARTED);
+		assert_int_equal(at_a(w)->stale, 0);
+		world_free(w);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(open_says_what_is),
+		cmocka_unit_test(long_lived_only_when_asked_for),
+		cmocka_unit_test(told_again),
+		cmocka_unit_test(test_W15_no_end_of_rib),
+		cmocka_unit_test(test_W16_no_forwarding_state),
+		cmocka_unit_test(families_end_alone),
+		cmocka_unit_test(again_before_end_of_rib),
+		cmocka_unit_test(another_router_answers),
+		cmocka_unit_test(the_owner_decides),
+		cmocka_unit_test(graceful_or_not),
+		cmocka_unit_test(what_ends_the_waiting),
+		cmocka_unit_test(both_restart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
