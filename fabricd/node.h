@@ -68,6 +68,7 @@ struct node_peer {
 	struct bfd_watch *bfd; /* NULL: none */
 	bool bfd_up;
 	uint64_t bfd_event;                /* id of the event that took BFD down last */
+	int closed_by;                     /* of the connection that ended last, -errno; 0: the peer closed it */
 	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
@@ -105,6 +106,7 @@ struct node_config {
 	uint64_t seed;             /* of all keyed hashes; 0: taken from the runtime */
 	bool no_fib;               /* platform null: no groups and routes are made, and nothing is waited for */
 	struct bfd_client *bfd;    /* NULL: no BFD; freed by the caller, after the node */
+	bool bfd_inside;           /* BFD ends with this process: its C bit is clear (RFC 5882 4.3) */
 	const struct node_inherit *inherit; /* NULL: a start of its own; else it is held until node_take_over() */
 	const char *key_dir;                /* "/etc/fabricd/keys" */
 	/* Reads a key file of key_dir: 0 and a text to free(), or -errno. NULL: keys cannot be had. */

@@ -79,7 +79,7 @@ node_bfd_begin(struct node_peer *peer)
 		.params = { .min_tx_us = (uint32_t)t->bfd_us,
 		    .min_rx_us = (uint32_t)t->bfd_us,
 		    .multiplier = (uint8_t)t->bfd_multiplier,
-		    .independent = true } };
+		    .independent = !n->cfg.bfd_inside } };
 
 	if (!n->cfg.bfd || !peer->far)
 		return true;

@@ -42,13 +42,13 @@ const struct rt_stream_handler *node_conn_handler(void);
 /* Everything that the engine has to send goes into conn->out. */
 void node_peer_flatten(struct node_peer *);
 bool node_peer_read_key(struct node_peer *); /* false after an event that says why not */
-void node_isolation_update(struct node *);
 
 void node_peer_lost(struct node_peer *); /* all that it told goes */
 void node_isolation_update(struct node *);
 
 /* node_restart.c */
-void node_restart_init(struct node *);  /* the forwarding plane was read; the ports are there, and not set up */
+void node_restart_init(struct node *); /* the forwarding plane was read; the ports are there, and not set up */
+void node_restart_taken_over(struct node *);
 void node_restart_look(void *node);     /* rt_timer_fn: whether it is time for the next phase */
 void node_restart_hurry(struct node *); /* the forwarding plane as it was found leads into a dead link */
 uint8_t node_restart_keep(struct node_peer *, const struct bgp_reason *, uint8_t families);

@@ -159,6 +159,7 @@ stream_closed(void *arg, int error)
 	const char *why = error ? strerror(-error) : "the peer closed the connection";
 
 	c->stream = NULL;
+	peer->closed_by = error;
 	if (c->conn && !c->open)
 		bgp_connect_failed(c->conn, why, node_now(peer->node));
 	else if (c->conn)

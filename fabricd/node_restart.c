@@ -17,6 +17,7 @@
  *
  * Always true: R bits are sent until RUNS, F bits when the forwarding state was kept since the neighbour knew us.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "fabricd/node_impl.h"
@@ -35,6 +36,18 @@ paths_of(const struct node_peer *peer)
 	return peer->source.paths[FAMILY_IPV4] + peer->source.paths[FAMILY_IPV6];
 }
 
+/*
+ * One of the two was not heard by the other: a stopped process, or a wire that passes nothing. Only BFD knows which. The
+ * kernel of a process that died, on the other hand, speaks for itself: FIN or RST.
+ */
+static bool
+is_silence(const struct node_peer *peer, const struct bgp_reason *why)
+{
+	if (why->cause == BGP_CAUSE_TCP)
+		return peer->closed_by && peer->closed_by != -ECONNRESET && peer->closed_by != -EPIPE;
+	return why->cause == BGP_CAUSE_HOLD || (why->cause == BGP_CAUSE_NOTICE && why->code == BGP_ERR_HOLD);
+}
+
 static bool
 is_forwarding(const struct node_peer *peer, const struct bgp_reason *why)
 {
@@ -42,7 +55,7 @@ is_forwarding(const struct node_peer *peer, const struct bgp_reason *why)
 
 	if (!p->present || !p->plat.carrier)
 		return false;
-	if (why->cause == BGP_CAUSE_HOLD) /* it was silent: only BFD knows whether it is alive */
+	if (is_silence(peer, why))
 		return peer->bfd && peer->bfd_up && bfd_client_connected(peer->node->cfg.bfd);
 	return true;
 }
@@ -234,6 +247,24 @@ node_restart_hurry(struct node *n)
 		n->restart.until = mono_min(n->restart.until, mono_add(node_now(n), BROKEN_US));
 }
 
+static void
+start_looking(struct node *n, int64_t us)
+{
+	struct node_restart *r = &n->restart;
+
+	r->unswept = true;
+	r->until = mono_add(node_now(n), us);
+	rt_timer_set(r->timer, mono_add(node_now(n), LOOK_US));
+}
+
+/* From a predecessor (node_upgrade.h): neighbours know of no restart. */
+void
+node_restart_taken_over(struct node *n)
+{
+	tell_peers(n);
+	start_looking(n, n->topo->timers.restart_us);
+}
+
 void
 node_restart_init(struct node *n)
 {
@@ -241,20 +272,21 @@ node_restart_init(struct node *n)
 	int64_t restart_us = n->topo->timers.restart_us;
 	struct sync_stats s;
 
+	r->timer = rt_timer_new(n->rt, node_restart_look, n);
+	if (n->held)
+		return;
 	sync_stats(n->sync, &s);
 	r->found = s.routes_found[FAMILY_IPV4] + s.routes_found[FAMILY_IPV6];
 	r->preserved = r->found && !n->cfg.no_fib;
 	r->recent = true;
 	r->phase = r->preserved ? NODE_DEFERS : NODE_RUNS;
-	r->until = mono_add(n->started, r->preserved ? restart_us / 4 * 3 : restart_us);
-	if (r->preserved) { /* what the hosts are told does not change either, before we know better */
-		n->isolated = n->hosts_shut = false;
-		export_hold(n->export, true);
-		node_event(n, "RESTARTED", "", 0,
-		    "%llu routes of ours are in the forwarding plane, and stay until all neighbours have told theirs",
-		    (unsigned long long)r->found);
-	}
+	start_looking(n, r->preserved ? restart_us / 4 * 3 : restart_us);
 	tell_peers(n);
-	r->timer = rt_timer_new(n->rt, node_restart_look, n);
-	rt_timer_set(r->timer, mono_add(n->started, LOOK_US));
+	if (!r->preserved)
+		return;
+	n->isolated = n->hosts_shut = false; /* what the hosts are told does not change either, before we know better */
+	export_hold(n->export, true);
+	node_event(n, "RESTARTED", "", 0,
+	    "%llu routes of ours are in the forwarding plane, and stay until all neighbours have told theirs",
+	    (unsigned long long)r->found);
 }

@@ -149,12 +149,25 @@ swap(struct deed *d)
 
 /* ---- nodes ---- */
 
+/*
+ * A process that was killed: its switch forwards on as it was, whatever happens around it, for as long as neighbours
+ * keep what it told; and when it is back, until it has heard them all (RFC 4724).
+ */
+static void
+restarts(struct deed *d)
+{
+	d->unnoticed_us = world_topo(d->w)->timers.restart_us + d->hold_us;
+	d->slow = mono_add(sim_now(world_net(d->w)), d->unnoticed_us);
+}
+
 static int
 begin_crash(struct deed *d)
 {
 	if (!d->wn[0]->node)
 		return 0;
 	world_crash(d->wn[0], d->f->kind == FAULT_DARK ? SIM_DARK : SIM_KILLED);
+	if (d->f->kind == FAULT_KILL)
+		restarts(d);
 	return 1;
 }
 
@@ -167,6 +180,8 @@ end_crash(struct deed *d)
 	if (d->wn[0]->node)
 		return 0;
 	e = world_boot(d->wn[0], err, sizeof(err));
+	if (d->f->kind == FAULT_KILL)
+		restarts(d);
 	return e < 0 ? e : 1;
 }
 

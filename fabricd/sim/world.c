@@ -254,6 +254,7 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 	if (w->cfg.bfd && !wn->bfd)
 		wn->bfd = bfd_client_local(wn->rt, &wn->mem, cfg.seed);
 	cfg.bfd = wn->bfd;
+	cfg.bfd_inside = true;
 	for (uint32_t i = 0; i < wn->topo->nports; i++) {
 		const struct topo_port *p = &wn->topo->ports[i];
 		struct sim_port_view v;
