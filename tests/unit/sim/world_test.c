@@ -243,9 +243,10 @@ test_silent_loss_is_found_by_bfd(void **state)
 	world_run(w, MS(120));
 	assert_false(peer->bfd_up);
 	assert_false(peer->established);
-	/* Only what leaf1 sends is lost: the spine finds it, and says so in its NOTIFICATION (RFC 9384). */
+	/* Only what leaf1 sends is lost: the spine finds it, and says so in a hard reset (RFC 9384, 8538). */
 	assert_int_equal(bgp_peer_last_reset(peer->bgp)->code, BGP_ERR_CEASE);
-	assert_int_equal(bgp_peer_last_reset(peer->bgp)->subcode, BGP_CEASE_BFD_DOWN);
+	assert_int_equal(bgp_peer_last_reset(peer->bgp)->subcode, BGP_CEASE_HARD_RESET);
+	assert_non_null(strstr(bgp_peer_notice_in(peer->bgp), "(6/10): BFD down"));
 	world_run(w, MS(50));
 	expect_leaf_pair(w, t, "leaf1", "leaf3", 1);
 	assert_int_equal(world_black(w, "leaf1", "eth1", false), 0);
