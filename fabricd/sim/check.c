@@ -2,10 +2,11 @@
  * fabricd/sim/check.c -- see check.h
  *
  *   flow --changed, good, valley--> here
- *   fault --check_fault()--> what works --reconnect_us later--> what is counted on --oracle--> who must be reached
+ *   fault --check_fault()--> what works --trial_us later--> what is counted on --oracle--> who must be reached
+ *                      \--> bound: until when whom it lies between may be lost
  *
- * bad_since of a (destination, node) is set while the node must reach it and does not. One deadline serves all: the
- * latest time by which the consequences of all faults so far must be over. Once it has passed, nobody may be bad.
+ * bad_since of a (destination, node) is set while the node must reach it and does not. Once its bound has passed, that
+ * is a violation; `soonest` is the first time at which that may be so, and is worked out anew then.
  *
  * Always true: nbad is the number of (destination, node) with bad_since set.
  */
@@ -21,6 +22,9 @@
 #define HOP_US        MS(1)  /* what a node needs to pass news on, beside the link and its forwarding plane */
 #define DOUBT_US      MS(50) /* so long a port may be used that the neighbour has just withdrawn, at most */
 #define SLOW_HOLDS_UP 1      /* hold times that a slow node may delay others */
+#define SELDOM_US     SECONDS(31)
+#define SWEPT_US      SECONDS(4)  /* what a restarted node found is swept so long after timers.restart at the latest */
+#define HEALTHY_US    SECONDS(60) /* who has worked for so long has a good name again */
 
 static const char *const kinds[CHECK_KINDS] = {
 	[CHECK_NONE] = "nothing",
@@ -77,11 +81,19 @@ must_reach(const struct check *c, size_t dest, uint32_t node)
 	return c->paths[flow_dest(c->flow, dest)->owner].distance[node] != ORACLE_FAR;
 }
 
+/* Until when this (destination, node) may be bad. */
+static struct mono
+may_last(const struct check *c, size_t at)
+{
+	return bound_of(c->bound, (uint32_t)(at % c->n), flow_dest(c->flow, at / c->n)->owner);
+}
+
 static void
 bad_begins(struct check *c, size_t at)
 {
 	c->bad_since[at] = check_now(c);
 	c->nbad++;
+	c->soonest = mono_min(c->soonest, may_last(c, at));
 }
 
 static void
@@ -105,19 +117,24 @@ judge_bad(struct check *c)
 {
 	char p[PREFIX_TEXT];
 
-	if (!c->nbad || check_now(c).us <= c->deadline.us)
+	if (check_now(c).us <= c->soonest.us)
 		return;
+	c->soonest = MONO_NEVER;
 	for (size_t at = 0; at < flow_dests(c->flow) * c->n; at++) {
 		const struct flow_dest *d = flow_dest(c->flow, at / c->n);
 		uint32_t node = (uint32_t)(at % c->n);
+		struct mono until = may_last(c, at);
 		char ports[256];
 
 		if (!c->bad_since[at].us)
 			continue;
+		c->soonest = mono_min(c->soonest, until);
+		if (check_now(c).us <= until.us)
+			continue;
 		check_fail(c, CHECK_BLACK_HOLE,
 		    "%s does not reach %s (%s) for %lld us, %lld us longer than it may: it uses %s", name(c, node),
 		    prefix_print(&d->prefix, p), name(c, d->owner), (long long)mono_sub(check_now(c), c->bad_since[at]),
-		    (long long)mono_sub(check_now(c), c->deadline),
+		    (long long)mono_sub(check_now(c), until),
 		    flow_print(c->flow, node, flow_ports(c->flow, at / c->n, node), ports, sizeof(ports)));
 		return;
 	}
@@ -250,22 +267,23 @@ judge_doubts(struct check *c)
 
 /* ---- what works ---- */
 
+/*
+ * Whether packets that leave by this end get to the right node, and back here. A cable that was moved to a parallel
+ * link of the same two nodes does no harm.
+ */
 static bool
-end_works(struct check *c, uint32_t node, uint32_t port, uint32_t far, uint32_t far_port)
-{
-	uint32_t ifindex = 0;
-
-	return world_far(c->w, world_node_at(c->w, node), port + 1, &ifindex) == far && ifindex == far_port + 1;
-}
-
-/* Cabled as the file says, with carrier, and passing packets both ways. */
-static bool
-link_works(struct check *c, uint32_t link)
+end_works(struct check *c, uint32_t link, bool upper)
 {
 	const struct topo_link *l = &c->t->links[link];
-	const uint32_t *port = c->oracle.links[link].port;
+	uint32_t node = upper ? l->upper : l->lower, far = upper ? l->lower : l->upper;
+	uint32_t port = c->oracle.links[link].port[upper], ifindex = 0, back = 0;
+	const struct topo_port *p;
 
-	return end_works(c, l->lower, port[0], l->upper, port[1]) && end_works(c, l->upper, port[1], l->lower, port[0]);
+	if (world_far(c->w, world_node_at(c->w, node), port + 1, &ifindex) != far ||
+	    world_far(c->w, world_node_at(c->w, far), ifindex, &back) != node || back != port + 1)
+		return false;
+	p = &c->t->nodes[far].ports[ifindex - 1];
+	return p->link != TOPO_NONE && p->far_node == node && (p->kind == TOPO_UP || p->kind == TOPO_DOWN);
 }
 
 static bool
@@ -295,17 +313,32 @@ search_all(struct check *c)
 	}
 }
 
+/*
+ * How long after it works again something must be used again: longer after each of several failures (idle hold), and
+ * after a long silence, in which those who ask for neighbours do so ever more seldom, up to 30 s (RFC 7559).
+ */
+static int64_t
+trial_us(const struct check *c, const struct check_part *p)
+{
+	return MIN_OF(c->cfg.reconnect_us, (CHECK_FIRST_US << MIN_OF(p->strikes, 10u)) + MIN_OF(p->away_us, SELDOM_US));
+}
+
 static bool
 count_on(struct check *c, struct check_part *p, bool works)
 {
+	struct mono now = check_now(c);
 	bool was = p->sure;
 
 	if (works && !p->works)
-		p->since = check_now(c);
+		p->away_us = p->strikes ? mono_sub(now, p->since) : 0;
+	if (!works && p->works)
+		p->strikes = mono_sub(now, p->since) > HEALTHY_US ? 1 : p->strikes + 1;
+	if (works != p->works)
+		p->since = now;
 	p->works = works;
-	p->sure = works && mono_sub(check_now(c), p->since) >= c->cfg.reconnect_us;
+	p->sure = works && mono_sub(now, p->since) >= trial_us(c, p);
 	if (works && !p->sure)
-		c->next_sure = mono_min(c->next_sure, mono_add(p->since, c->cfg.reconnect_us));
+		c->next_sure = mono_min(c->next_sure, mono_add(p->since, trial_us(c, p)));
 	return p->sure != was;
 }
 
@@ -321,9 +354,12 @@ look_at_plant(struct check *c)
 		if (c->slow_until[i].us > check_now(c).us)
 			c->next_sure = mono_min(c->next_sure, c->slow_until[i]);
 	}
-	for (uint32_t i = 0; i < c->t->nlinks; i++) {
-		changed |= count_on(c, &c->links[i], link_works(c, i));
-		c->link_sure[i] = c->links[i].sure;
+	for (uint32_t i = 0; i < 2 * c->t->nlinks; i++) {
+		const struct topo_link *l = &c->t->links[i / 2];
+
+		changed |= count_on(
+		    c, &c->ends[i], c->nodes[l->lower].works && c->nodes[l->upper].works && end_works(c, i / 2, i % 2));
+		c->end_sure[i] = c->ends[i].sure;
 	}
 	if (changed)
 		search_all(c);
@@ -342,28 +378,69 @@ propagation(const struct check *c)
 	return (2 * (int64_t)top + 1) * hop + c->cfg.allowance_us;
 }
 
-void
-check_fault(struct check *c, int64_t detection_us)
+static bool
+concerns(const struct check *c, const struct place *places, size_t n, uint32_t from, uint32_t to)
 {
-	struct mono now = check_now(c), until = mono_add(now, detection_us), slow = { 0 };
+	bool any = !n;
+
+	for (size_t i = 0; i < n && !any; i++)
+		any = bound_concerns(c->bound, &places[i], from, to);
+	return any;
+}
+
+/* What slow nodes between the two have to do is done when they are well again, or their neighbours give them up. */
+static struct mono
+held_up(const struct check *c, uint32_t from, uint32_t to)
+{
+	struct mono now = check_now(c), until = now, most = mono_add(now, c->slow_us);
+
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct place p = { TOPO_NONE, i };
+
+		if (c->slow_until[i].us > until.us && bound_concerns(c->bound, &p, from, to))
+			until = mono_min(c->slow_until[i], most);
+	}
+	return until;
+}
+
+void
+check_fault(struct check *c, int64_t detection_us, const struct place *places, size_t n)
+{
+	struct mono now = check_now(c), noticed = mono_add(now, detection_us);
+	bool slow = false;
 
 	for (uint32_t i = 0; i < c->n; i++)
-		slow.us = MAX_OF(slow.us, c->slow_until[i].us);
-	/* What a slow node has to do with it is done when it is well again, or its neighbours give it up. */
-	slow = mono_min(slow, mono_add(now, c->slow_us));
-	until.us = MAX_OF(until.us, slow.us);
-	until = mono_add(until, propagation(c));
-	c->deadline.us = MAX_OF(c->deadline.us, until.us);
-	world_run_until(c->w, now); /* so that flow hears of what was done between events */
+		slow |= c->slow_until[i].us > now.us;
+	for (uint32_t to = 0; to < c->n; to++)
+		for (uint32_t from = 0; from < c->n; from++) {
+			struct mono until = noticed;
+
+			if (!concerns(c, places, n, from, to))
+				continue;
+			if (slow)
+				until.us = MAX_OF(until.us, held_up(c, from, to).us);
+			until = mono_add(until, propagation(c));
+			bound_raise(c->bound, from, to, until);
+			c->deadline.us = MAX_OF(c->deadline.us, until.us);
+		}
+	check_look(c);
+}
+
+void
+check_look(struct check *c)
+{
+	world_run_until(c->w, check_now(c)); /* so that flow hears of what was done between events */
 	look_at_plant(c);
 }
 
 void
 check_slow(struct check *c, uint32_t node, struct mono until, int64_t detection_us)
 {
+	struct place place = { TOPO_NONE, node };
+
 	c->slow_until[node].us = MAX_OF(c->slow_until[node].us, until.us);
 	c->slow_us = MAX_OF(c->slow_us, detection_us);
-	check_fault(c, detection_us);
+	check_fault(c, detection_us, &place, 1);
 }
 
 /* ---- life ---- */
@@ -386,9 +463,9 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->words = c->oracle.words;
 	c->scratch = mem_zalloc(NULL, MEM_OTHER, c->words * sizeof(*c->scratch));
 	c->nodes = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->nodes));
-	c->links = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->links));
+	c->ends = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->ends));
 	c->node_sure = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->node_sure));
-	c->link_sure = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->link_sure));
+	c->end_sure = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->end_sure));
 	c->slow_until = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->slow_until));
 	c->paths = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->paths));
 	for (size_t i = 0; i < c->n; i++)
@@ -396,6 +473,9 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->flow = flow_new(w, &ops, c);
 	c->bad_since = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n * sizeof(*c->bad_since) + 1);
 	c->deadline = check_now(c);
+	c->began = check_now(c);
+	c->soonest = MONO_NEVER;
+	c->bound = bound_new(c->t, check_now(c));
 	reconnect = c->cfg.reconnect_us;
 	if (!cfg->cold)
 		c->cfg.reconnect_us = 0;
@@ -403,8 +483,8 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->cfg.reconnect_us = reconnect;
 	for (size_t i = 0; i < c->n && !cfg->cold; i++)
 		c->nodes[i].since.us -= reconnect;
-	for (size_t i = 0; i < c->t->nlinks && !cfg->cold; i++)
-		c->links[i].since.us -= reconnect;
+	for (size_t i = 0; i < 2 * c->t->nlinks && !cfg->cold; i++)
+		c->ends[i].since.us -= reconnect;
 	judge_bad(c);
 	return c;
 }
@@ -420,9 +500,10 @@ check_free(struct check *c)
 	oracle_done(&c->oracle);
 	mem_free(NULL, MEM_OTHER, c->scratch);
 	mem_free(NULL, MEM_OTHER, c->nodes);
-	mem_free(NULL, MEM_OTHER, c->links);
+	bound_free(c->bound);
+	mem_free(NULL, MEM_OTHER, c->ends);
 	mem_free(NULL, MEM_OTHER, c->node_sure);
-	mem_free(NULL, MEM_OTHER, c->link_sure);
+	mem_free(NULL, MEM_OTHER, c->end_sure);
 	mem_free(NULL, MEM_OTHER, c->slow_until);
 	mem_free(NULL, MEM_OTHER, c->paths);
 	mem_free(NULL, MEM_OTHER, c->bad_since);
@@ -457,7 +538,7 @@ check_stats(const struct check *c)
 struct oracle_graph
 check_counted_on(const struct check *c)
 {
-	return (struct oracle_graph){ c->link_sure, c->node_sure };
+	return (struct oracle_graph){ c->end_sure, c->node_sure };
 }
 
 const struct oracle_paths *
@@ -480,8 +561,8 @@ check_run_until(struct check *c, struct mono until)
 	while (!c->violation.kind && check_now(c).us < until.us) {
 		struct mono to = mono_min(until, c->next_sure), now = check_now(c);
 
-		if (c->nbad && c->deadline.us >= now.us)
-			to = mono_min(to, mono_add(c->deadline, 1));
+		if (c->soonest.us >= now.us && !mono_is_never(c->soonest))
+			to = mono_min(to, mono_add(c->soonest, 1));
 		if (c->ndoubts)
 			to = mono_min(to, mono_add(now, MS(1)));
 		if (to.us <= now.us)
@@ -495,6 +576,13 @@ check_run_until(struct check *c, struct mono until)
 	}
 }
 
+/* By then a node that was restarted has no route left that only its forwarding plane knew. */
+static struct mono
+swept_at(const struct check *c, uint32_t node)
+{
+	return mono_add(world_node_at(c->w, node)->node->started, c->t->timers.restart_us + SWEPT_US);
+}
+
 struct mono
 check_calm_at(const struct check *c)
 {
@@ -502,13 +590,15 @@ check_calm_at(const struct check *c)
 
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->slow_until[i].us > check_now(c).us)
-			at.us = MAX_OF(at.us, c->slow_until[i].us + c->cfg.reconnect_us);
+			at.us = MAX_OF(at.us, c->slow_until[i].us + trial_us(c, &c->nodes[i]));
+		if (c->nodes[i].works && world_node_at(c->w, i)->node->started.us > c->began.us)
+			at.us = MAX_OF(at.us, swept_at(c, i).us);
 		if (c->nodes[i].works)
-			at.us = MAX_OF(at.us, c->nodes[i].since.us + c->cfg.reconnect_us);
+			at.us = MAX_OF(at.us, c->nodes[i].since.us + trial_us(c, &c->nodes[i]));
 	}
-	for (size_t i = 0; i < c->t->nlinks; i++)
-		if (c->links[i].works)
-			at.us = MAX_OF(at.us, c->links[i].since.us + c->cfg.reconnect_us);
+	for (size_t i = 0; i < 2 * c->t->nlinks; i++)
+		if (c->ends[i].works)
+			at.us = MAX_OF(at.us, c->ends[i].since.us + trial_us(c, &c->ends[i]));
 	return at;
 }
 

@@ -3,18 +3,21 @@
  *
  *   at every event   no valley and no loop; no packet leaves the fabric; no port is added to what a prefix's packets
  *                    take unless its neighbour advertises the prefix
- *   after a fault    whoever can be reached is reached again within detection + propagation + 10 ms, worst flow
+ *   after a fault    whoever can be reached is reached again within detection + propagation + 10 ms, worst flow; only
+ *                    pairs between which the fault lies may be lost at all
  *   when quiet       every switch sends to every destination over the full set of shortest valley-free paths, as the
  *                    oracle finds them; RIB = what sync wants = what the forwarding plane does; every session that is
  *                    down says why
  *   when withdrawn   with all links cut nothing is left of what neighbours have told
  *
- * "Can be reached" is said of links and nodes that have worked for a while (reconnect_us): sessions need that long to
- * come back in the worst case. The first violation is kept; what follows from it is not looked at.
+ * "Can be reached" is said of links and nodes that have worked for a while: sessions wait longer after each of several
+ * failures, from CHECK_FIRST_US after the first up to reconnect_us. The first violation is kept; what follows from it is
+ * not looked at.
  */
 #ifndef FABRICD_SIM_CHECK_H
 #define FABRICD_SIM_CHECK_H
 
+#include "fabricd/sim/bound.h"
 #include "fabricd/sim/flow.h"
 #include "fabricd/sim/log.h"
 #include "fabricd/sim/oracle.h"
@@ -53,8 +56,11 @@ struct check_stats {
 /* One loss that has ended: from `since` on `node` had no good path to `dest`, for so long. */
 typedef void check_loss_fn(void *arg, size_t dest, uint32_t node, struct mono since, int64_t us);
 
+/* A link or a node that works again after it had worked for long is counted on after twice this. */
+#define CHECK_FIRST_US MS(2500)
+
 struct check_config {
-	int64_t reconnect_us; /* a link or a node that works again is counted on after this; 0: 90 s */
+	int64_t reconnect_us; /* a link or a node that works again is counted on after this at the latest; 0: 90 s */
 	int64_t allowance_us; /* beside detection and propagation; 0: 10 ms */
 	bool cold;            /* the fabric comes up: nothing is counted on yet; else all that works now is */
 	struct simlog *log;   /* NULL: nothing is written down */
@@ -77,11 +83,11 @@ struct oracle_graph check_counted_on(const struct check *);
 const struct oracle_paths *check_paths(const struct check *, uint32_t owner);
 
 /*
- * A fault began or ended now: what works is read anew, and may be noticed only after detection_us (0: at once). A node
- * that is slow until some time (it is stalled, its forwarding plane hangs or refuses) is not counted on until it has
- * been well for reconnect_us, and what needs its help may last as long.
+ * A fault began or ended now at n places (n 0: anywhere): what works is read anew, and may be noticed only after
+ * detection_us (0: at once). A node that is slow until some time (it is stalled, its forwarding plane hangs or refuses)
+ * is not counted on until it has been well for a while, and what needs its help may last as long.
  */
-void check_fault(struct check *, int64_t detection_us);
+void check_fault(struct check *, int64_t detection_us, const struct place *, size_t n);
 void check_slow(struct check *, uint32_t node, struct mono until, int64_t detection_us);
 
 /* Runs the world, and looks. Ends early, at the next millisecond or so, on a violation. */

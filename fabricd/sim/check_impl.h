@@ -2,12 +2,15 @@
 #ifndef FABRICD_SIM_CHECK_IMPL_H
 #define FABRICD_SIM_CHECK_IMPL_H
 
+#include "fabricd/sim/bound.h"
 #include "fabricd/sim/check.h"
 
-/* A node or a link: does it work, since when, and is it counted on. */
+/* A node or an end of a link: does it work, is it counted on. */
 struct check_part {
 	bool works, sure;
-	struct mono since;
+	unsigned int strikes; /* how often it ceased to work lately */
+	int64_t away_us;      /* how long it did not, the last time */
+	struct mono since;    /* it works, or does not */
 };
 
 struct check_doubt {
@@ -24,8 +27,8 @@ struct check {
 	struct oracle oracle;
 	size_t n, words;
 	uint64_t *scratch;
-	struct check_part *nodes, *links;
-	bool *node_sure, *link_sure;
+	struct check_part *nodes, *ends; /* ends: [link x 2], lower and upper */
+	bool *node_sure, *end_sure;
 	struct mono *slow_until; /* by node */
 	int64_t slow_us;         /* how long a slow node may hold up others */
 	struct mono next_sure;   /* when something that works is counted on next */
@@ -33,7 +36,10 @@ struct check {
 	struct oracle_paths *paths; /* by owner */
 	struct mono *bad_since;     /* [dest][node]; 0: not bad */
 	size_t nbad;
-	struct mono deadline;
+	struct mono began;
+	struct bound *bound;
+	struct mono soonest;  /* nobody who is lost may be so for longer before this */
+	struct mono deadline; /* by then all consequences of all faults are over */
 	struct check_doubt *doubts;
 	size_t ndoubts, cap_doubts;
 	struct check_violation violation;
@@ -41,6 +47,8 @@ struct check {
 };
 
 struct mono check_now(const struct check *);
+/* Reads anew what works, without any leave to be lost. */
+void check_look(struct check *);
 void check_fail(struct check *, enum check_kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -367,14 +367,38 @@ fault_target(enum fault_kind k)
 	return kinds[k].target;
 }
 
+/* What the fault touches: its node, or what its ports are, and what they lead to at this moment. */
+static size_t
+add_places(const struct deed *d, struct place *out, size_t n)
+{
+	struct sim_port_view v;
+
+	if (kinds[d->f->kind].target == FAULT_AT_NODE) {
+		out[n++] = (struct place){ TOPO_NONE, d->f->node[0] };
+		return n;
+	}
+	for (int i = 0; i < (kinds[d->f->kind].target == FAULT_AT_LINKS ? 2 : 1); i++) {
+		const struct world_node *far;
+
+		out[n++] = (struct place){ d->wn[i]->topo->ports[d->f->port[i]].link, d->f->node[i] };
+		if (sim_port_get(d->wn[i]->rt, d->f->port[i] + 1, &v) < 0 || !v.far_node)
+			continue;
+		far = sim_node_owner(v.far_node);
+		out[n++] = (struct place){ far->topo->ports[v.far_ifindex - 1].link, far->topo->index };
+	}
+	return n;
+}
+
 int
 fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 {
 	struct deed d = { .w = w, .c = c, .f = f, .hold_us = world_topo(w)->timers.hold_us };
 
-	d.detect_us = world_topo(w)->timers.bfd_us * world_topo(w)->timers.bfd_multiplier;
+	struct place places[8];
+	size_t n;
 	int did;
 
+	d.detect_us = world_topo(w)->timers.bfd_us * world_topo(w)->timers.bfd_multiplier;
 	for (int i = 0; i < (kinds[f->kind].target == FAULT_AT_LINKS ? 2 : 1); i++) {
 		d.wn[i] = world_node_at(w, f->node[i]);
 		d.name[i] = d.wn[i]->topo->name;
@@ -382,13 +406,15 @@ fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 		if (!d.wn[i]->rt)
 			return 0;
 	}
+	n = add_places(&d, places, 0);
 	if (c)
-		check_fault(c, 0); /* what follows may be felt at once */
+		check_fault(c, 0, places, n); /* what follows may be felt at once */
 	did = nth & 1 ? kinds[f->kind].end(&d) : kinds[f->kind].begin(&d);
+	n = add_places(&d, places, n);
 	if (did > 0 && c && d.slow.us)
 		check_slow(c, f->node[0], d.slow, d.unnoticed_us);
 	else if (did > 0 && c)
-		check_fault(c, d.unnoticed_us);
+		check_fault(c, d.unnoticed_us, places, n);
 	return did;
 }
 

@@ -24,6 +24,27 @@ fill_order(struct oracle *o)
 				o->order[n++] = i;
 }
 
+/* Host ports are many, and of no interest here. */
+static void
+fill_ways(struct oracle *o)
+{
+	const struct topo *t = o->topo;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 2 * t->nnodes; i++) {
+		const struct topo_node *node = &t->nodes[i / 2];
+
+		o->first[i] = n;
+		for (uint32_t k = 0; k < node->nports; k++) {
+			const struct topo_port *p = &node->ports[k];
+
+			if (p->kind == (i % 2 ? TOPO_DOWN : TOPO_UP) && p->link != TOPO_NONE)
+				o->ways[n++] = (struct oracle_way){ k, p->far_node, 2 * p->link + i % 2 };
+		}
+	}
+	o->first[2 * t->nnodes] = n;
+}
+
 void
 oracle_init(struct oracle *o, const struct topo *t)
 {
@@ -31,6 +52,8 @@ oracle_init(struct oracle *o, const struct topo *t)
 
 	*o = (struct oracle){ .topo = t };
 	o->links = mem_zalloc(NULL, MEM_OTHER, (t->nlinks + 1) * sizeof(*o->links));
+	o->ways = mem_zalloc(NULL, MEM_OTHER, (2 * t->nlinks + 1) * sizeof(*o->ways));
+	o->first = mem_zalloc(NULL, MEM_OTHER, (2 * t->nnodes + 1) * sizeof(*o->first));
 	o->order = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->order));
 	o->below = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->below));
 	for (uint32_t i = 0; i < t->nnodes; i++) {
@@ -46,6 +69,7 @@ oracle_init(struct oracle *o, const struct topo *t)
 	}
 	o->words = (most + 63) / 64;
 	o->ports = mem_zalloc(NULL, MEM_OTHER, o->words * sizeof(*o->ports));
+	fill_ways(o);
 	fill_order(o);
 }
 
@@ -53,6 +77,8 @@ void
 oracle_done(struct oracle *o)
 {
 	mem_free(NULL, MEM_OTHER, o->links);
+	mem_free(NULL, MEM_OTHER, o->ways);
+	mem_free(NULL, MEM_OTHER, o->first);
 	mem_free(NULL, MEM_OTHER, o->order);
 	mem_free(NULL, MEM_OTHER, o->below);
 	mem_free(NULL, MEM_OTHER, o->ports);
@@ -73,35 +99,31 @@ oracle_paths_done(struct oracle_paths *p)
 }
 
 static bool
-works(const struct oracle *o, const struct oracle_graph *g, uint32_t link)
+works(const struct oracle *o, const struct oracle_graph *g, uint32_t link, bool upper)
 {
 	const struct topo_link *l = &o->topo->links[link];
 
-	return g->links[link] && g->nodes[l->lower] && g->nodes[l->upper];
+	return g->ends[2 * link + upper] && g->nodes[l->lower] && g->nodes[l->upper];
 }
 
-/* The distance of node `at` over its ports of one kind, given those of their far ends; sets the ports that have it. */
+/* The distance of node `at` over its ways up or down, given those of their far ends; sets the ports that have it. */
 static uint32_t
-nearest(const struct oracle *o, const struct oracle_graph *g, uint32_t at, enum topo_port_kind kind,
-    const uint32_t *distance, uint64_t *ports)
+nearest(const struct oracle *o, const struct oracle_graph *g, uint32_t at, bool down, const uint32_t *distance,
+    uint64_t *ports)
 {
-	const struct topo_node *n = &o->topo->nodes[at];
+	const struct oracle_way *way = &o->ways[o->first[2 * at + down]], *end = &o->ways[o->first[2 * at + down + 1]];
 	uint32_t best = ORACLE_FAR;
 
 	memset(ports, 0, o->words * sizeof(*ports));
-	for (uint32_t k = 0; k < n->nports; k++) {
-		const struct topo_port *p = &n->ports[k];
-		uint32_t d;
+	for (; way < end; way++) {
+		uint32_t d = distance[way->far];
 
-		if (p->kind != kind || p->link == TOPO_NONE || !works(o, g, p->link))
-			continue;
-		d = distance[p->far_node];
-		if (d == ORACLE_FAR || d + 1 > best)
+		if (d == ORACLE_FAR || d + 1 > best || !g->ends[way->end] || !g->nodes[at] || !g->nodes[way->far])
 			continue;
 		if (d + 1 < best)
 			memset(ports, 0, o->words * sizeof(*ports));
 		best = d + 1;
-		ports[k / 64] |= 1ull << k % 64;
+		ports[way->port / 64] |= 1ull << way->port % 64;
 	}
 	return best;
 }
@@ -122,7 +144,7 @@ oracle_search(const struct oracle *o, const struct oracle_graph *g, uint32_t own
 		if (at == owner)
 			o->below[at] = 0;
 		else if (g->nodes[at])
-			o->below[at] = nearest(o, g, at, TOPO_DOWN, o->below, &out->ports[at * o->words]);
+			o->below[at] = nearest(o, g, at, true, o->below, &out->ports[at * o->words]);
 	}
 	for (size_t i = n; i-- > 0;) {
 		uint32_t at = o->order[i], up;
@@ -130,7 +152,7 @@ oracle_search(const struct oracle *o, const struct oracle_graph *g, uint32_t own
 		out->distance[at] = o->below[at];
 		if (!g->nodes[at] || at == owner)
 			continue;
-		up = nearest(o, g, at, TOPO_UP, out->distance, o->ports);
+		up = nearest(o, g, at, false, out->distance, o->ports);
 		if (up >= o->below[at])
 			continue;
 		out->distance[at] = up;
@@ -150,7 +172,7 @@ oracle_parts(const struct oracle *o, const struct oracle_graph *g, uint32_t *par
 		for (uint32_t i = 0; i < o->topo->nlinks; i++) {
 			uint32_t *a = &part[o->topo->links[i].lower], *b = &part[o->topo->links[i].upper];
 
-			if (!works(o, g, i) || *a == *b)
+			if ((!works(o, g, i, false) && !works(o, g, i, true)) || *a == *b)
 				continue;
 			*a = *b = MIN_OF(*a, *b);
 			more = true;

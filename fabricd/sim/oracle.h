@@ -17,16 +17,23 @@ struct oracle {
 	const struct topo *topo;
 	size_t words;
 	struct oracle_link {
-		uint32_t port[2]; /* place of the lower, of the upper end in its node's ports */
-	} * links;                /* as topo.links */
-	uint32_t *order;          /* nodes by level, lowest first */
-	uint32_t *below;          /* scratch: distance by paths that only go down */
-	uint64_t *ports;          /* scratch: a set of ports */
+		uint32_t port[2];        /* place of the lower, of the upper end in its node's ports */
+	} * links;                       /* as topo.links */
+	struct oracle_way {              /* a wired port */
+		uint32_t port, far, end; /* place in topo_node.ports; node; as in oracle_graph.ends */
+	} * ways;                        /* of each node: those up, then those down */
+	uint32_t *first;                 /* [2 x node]: of its ways up, of its ways down; with one more at the end */
+	uint32_t *order;                 /* nodes by level, lowest first */
+	uint32_t *below;                 /* scratch: distance by paths that only go down */
+	uint64_t *ports;                 /* scratch: a set of ports */
 };
 
-/* What works; false: as if it were not there. */
+/*
+ * What works; false: as if it were not there. An end of a link works when packets from it get to the node at the file's
+ * other end: where links run in parallel, and their cables are crossed, one end may work without the other.
+ */
 struct oracle_graph {
-	const bool *links; /* as topo.links */
+	const bool *ends;  /* [link x 2]: of the lower, of the upper node of topo.links */
 	const bool *nodes; /* as topo.nodes */
 };
 

@@ -86,8 +86,8 @@ compare_sessions(struct check *c, uint32_t node)
 		if (!why[0])
 			check_fail(c, CHECK_REASON, "%s: the session on %s is down, and nothing says why",
 			    c->t->nodes[node].name, p->name);
-		if (p->topo->link != TOPO_NONE && p->peer->far && c->link_sure[p->topo->link] &&
-		    c->node_sure[p->topo->far_node])
+		if (p->topo->link != TOPO_NONE && p->peer->far &&
+		    c->end_sure[2 * p->topo->link + (p->topo->kind == TOPO_DOWN)] && c->node_sure[p->topo->far_node])
 			check_fail(c, CHECK_PATHS, "%s: the session on %s is down though nothing is in its way: %s",
 			    c->t->nodes[node].name, p->name, why);
 	}
@@ -118,7 +118,7 @@ check_quiet(struct check *c)
 {
 	struct mono last = { 0 };
 
-	check_fault(c, 0);
+	check_look(c);
 	c->stats.quiet++;
 	if (!world_quiet(c->w, &last))
 		for (uint32_t i = 0; i < c->n; i++)

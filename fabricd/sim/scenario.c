@@ -115,7 +115,7 @@ withdraw_all(struct run *r)
 	simlog_add(r->log, sim_now(world_net(r->w)), "*", "all links are cut");
 	for (size_t i = 0; i < t->nlinks; i++)
 		world_link_set(r->w, t->nodes[t->links[i].lower].name, t->links[i].lower_port, false);
-	check_fault(r->c, 0);
+	check_fault(r->c, 0, NULL, 0);
 	go_on(r, mono_add(sim_now(world_net(r->w)), EMPTY_US));
 	if (!bad(r))
 		check_empty(r->c);
@@ -129,7 +129,7 @@ run_all(struct run *r)
 	struct mono end;
 
 	go_on(r, mono_add(sim_now(world_net(r->w)), LOOK_US));
-	check_fault(r->c, 0);
+	check_fault(r->c, 0, NULL, 0);
 	for (size_t i = 0; i < n && !bad(r); i++) {
 		go_on_and_compare(r, steps[i].at);
 		if (!bad(r))

@@ -31,14 +31,22 @@ load(const char *file)
 	return t;
 }
 
-/* A graph in which everything works but a few links ("leaf1:eth1") and nodes. */
+/* A graph in which everything works but a few links ("leaf1:eth1"), ends of links ("leaf1:eth1<") and nodes. */
 struct graph {
 	struct topo *t;
 	struct oracle o;
-	bool *links, *nodes;
+	bool *ends, *nodes;
 	struct oracle_graph g;
 	struct oracle_paths p;
 };
+
+static void
+break_link(struct graph *x, const struct topo_port *p, bool end)
+{
+	for (int side = 0; side < 2; side++)
+		if (!end || side == (p->kind == TOPO_DOWN))
+			x->ends[2 * p->link + (uint32_t)side] = false;
+}
 
 static void
 graph_init(struct graph *x, const char *file, const char *broken)
@@ -48,22 +56,26 @@ graph_init(struct graph *x, const char *file, const char *broken)
 	x->t = load(file);
 	oracle_init(&x->o, x->t);
 	oracle_paths_init(&x->o, &x->p);
-	x->links = malloc(x->t->nlinks);
+	x->ends = malloc(2 * x->t->nlinks);
 	x->nodes = malloc(x->t->nnodes);
-	memset(x->links, 1, x->t->nlinks);
+	memset(x->ends, 1, 2 * x->t->nlinks);
 	memset(x->nodes, 1, x->t->nnodes);
-	x->g = (struct oracle_graph){ x->links, x->nodes };
+	x->g = (struct oracle_graph){ x->ends, x->nodes };
 	snprintf(copy, sizeof(copy), "%s", broken);
 	for (char *s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
 		char *colon = strchr(s, ':');
 		const struct topo_node *n;
+		size_t len = strlen(s);
+		bool end = s[len - 1] == '<';
 
 		if (colon)
 			*colon = '\0';
+		if (end)
+			s[len - 1] = '\0';
 		n = topo_node_find(x->t, s);
 		assert_non_null(n);
 		if (colon)
-			x->links[topo_port_find(n, colon + 1)->link] = false;
+			break_link(x, topo_port_find(n, colon + 1), end);
 		else
 			x->nodes[n->index] = false;
 	}
@@ -75,7 +87,7 @@ graph_done(struct graph *x)
 	oracle_paths_done(&x->p);
 	oracle_done(&x->o);
 	topo_free(x->t);
-	free(x->links);
+	free(x->ends);
 	free(x->nodes);
 }
 
@@ -113,6 +125,12 @@ static const struct {
 	{ "a plane is lost for one leaf", "3tier-small.yaml", "p2-leaf1:eth1", "p1-leaf1", "p2-leaf1", 4, "eth2" },
 	{ "supers of the plane", "3tier-small.yaml", "", "p1-spine1", "p2-leaf1", 3, "eth5 eth6" },
 	{ "not the super that cannot", "3tier-small.yaml", "super1:eth2", "p1-spine1", "p2-leaf1", 3, "eth6" },
+	{ "both of two parallel links", "parallel.yaml", "", "spine1", "leaf1", 1, "eth1 eth2" },
+	{ "one of two parallel links", "parallel.yaml", "leaf1:eth1", "spine1", "leaf1", 1, "eth2" },
+	{ "an end alone, seen from there", "parallel.yaml", "leaf1:eth1<", "leaf1", "spine1", 1, "eth2" },
+	{ "an end alone, seen from the other", "parallel.yaml", "leaf1:eth1<", "spine1", "leaf1", 1, "eth1 eth2" },
+	{ "crossed and cut, seen from below", "parallel.yaml", "leaf1:eth1< spine1:eth2<", "leaf1", "leaf2", 2,
+	    "eth2 eth3 eth4" },
 	{ "no other plane for a spine", "3tier-small.yaml", "p2-leaf1:eth1", "p1-spine1", "p2-leaf1", ORACLE_FAR, "" },
 };
 

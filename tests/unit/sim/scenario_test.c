@@ -298,7 +298,7 @@ a_valley_is_found(void **state)
 	(void)state;
 	bench_init(&b, "4x2.yaml");
 	world_link_set(b.w, "leaf1", "eth1", false);
-	check_fault(b.c, 0);
+	check_fault(b.c, 0, NULL, 0);
 	check_run_until(b.c, (struct mono){ SECONDS(9) });
 	force(&b, "spine1", "leaf1", "eth2"); /* by leaf2, which sends it up to spine2 */
 	bench_done(&b, CHECK_VALLEY);
@@ -323,9 +323,9 @@ a_next_hop_that_did_not_advertise_is_found(void **state)
 	(void)state;
 	bench_init(&b, "3tier-small.yaml");
 	world_link_set(b.w, "p1-leaf1", "eth1", false); /* plane 1 has no way to it */
-	check_fault(b.c, 0);
+	check_fault(b.c, 0, NULL, 0);
 	check_run_until(b.c, (struct mono){ SECONDS(9) });
-	check_fault(b.c, SECONDS(60)); /* that it does not arrive is not the point */
+	check_fault(b.c, SECONDS(60), NULL, 0); /* that it does not arrive is not the point */
 	force(&b, "p2-leaf1", "p1-leaf1", "eth1");
 	check_run_until(b.c, (struct mono){ SECONDS(10) });
 	bench_done(&b, CHECK_UNADVERTISED);
@@ -339,7 +339,7 @@ a_black_hole_is_found(void **state)
 	(void)state;
 	bench_init(&b, "4x2.yaml");
 	world_black(b.w, "leaf1", "eth1", true);
-	check_fault(b.c, 0); /* nobody says that it may take the hold time */
+	check_fault(b.c, 0, NULL, 0); /* nobody says that it may take the hold time */
 	check_run_until(b.c, (struct mono){ SECONDS(9) });
 	bench_done(&b, CHECK_BLACK_HOLE);
 	bench_init(&b, "4x2.yaml");
