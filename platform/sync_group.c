@@ -590,6 +590,24 @@ group_abandon(struct sync *s, uint32_t handle)
 	group_replay(s, handle);
 }
 
+/*
+ * The object was found at start, and routes are still on it whose neighbours have told nothing of them yet: they may
+ * lose next hops, and never gain one. Then the group gets an object of its own, and its routes move there.
+ */
+static bool
+group_must_move(const struct sync *s, const struct group *g, const struct members *m)
+{
+	const struct pgroup *o = g->pg ? pg_at(s, g->pg) : NULL;
+
+	if (!o || !o->taken || o->state != PG_PRESENT || o->refs == o->right[FAMILY_IPV4] + o->right[FAMILY_IPV6])
+		return false;
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (!members_have(&o->have, m->m[i].nh))
+			return true;
+	}
+	return false;
+}
+
 static void
 group_push(struct sync *s, uint32_t handle)
 {
@@ -610,6 +628,10 @@ group_push(struct sync *s, uint32_t handle)
 		return; /* the result puts it here again */
 	m = group_effective(s, handle);
 	n = m.n;
+	if (group_must_move(s, g, &m)) {
+		pg_unbind(s, g->pg);
+		o = NULL;
+	}
 	if (n == 0) {
 		/* The last member is never taken out by a group change: the routes leave. Dark members may stay. */
 		if (o && group_is_stale(g, o))

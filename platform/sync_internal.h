@@ -143,6 +143,7 @@ struct pgroup {
 	uint8_t state;
 	bool flight, live, queued, adopted, parity;
 	bool again; /* what is installed is not known exactly: send it whatever it was */
+	bool taken; /* over at start: routes may be on it that nobody has asked for yet */
 	uint32_t next_free;
 };
 

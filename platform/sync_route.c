@@ -448,10 +448,12 @@ adopt_object(struct sync *s, uint32_t handle, const struct sroute *r)
 	if (g->pg || g->mismatch || !is_pg(r->have) || r->want)
 		return;
 	o = pg_at(s, r->have);
-	if (o->adopted && !o->group && o->state == PG_PRESENT && members_equal(&o->have, &g->want))
+	if (o->adopted && !o->group && o->state == PG_PRESENT && members_equal(&o->have, &g->want)) {
 		pg_bind(s, handle, r->have);
-	else
+		pg_at(s, r->have)->taken = true;
+	} else {
 		g->mismatch = true;
+	}
 }
 
 void

@@ -1,4 +1,6 @@
 /* fabricd/sim/bound.c -- see bound.h */
+#include <string.h>
+
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/sim/bound.h"
@@ -7,6 +9,7 @@ struct bound {
 	const struct topo *t;
 	size_t n, words;
 	uint64_t *above; /* [node][words]: whom it reaches by going up alone; itself, too */
+	uint64_t *below; /* [node][words]: who reaches it so */
 	uint64_t *meet;  /* [node][words]: whom it reaches by going up, then down */
 	struct mono *until;
 };
@@ -39,6 +42,15 @@ fill_above(struct bound *b)
 }
 
 static void
+fill_below(struct bound *b)
+{
+	for (uint32_t i = 0; i < b->n; i++)
+		for (uint32_t k = 0; k < b->n; k++)
+			if (has(b, b->above, i, k))
+				b->below[k * b->words + i / 64] |= 1ull << i % 64;
+}
+
+static void
 fill_meet(struct bound *b)
 {
 	for (uint32_t i = 0; i < b->n; i++)
@@ -61,11 +73,13 @@ bound_new(const struct topo *t, struct mono now)
 	b->n = t->nnodes;
 	b->words = (b->n + 63) / 64;
 	b->above = mem_zalloc(NULL, MEM_OTHER, (b->n * b->words + 1) * sizeof(*b->above));
+	b->below = mem_zalloc(NULL, MEM_OTHER, (b->n * b->words + 1) * sizeof(*b->below));
 	b->meet = mem_zalloc(NULL, MEM_OTHER, (b->n * b->words + 1) * sizeof(*b->meet));
 	b->until = mem_zalloc(NULL, MEM_OTHER, (b->n * b->n + 1) * sizeof(*b->until));
 	for (size_t i = 0; i < b->n * b->n; i++)
 		b->until[i] = now;
 	fill_above(b);
+	fill_below(b);
 	fill_meet(b);
 	return b;
 }
@@ -76,6 +90,7 @@ bound_free(struct bound *b)
 	if (!b)
 		return;
 	mem_free(NULL, MEM_OTHER, b->above);
+	mem_free(NULL, MEM_OTHER, b->below);
 	mem_free(NULL, MEM_OTHER, b->meet);
 	mem_free(NULL, MEM_OTHER, b->until);
 	mem_free(NULL, MEM_OTHER, b);
@@ -90,6 +105,27 @@ bound_concerns(const struct bound *b, const struct place *p, uint32_t from, uint
 
 	return (has(b, b->above, from, lower) && has(b, b->meet, upper, to)) ||
 	       (has(b, b->above, to, lower) && has(b, b->meet, upper, from));
+}
+
+size_t
+bound_words(const struct bound *b)
+{
+	return b->words;
+}
+
+void
+bound_concerned(const struct bound *b, const struct place *p, size_t n, uint32_t to, uint64_t *from)
+{
+	memset(from, 0, b->words * sizeof(*from));
+	for (; n--; p++) {
+		uint32_t lower = p->link == TOPO_NONE ? p->node : b->t->links[p->link].lower,
+			 upper = p->link == TOPO_NONE ? p->node : b->t->links[p->link].upper;
+		bool down = has(b, b->meet, upper, to), up = has(b, b->above, to, lower);
+
+		for (size_t w = 0; w < b->words; w++)
+			from[w] |= (down ? b->below[lower * b->words + w] : 0) |
+				   (up ? b->meet[upper * b->words + w] : 0);
+	}
 }
 
 struct mono

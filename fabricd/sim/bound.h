@@ -22,6 +22,9 @@ struct bound *bound_new(const struct topo *, struct mono now);
 void bound_free(struct bound *); /* NULL is allowed */
 
 bool bound_concerns(const struct bound *, const struct place *, uint32_t from, uint32_t to);
+/* The nodes from which the way to `to` is concerned by any of the places: a set of bound_words() words. */
+size_t bound_words(const struct bound *);
+void bound_concerned(const struct bound *, const struct place *, size_t n, uint32_t to, uint64_t *from);
 /* Until when `from` may be lost to `to`. */
 struct mono bound_of(const struct bound *, uint32_t from, uint32_t to);
 /* Makes it later, never sooner. */

@@ -209,6 +209,8 @@ on_changed(void *arg, size_t dest, uint32_t node, const uint64_t *was, const uin
 	char p[PREFIX_TEXT], ports[256];
 
 	c->stats.flow_changes++;
+	c->ribs[node].moved = true;
+	c->moved[dest * c->n + node] = 1;
 	c->stats.last_change = check_now(c);
 	if (c->cfg.log)
 		simlog_add(c->cfg.log, check_now(c), name(c, node), "fib %s via %s",
@@ -378,16 +380,6 @@ propagation(const struct check *c)
 	return (2 * (int64_t)top + 1) * hop + c->cfg.allowance_us;
 }
 
-static bool
-concerns(const struct check *c, const struct place *places, size_t n, uint32_t from, uint32_t to)
-{
-	bool any = !n;
-
-	for (size_t i = 0; i < n && !any; i++)
-		any = bound_concerns(c->bound, &places[i], from, to);
-	return any;
-}
-
 /* What slow nodes between the two have to do is done when they are well again, or their neighbours give them up. */
 static struct mono
 held_up(const struct check *c, uint32_t from, uint32_t to)
@@ -407,22 +399,30 @@ void
 check_fault(struct check *c, int64_t detection_us, const struct place *places, size_t n)
 {
 	struct mono now = check_now(c), noticed = mono_add(now, detection_us);
+	int64_t propagated = propagation(c);
 	bool slow = false;
 
 	for (uint32_t i = 0; i < c->n; i++)
 		slow |= c->slow_until[i].us > now.us;
-	for (uint32_t to = 0; to < c->n; to++)
-		for (uint32_t from = 0; from < c->n; from++) {
-			struct mono until = noticed;
+	for (uint32_t to = 0; to < c->n; to++) {
+		if (n)
+			bound_concerned(c->bound, places, n, to, c->concerned);
+		else
+			memset(c->concerned, 0xff, bound_words(c->bound) * sizeof(*c->concerned));
+		for (size_t w = 0; w < bound_words(c->bound); w++)
+			for (uint64_t rest = c->concerned[w]; rest; rest &= rest - 1) {
+				uint32_t from = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
+				struct mono until = noticed;
 
-			if (!concerns(c, places, n, from, to))
-				continue;
-			if (slow)
-				until.us = MAX_OF(until.us, held_up(c, from, to).us);
-			until = mono_add(until, propagation(c));
-			bound_raise(c->bound, from, to, until);
-			c->deadline.us = MAX_OF(c->deadline.us, until.us);
-		}
+				if (from >= c->n)
+					break;
+				if (slow)
+					until.us = MAX_OF(until.us, held_up(c, from, to).us);
+				until = mono_add(until, propagated);
+				bound_raise(c->bound, from, to, until);
+				c->deadline.us = MAX_OF(c->deadline.us, until.us);
+			}
+	}
 	check_look(c);
 }
 
@@ -441,6 +441,12 @@ check_slow(struct check *c, uint32_t node, struct mono until, int64_t detection_
 	c->slow_until[node].us = MAX_OF(c->slow_until[node].us, until.us);
 	c->slow_us = MAX_OF(c->slow_us, detection_us);
 	check_fault(c, detection_us, &place, 1);
+}
+
+void
+check_untidy(struct check *c, struct mono until)
+{
+	c->tidy.us = MAX_OF(c->tidy.us, until.us);
 }
 
 /* ---- life ---- */
@@ -472,10 +478,16 @@ check_new(struct world *w, const struct check_config *cfg)
 		oracle_paths_init(&c->oracle, &c->paths[i]);
 	c->flow = flow_new(w, &ops, c);
 	c->bad_since = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n * sizeof(*c->bad_since) + 1);
+	c->ribs = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->ribs));
+	c->lists = mem_zalloc(NULL, MEM_OTHER, CHECK_LISTS * sizeof(c->lists[0]));
+	c->list_ports = mem_zalloc(NULL, MEM_OTHER, CHECK_LISTS * c->words * sizeof(*c->list_ports));
+	c->moved = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n + 1);
+	c->seen = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) + 1);
 	c->deadline = check_now(c);
 	c->began = check_now(c);
 	c->soonest = MONO_NEVER;
 	c->bound = bound_new(c->t, check_now(c));
+	c->concerned = mem_zalloc(NULL, MEM_OTHER, (bound_words(c->bound) + 1) * sizeof(*c->concerned));
 	reconnect = c->cfg.reconnect_us;
 	if (!cfg->cold)
 		c->cfg.reconnect_us = 0;
@@ -495,12 +507,21 @@ check_free(struct check *c)
 	if (!c)
 		return;
 	flow_free(c->flow);
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
 		oracle_paths_done(&c->paths[i]);
+		for (int f = 0; f < FAMILIES; f++)
+			mem_free(NULL, MEM_OTHER, c->ribs[i].dest[f]);
+	}
+	mem_free(NULL, MEM_OTHER, c->ribs);
+	mem_free(NULL, MEM_OTHER, c->lists);
+	mem_free(NULL, MEM_OTHER, c->list_ports);
+	mem_free(NULL, MEM_OTHER, c->seen);
 	oracle_done(&c->oracle);
 	mem_free(NULL, MEM_OTHER, c->scratch);
 	mem_free(NULL, MEM_OTHER, c->nodes);
 	bound_free(c->bound);
+	mem_free(NULL, MEM_OTHER, c->concerned);
+	mem_free(NULL, MEM_OTHER, c->moved);
 	mem_free(NULL, MEM_OTHER, c->ends);
 	mem_free(NULL, MEM_OTHER, c->node_sure);
 	mem_free(NULL, MEM_OTHER, c->end_sure);
@@ -548,9 +569,10 @@ check_paths(const struct check *c, uint32_t owner)
 }
 
 void
-check_read_back(struct check *c, bool on)
+check_lightly(struct check *c)
 {
-	c->skip_read_back = !on;
+	c->light = true;
+	memset(c->moved, 0, flow_dests(c->flow) * c->n * sizeof(*c->moved));
 }
 
 /* ---- time ---- */
@@ -586,7 +608,7 @@ swept_at(const struct check *c, uint32_t node)
 struct mono
 check_calm_at(const struct check *c)
 {
-	struct mono at = c->deadline;
+	struct mono at = { MAX_OF(c->deadline.us, c->tidy.us) };
 
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->slow_until[i].us > check_now(c).us)

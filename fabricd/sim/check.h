@@ -89,6 +89,8 @@ const struct oracle_paths *check_paths(const struct check *, uint32_t owner);
  */
 void check_fault(struct check *, int64_t detection_us, const struct place *, size_t n);
 void check_slow(struct check *, uint32_t node, struct mono until, int64_t detection_us);
+/* What a fault left in a forwarding plane may be there until then, when its audit has found it: no rest before. */
+void check_untidy(struct check *, struct mono until);
 
 /* Runs the world, and looks. Ends early, at the next millisecond or so, on a violation. */
 void check_run_until(struct check *, struct mono);
@@ -97,8 +99,11 @@ bool check_is_calm(const struct check *);
 struct mono check_calm_at(const struct check *);
 /* The comparison of the whole fabric; the fabric should be calm. */
 void check_quiet(struct check *);
-/* Whether that reads forwarding planes back, too (the default); what packets do is compared anyway. */
-void check_read_back(struct check *, bool);
+/*
+ * From now on it compares what packets do everywhere, but RIBs only where packets have moved since, and reads no
+ * forwarding plane back: for one of thousands of trials that begin with what was compared whole.
+ */
+void check_lightly(struct check *);
 /* Nothing may be left; all links should have been cut for a while. */
 void check_empty(struct check *);
 

@@ -13,6 +13,17 @@ struct check_part {
 	struct mono since;    /* it works, or does not */
 };
 
+/* What the last comparison knew of a node's RIB. */
+struct check_rib {
+	const struct rib *rib;    /* NULL: not compared yet */
+	uint64_t work;            /* it had done */
+	bool moved;               /* its packets go elsewhere since then */
+	uint32_t *dest[FAMILIES]; /* by entry of its table: the destination */
+	size_t n[FAMILIES];
+};
+
+#define CHECK_LISTS 1024 /* places of the cache of path lists */
+
 struct check_doubt {
 	size_t dest;
 	uint32_t node;
@@ -30,9 +41,12 @@ struct check {
 	struct check_part *nodes, *ends; /* ends: [link x 2], lower and upper */
 	bool *node_sure, *end_sure;
 	struct mono *slow_until; /* by node */
+	struct mono tidy;        /* by then what faults left in forwarding planes has been found */
 	int64_t slow_us;         /* how long a slow node may hold up others */
 	struct mono next_sure;   /* when something that works is counted on next */
-	bool skip_read_back;
+	bool light;
+	uint8_t *moved;             /* [dest][node]: packets went elsewhere since light was set */
+	uint64_t *concerned;        /* scratch: a set of nodes */
 	struct oracle_paths *paths; /* by owner */
 	struct mono *bad_since;     /* [dest][node]; 0: not bad */
 	size_t nbad;
@@ -42,6 +56,10 @@ struct check {
 	struct mono deadline; /* by then all consequences of all faults are over */
 	struct check_doubt *doubts;
 	size_t ndoubts, cap_doubts;
+	struct check_rib *ribs; /* by node */
+	const struct path_list **lists;
+	uint64_t *list_ports; /* [CHECK_LISTS][words] */
+	bool *seen;           /* by destination */
 	struct check_violation violation;
 	struct check_stats stats;
 };

@@ -232,7 +232,7 @@ cmd_whatif(const struct cmd *c)
 		printf("intent is not met before anything fails: %s\n", check_violation(w.s->c)->text);
 	} else if (w.s && w.trials != MAP_FAILED) {
 		choose_trials(&w);
-		check_read_back(w.s->c, false);
+		check_lightly(w.s->c);
 		if (try_all(&w))
 			rc = print_trials(&w);
 		else

@@ -26,6 +26,7 @@ struct deed {
 	int64_t hold_us, detect_us; /* until silence is noticed: by BGP, by BFD */
 	int64_t unnoticed_us;       /* set by begin() */
 	struct mono slow;           /* set by begin(): the node is slow until then; 0: it is not */
+	struct mono tidy;           /* set by begin(): by then an audit has found what it left; 0: it leaves nothing */
 };
 
 typedef int deed_fn(struct deed *);
@@ -300,6 +301,7 @@ begin_hang(struct deed *d)
 	model_hang(d->wn[0]->platform, true);
 	d->unnoticed_us = d->f->us + TOLD_US;
 	d->slow = mono_add(d->f->at, d->f->us + TOLD_US);
+	d->tidy = mono_add(d->f->at, d->f->us + AUDIT_US);
 	return 1;
 }
 
@@ -324,6 +326,7 @@ begin_refuse(struct deed *d)
 	model_fault_set(d->wn[0]->platform, &fault);
 	d->unnoticed_us = d->f->us + RETRY_US;
 	d->slow = mono_add(d->f->at, d->f->us + RETRY_US);
+	d->tidy = mono_add(d->f->at, d->f->us + AUDIT_US);
 	return 1;
 }
 
@@ -411,6 +414,8 @@ fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 		check_fault(c, 0, places, n); /* what follows may be felt at once */
 	did = nth & 1 ? kinds[f->kind].end(&d) : kinds[f->kind].begin(&d);
 	n = add_places(&d, places, n);
+	if (did > 0 && c)
+		check_untidy(c, d.tidy);
 	if (did > 0 && c && d.slow.us)
 		check_slow(c, f->node[0], d.slow, d.unnoticed_us);
 	else if (did > 0 && c)

@@ -310,8 +310,8 @@ after(void *arg)
 
 /* ---- noting ---- */
 
-static size_t
-find_dest(const struct flow *f, const struct prefix *p)
+size_t
+flow_find(const struct flow *f, const struct prefix *p)
 {
 	size_t lo = 0, hi = f->ndests;
 
@@ -335,7 +335,7 @@ note_fib(void *arg, struct world_node *wn, const struct prefix *p)
 {
 	struct flow *f = arg;
 	uint32_t node = wn->topo->index;
-	size_t d = p ? find_dest(f, p) : SIZE_MAX, at = d * f->n + node;
+	size_t d = p ? flow_find(f, p) : SIZE_MAX, at = d * f->n + node;
 
 	if (d == SIZE_MAX) {
 		note_whole(f, node);

@@ -35,6 +35,8 @@ void flow_free(struct flow *); /* NULL is allowed */
 
 size_t flow_dests(const struct flow *);
 const struct flow_dest *flow_dest(const struct flow *, size_t dest);
+/* Which destination a prefix is; SIZE_MAX: none. */
+size_t flow_find(const struct flow *, const struct prefix *);
 size_t flow_words(const struct flow *);
 const uint64_t *flow_ports(const struct flow *, size_t dest, uint32_t node);
 bool flow_good(const struct flow *, size_t dest, uint32_t node);

@@ -8,6 +8,15 @@
 
 #include "fabricd/sim/check_impl.h"
 
+static bool
+same_ports(const struct check *c, const uint64_t *a, const uint64_t *b)
+{
+	for (size_t w = 0; w < c->words; w++)
+		if (a[w] != b[w])
+			return false;
+	return true;
+}
+
 static void
 compare_paths(struct check *c, size_t dest, uint32_t node)
 {
@@ -15,34 +24,154 @@ compare_paths(struct check *c, size_t dest, uint32_t node)
 	const uint64_t *is = flow_ports(c->flow, dest, node), *want = &c->paths[d->owner].ports[node * c->words];
 	char p[PREFIX_TEXT], a[256], b[256];
 
-	if (node == d->owner || memcmp(is, want, c->words * sizeof(*is)) == 0)
+	if (node == d->owner || same_ports(c, is, want))
 		return;
 	check_fail(c, CHECK_PATHS, "%s to %s (%s): packets take %s; the shortest valley-free paths begin with %s",
 	    c->t->nodes[node].name, prefix_print(&d->prefix, p), c->t->nodes[d->owner].name,
 	    flow_print(c->flow, node, is, a, sizeof(a)), flow_print(c->flow, node, want, b, sizeof(b)));
 }
 
+/* By destination, since that is how both sides have them in memory. */
 static void
-compare_rib(struct check *c, size_t dest, uint32_t node)
+compare_all_paths(struct check *c)
+{
+	for (size_t d = 0; d < flow_dests(c->flow) && !c->violation.kind; d++) {
+		if (memcmp(flow_ports(c->flow, d, 0), c->paths[flow_dest(c->flow, d)->owner].ports,
+			c->n * c->words * sizeof(uint64_t)) == 0)
+			continue;
+		for (uint32_t i = 0; i < c->n; i++)
+			if (c->node_sure[i])
+				compare_paths(c, d, i);
+	}
+}
+
+/* ---- RIB and forwarding plane ---- */
+
+static void
+ports_of_list(const struct check *c, const struct rib *rib, const struct path_list *list, uint64_t *ports)
+{
+	struct rib_member m[RIB_MAX_WIDTH];
+	size_t n = list ? rib_members(rib, list, m, ARRAY_LEN(m)) : 0;
+
+	memset(ports, 0, c->words * sizeof(*ports));
+	for (size_t i = 0; i < n; i++)
+		if (m[i].ifindex && m[i].ifindex <= c->words * 64)
+			ports[(m[i].ifindex - 1) / 64] |= 1ull << (m[i].ifindex - 1) % 64;
+}
+
+/* The same from the cache: one list is that of all prefixes of an origin. */
+static const uint64_t *
+cached_ports(struct check *c, const struct rib *rib, const struct path_list *list)
+{
+	size_t slot = ((uintptr_t)list >> 6) % CHECK_LISTS;
+	uint64_t *ports = &c->list_ports[slot * c->words];
+
+	if (c->lists[slot] == list)
+		return ports;
+	c->lists[slot] = list;
+	ports_of_list(c, rib, list, ports);
+	return ports;
+}
+
+static void
+compare_route(struct check *c, size_t dest, uint32_t node, const uint64_t *rib)
 {
 	const struct flow_dest *d = flow_dest(c->flow, dest);
-	const struct node *n = world_node_at(c->w, node)->node;
 	const uint64_t *is = flow_ports(c->flow, dest, node);
-	struct rib_member m[RIB_MAX_WIDTH];
-	struct rib_view v;
 	char p[PREFIX_TEXT], a[256], b[256];
-	size_t k = 0;
 
-	memset(c->scratch, 0, c->words * sizeof(*c->scratch));
-	if (rib_get(n->rib, 0, &d->prefix, &v) && v.list)
-		k = rib_members(n->rib, v.list, m, ARRAY_LEN(m));
-	for (size_t i = 0; i < k; i++)
-		if (m[i].ifindex && m[i].ifindex <= c->words * 64)
-			c->scratch[(m[i].ifindex - 1) / 64] |= 1ull << (m[i].ifindex - 1) % 64;
-	if (node != d->owner && memcmp(is, c->scratch, c->words * sizeof(*is)) != 0)
+	if (node != d->owner && !same_ports(c, is, rib))
 		check_fail(c, CHECK_RIB_FIB, "%s, %s: the RIB has %s, packets take %s", c->t->nodes[node].name,
-		    prefix_print(&d->prefix, p), flow_print(c->flow, node, c->scratch, a, sizeof(a)),
+		    prefix_print(&d->prefix, p), flow_print(c->flow, node, rib, a, sizeof(a)),
 		    flow_print(c->flow, node, is, b, sizeof(b)));
+}
+
+/* Which destination stands at this place of a RIB's table: as it was found last, if that still holds. */
+static size_t
+dest_at(struct check *c, struct check_rib *r, enum family f, const struct rib_view *v)
+{
+	size_t dest;
+
+	if (v->entry >= r->n[f]) {
+		size_t was = r->n[f];
+
+		r->dest[f] = mem_grow(NULL, MEM_OTHER, r->dest[f], &r->n[f], v->entry + 1, sizeof(*r->dest[f]));
+		memset(&r->dest[f][was], 0xff, (r->n[f] - was) * sizeof(*r->dest[f]));
+	}
+	dest = r->dest[f][v->entry];
+	if (dest < flow_dests(c->flow) && prefix_equal(&flow_dest(c->flow, dest)->prefix, &v->prefix))
+		return dest;
+	dest = flow_find(c->flow, &v->prefix);
+	if (dest != SIZE_MAX)
+		r->dest[f][v->entry] = (uint32_t)dest;
+	return dest;
+}
+
+/* What has not run since the last comparison, and whose packets go where they went, is as it was then. */
+static bool
+rib_changed(struct check_rib *r, const struct rib *rib)
+{
+	struct rib_counts n;
+	uint64_t work;
+
+	rib_counts(rib, &n);
+	work = n.runs + n.groups_in_place + n.groups_new + n.routes_rewritten;
+	if (r->rib == rib && r->work == work && !r->moved)
+		return false;
+	r->rib = rib;
+	r->work = work;
+	r->moved = false;
+	return true;
+}
+
+/* Of all RIBs, the routes of packets that have moved. */
+static void
+compare_moved(struct check *c)
+{
+	const uint8_t *end = c->moved + flow_dests(c->flow) * c->n, *at = memchr(c->moved, 1, (size_t)(end - c->moved));
+
+	for (; at; at = at + 1 < end ? memchr(at + 1, 1, (size_t)(end - at - 1)) : NULL) {
+		size_t dest = (size_t)(at - c->moved) / c->n;
+		uint32_t node = (uint32_t)((size_t)(at - c->moved) % c->n);
+		const struct rib *rib = c->node_sure[node] ? world_node_at(c->w, node)->node->rib : NULL;
+		struct rib_view v;
+
+		if (!rib)
+			continue;
+		v.list = NULL;
+		rib_get(rib, 0, &flow_dest(c->flow, dest)->prefix, &v);
+		ports_of_list(c, rib, v.list, c->scratch);
+		compare_route(c, dest, node, c->scratch);
+	}
+}
+
+static void
+compare_rib(struct check *c, uint32_t node)
+{
+	const struct rib *rib = world_node_at(c->w, node)->node->rib;
+	struct check_rib *r = &c->ribs[node];
+	size_t n = flow_dests(c->flow);
+	struct rib_view v;
+
+	if (!rib_changed(r, rib))
+		return;
+	memset(c->seen, 0, n * sizeof(*c->seen));
+	memset(c->lists, 0, CHECK_LISTS * sizeof(c->lists[0]));
+	for (int f = 0; f < FAMILIES; f++)
+		for (uint32_t at = 0; rib_next(rib, 0, (enum family)f, &at, &v);) {
+			size_t dest = v.list ? dest_at(c, r, (enum family)f, &v) : SIZE_MAX;
+
+			if (dest == SIZE_MAX)
+				continue;
+			c->seen[dest] = true;
+			compare_route(c, dest, node, cached_ports(c, rib, v.list));
+		}
+	memset(c->scratch, 0, c->words * sizeof(*c->scratch));
+	for (size_t d = 0; d < n; d++)
+		if (!c->seen[d])
+			compare_route(c, d, node, c->scratch);
+	if (c->violation.kind)
+		r->rib = NULL;
 }
 
 struct diff {
@@ -64,7 +193,7 @@ static void
 compare_sync(struct check *c, uint32_t node)
 {
 	struct diff d = { c, node };
-	int n = c->skip_read_back ? 0 : sync_check(world_node_at(c->w, node)->node->sync, on_diff, &d);
+	int n = c->light ? 0 : sync_check(world_node_at(c->w, node)->node->sync, on_diff, &d);
 
 	if (n)
 		check_fail(
@@ -124,16 +253,17 @@ check_quiet(struct check *c)
 		for (uint32_t i = 0; i < c->n; i++)
 			if (world_node_at(c->w, i)->node && !node_quiet(world_node_at(c->w, i)->node))
 				check_fail(c, CHECK_RESTLESS, "%s still has work to do", c->t->nodes[i].name);
+	compare_all_paths(c);
 	for (uint32_t i = 0; i < c->n && !c->violation.kind; i++) {
 		if (!c->node_sure[i])
 			continue;
 		compare_sessions(c, i);
-		for (size_t d = 0; d < flow_dests(c->flow); d++) {
-			compare_paths(c, d, i);
-			compare_rib(c, d, i);
-		}
+		if (!c->light)
+			compare_rib(c, i);
 		compare_sync(c, i);
 	}
+	if (c->light && !c->violation.kind)
+		compare_moved(c);
 	count_pairs(c);
 }
 

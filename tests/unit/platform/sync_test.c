@@ -843,6 +843,55 @@ restart_with_other_wishes(void **state)
 	env_close(&e);
 }
 
+/*
+ * After a restart a group takes over what it was on, where a route stays that nobody has asked for yet. Its members may
+ * go; when one comes, the group moves to an object of its own, so that this route gains no next hop.
+ */
+static void
+restart_widens_nobody_else(void **state)
+{
+	struct sync_nexthop nh[PORTS];
+	struct model_stats ms;
+	struct env e;
+	uint32_t a;
+
+	(void)state;
+	env_open(&e, NULL);
+	a = group(&e, 7);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", a);
+	settle(&e);
+	sync_free(e.s);
+	start_sync(&e);
+	a = group(&e, 7);
+	route(&e, "10.1.0.0/24", a);
+	settle(&e);
+	assert_int_equal(stats(&e).group_messages + stats(&e).route_messages, 0); /* taken over */
+	sync_group_change(e.s, a, nh, hops_of_mask(3, nh));
+	settle(&e);
+	assert_int_equal(stats(&e).route_messages, 0); /* in place */
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	e.failed = e.waiting = e.dark = 0;
+	sync_group_change(e.s, a, nh, hops_of_mask(0x0b, nh));
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0x0b);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
+	assert_int_equal(e.failed + e.waiting + e.dark, 0);
+	sync_sweep(e.s);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 0);
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 1);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	sync_group_change(e.s, a, nh, hops_of_mask(0xff, nh)); /* its own now: in place */
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0xff);
+	assert_int_equal(stats(&e).route_messages, 2); /* to the object of its own, and the deletion */
+	env_close(&e);
+}
+
 static void
 null_takes_everything(void **state)
 {
@@ -1035,6 +1084,7 @@ main(void)
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),
 		cmocka_unit_test(restart_with_other_wishes),
+		cmocka_unit_test(restart_widens_nobody_else),
 		cmocka_unit_test(null_takes_everything),
 		cmocka_unit_test(churn),
 	};
