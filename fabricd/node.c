@@ -43,6 +43,8 @@ node_event(struct node *n, const char *type, const char *port, uint64_t cause, c
 	char text[512];
 	va_list ap;
 
+	if (n->given) /* what happens now is the successor's doing */
+		return 0;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);

@@ -83,7 +83,7 @@ node_thaw(struct node *n)
 bool
 node_settled(const struct node *n)
 {
-	return n->frozen && node_quiet(n);
+	return n->frozen && node_quiet(n) && sync_idle(n->sync);
 }
 
 size_t

@@ -78,6 +78,8 @@ struct sync_comparison {
 	uint64_t groups;
 };
 void sync_compare(const struct sync *, struct sync_comparison *);
+/* Nothing waits to be sent, and nothing that was sent for its result: deletions, too. */
+bool sync_idle(const struct sync *);
 
 /* A group of the RIB. Returns its handle (never 0). Members may be 1 to 512; equal next hops are merged. */
 uint32_t sync_group_new(struct sync *, const struct sync_nexthop *, size_t n);

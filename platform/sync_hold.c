@@ -36,3 +36,10 @@ sync_compare(const struct sync *s, struct sync_comparison *out)
 	for (size_t i = 0; i < s->n_groups; i++)
 		out->groups += s->groups[i].live;
 }
+
+bool
+sync_idle(const struct sync *s)
+{
+	return s->ring_head == s->ring_tail && !s->batch_n && !s->dirty.n[FAMILY_IPV4] && !s->dirty.n[FAMILY_IPV6] &&
+	       !s->nh_queue.n && !s->group_queue.n && !s->pg_queue.n;
+}

@@ -338,6 +338,7 @@ not_running(struct giver *g, int e, struct channel_message *m)
 
 	end_child(g);
 	if (e && channel_receive(g->channel, m) == 0 && m->kind == CHANNEL_RUNNING) {
+		g->cfg.node->given = false;
 		node_event(
 		    g->cfg.node, "UPGRADE_FAILED", "", 0, "the successor died while it took over; fabricd restarts");
 		g->cfg.gone(g->cfg.arg, 1);
