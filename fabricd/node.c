@@ -205,8 +205,8 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 	node_restart_init(n);
 	start_own(n);
 	node_ports_setup(n);
-	node_event(n, n->held ? "TAKING_OVER" : "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name, n->topo->fabric, self->asn,
-	    n->topo->digest);
+	node_event(n, n->held ? "TAKING_OVER" : "STARTED", "", 0, "%s of fabric %s, AS %u, file %s", self->name,
+	    n->topo->fabric, self->asn, n->topo->digest);
 	*out = n;
 	return 0;
 }

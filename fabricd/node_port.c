@@ -367,9 +367,9 @@ node_port_news(struct node *n, const struct plat_port *news)
 		return;
 	}
 	carrier_was = p->present && p->plat.carrier;
-	n->disturbed += n->frozen && (news->gone || news->carrier != p->plat.carrier || !p->present ||
-					 news->ifindex != p->plat.ifindex ||
-					 !ip_equal(&news->link_local, &p->plat.link_local));
+	n->disturbed += n->frozen &&
+			(news->gone || news->carrier != p->plat.carrier || !p->present ||
+			    news->ifindex != p->plat.ifindex || !ip_equal(&news->link_local, &p->plat.link_local));
 	if (p->present && (news->gone || news->ifindex != p->plat.ifindex)) {
 		if (news->gone && news->ifindex != p->plat.ifindex)
 			return; /* the one before has gone; ours is newer */

@@ -23,18 +23,20 @@ node_upgrade_waits(const struct node *n, char *why, size_t size)
 		snprintf(why, size, "it has just restarted, and hears its neighbours first");
 		return true;
 	}
-	if (rib_refreshing(n->rib)) {
-		snprintf(why, size, "a neighbour is sending its routes again");
-		return true;
-	}
 	EACH_PEER(n, peer)
 	{
+		if (bgp_peer_restart(peer->bgp)->stale || peer->stale_over) {
+			snprintf(why, size, "%s restarts, and its paths are kept meanwhile", peer->label);
+			return true;
+		}
 		if (peer->export && export_peer_walks(peer->export)) {
 			snprintf(why, size, "%s is being sent all routes", peer->label);
 			return true;
 		}
 	}
-	return false;
+	if (rib_refreshing(n->rib))
+		snprintf(why, size, "a neighbour is sending its routes again");
+	return rib_refreshing(n->rib);
 }
 
 static void

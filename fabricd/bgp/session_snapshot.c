@@ -88,6 +88,10 @@ open_message(struct pack *k, struct bgp_open *o)
 	FIELD(k, o->gr_restart_s);
 	FIELD(k, o->gr_families);
 	FIELD(k, o->gr_forwarding);
+	FIELD(k, o->llgr_families);
+	FIELD(k, o->llgr_forwarding);
+	for (int f = 0; f < FAMILIES; f++)
+		FIELD(k, o->llgr_stale_s[f]);
 	FIELD(k, o->role);
 	for (size_t i = 0; i < ARRAY_LEN(o->others); i++)
 		FIELD(k, o->others[i]);
@@ -149,6 +153,24 @@ counters(struct pack *k, struct bgp_counters *c)
 		FIELD(k, at[i]);
 }
 
+/* Only what is shown: while paths are kept for a peer that restarts, nothing is handed over. */
+static void
+restart(struct pack *k, struct bgp_restart *r)
+{
+	uint8_t ended = (uint8_t)r->ended;
+
+	FIELD(k, r->since.us);
+	FIELD(k, ended);
+	FIELD(k, r->ended_at.us);
+	text(k, r->text, sizeof(r->text));
+	FIELD(k, r->begun);
+	FIELD(k, r->told);
+	if (k->r && ended >= BGP_STALE_ENDS)
+		k->r->bad = true;
+	else
+		r->ended = (enum bgp_stale_end)ended;
+}
+
 static void
 connection(struct pack *k, struct bgp_conn *c)
 {
@@ -175,6 +197,7 @@ peer(struct pack *k, struct bgp_peer *p)
 	facts(k, &p->facts);
 	reason(k, &p->reason);
 	reason(k, &p->last_reset);
+	restart(k, &p->restart);
 	counters(k, &p->counters);
 	text(k, p->notice_in, sizeof(p->notice_in));
 	text(k, p->notice_out, sizeof(p->notice_out));

@@ -95,8 +95,8 @@ class Frr(Stack):
         bfdd = [f"{SBIN}/bfdd", "-f", f"{d}/bfdd.conf", "-i", f"{d}/bfdd.pid", "--bfdctl", f"{d}/bfdd.sock", *common]
         return [
             Job(node.name, f"{node.name}-zebra", zebra),
-            *([Job(node.name, f"{node.name}-bfdd", bfdd, f"{d}/zserv.api")] if clos.bfd else []),
-            Job(node.name, f"{node.name}-bgpd", bgpd, f"{d}/{'bfdd.vty' if clos.bfd else 'zserv.api'}"),
+            *([Job(node.name, f"{node.name}-bfdd", bfdd, f"{d}/zserv.api")] if clos and clos.bfd else []),
+            Job(node.name, f"{node.name}-bgpd", bgpd, f"{d}/{'bfdd.vty' if clos and clos.bfd else 'zserv.api'}"),
         ]
 
     def show(self, lab, node, command):
