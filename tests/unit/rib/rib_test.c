@@ -676,7 +676,7 @@ static void
 test_random_changes_agree_with_a_plain_model(void **state)
 {
 	(void)state;
-	for (uint32_t seed = 1; seed <= 400; seed++) {
+	for (uint32_t seed = 1; seed <= 120; seed++) {
 		struct fixture *t = malloc(sizeof(*t));
 		struct model m;
 		uint32_t rnd = seed;

@@ -1,0 +1,1036 @@
+/*
+ * tests/unit/rib/run_test.c -- runs and views of the RIB: how long routes wait, what is counted, what is left behind
+ *
+ * The clock is the test's: it stands unless `tick` says by how much each look at it turns it. The FIB here remembers
+ * what it was told; after each run of the random test all of it, and every counter and view, is held against a naive
+ * model that knows only who offers what.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <errno.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/rib/rib.h"
+
+#define SOURCES  5
+#define PREFIXES 24
+#define ATTRS    6
+#define GROUPS   8192
+
+struct member {
+	uint32_t ifindex;
+	uint16_t weight;
+};
+
+struct fixture {
+	struct mem mem;
+	struct rib *rib;
+	struct rib_config cfg;
+	struct rib_source sources[SOURCES];
+	struct rib_nexthop *nh[SOURCES];
+	struct attrs *attrs[ATTRS];
+	struct mono now;
+	int64_t tick;
+	bool not_ready;
+	bool acks; /* each route that is set is proved at once, behind the run */
+	struct group {
+		bool used;
+		size_t n;
+		struct member m[SOURCES];
+	} groups[GROUPS];
+	uint32_t last_group;
+	uint32_t route[FAMILIES][PREFIXES]; /* its group */
+	const struct attrs *told[FAMILIES][PREFIXES];
+	uint64_t news, changes, frees, sets, resets, dels, batches, biggest;
+	struct prefix queue[4096]; /* routes to prove */
+	size_t nqueue;
+	int offer[FAMILIES][PREFIXES][SOURCES]; /* the model: attributes, -1: none */
+};
+
+/* Of all lengths; none is another's number. */
+static struct prefix
+prefix_no(int f, unsigned int i)
+{
+	static const uint8_t lengths[] = { 0, 8, 9, 16, 23, 24, 25, 32 };
+	struct prefix p = { .family = (uint8_t)f, .len = lengths[i % 8] };
+	unsigned int net = i / 8;
+
+	if (i % 8 == 0) {
+		p.len = (uint8_t)(net ? net * 3 : 0);
+		p.b[0] = net ? (uint8_t)(net << 5) : 0;
+	} else {
+		p.b[0] = (uint8_t)(10 + net);
+		for (unsigned int k = 1; k * 8 < p.len; k++)
+			p.b[k] = (uint8_t)(p.len >= 8 * (k + 1) ? 1 : 0x80u >> ((p.len - 1) % 8));
+	}
+	if (f == FAMILY_IPV6 && p.len == 32)
+		p.len = 128;
+	return p;
+}
+
+static int
+number_of(const struct prefix *p)
+{
+	for (unsigned int i = 0; i < PREFIXES; i++) {
+		struct prefix q = prefix_no(p->family, i);
+
+		if (prefix_equal(p, &q))
+			return (int)i;
+	}
+	fail_msg("a prefix that nobody announced");
+	return -1;
+}
+
+static void
+store(struct group *g, const struct rib_member *m, size_t n)
+{
+	assert_in_range(n, 1, SOURCES);
+	g->n = n;
+	for (size_t i = 0; i < n; i++)
+		g->m[i] = (struct member){ m[i].ifindex, m[i].weight };
+}
+
+static uint32_t
+group_new(void *arg, const struct rib_member *m, size_t n)
+{
+	struct fixture *t = arg;
+
+	assert_true(++t->last_group < GROUPS);
+	t->news++;
+	t->groups[t->last_group].used = true;
+	store(&t->groups[t->last_group], m, n);
+	return t->last_group;
+}
+
+static void
+group_change(void *arg, uint32_t group, const struct rib_member *m, size_t n)
+{
+	struct fixture *t = arg;
+
+	assert_true(t->groups[group].used);
+	t->changes++;
+	store(&t->groups[group], m, n);
+}
+
+static void
+group_free(void *arg, uint32_t group)
+{
+	struct fixture *t = arg;
+
+	assert_true(t->groups[group].used);
+	t->groups[group].used = false;
+	t->frees++;
+}
+
+static void
+route_set(void *arg, uint32_t table, const struct prefix *p, uint32_t group)
+{
+	struct fixture *t = arg;
+	int i = number_of(p);
+
+	assert_int_equal(table, 7);
+	assert_true(t->groups[group].used);
+	t->sets++;
+	t->resets += t->route[p->family][i] != 0;
+	t->route[p->family][i] = group;
+	if (t->acks) {
+		assert_true(t->nqueue < ARRAY_LEN(t->queue));
+		t->queue[t->nqueue++] = *p;
+	}
+}
+
+static void
+route_del(void *arg, uint32_t table, const struct prefix *p)
+{
+	struct fixture *t = arg;
+	int i = number_of(p);
+
+	assert_int_equal(table, 7);
+	assert_int_not_equal(t->route[p->family][i], 0);
+	t->dels++;
+	t->route[p->family][i] = 0;
+}
+
+static void
+changed(void *arg, uint32_t table, enum family f, const struct rib_change *c, size_t n)
+{
+	struct fixture *t = arg;
+
+	assert_int_equal(table, 7);
+	assert_true(n > 0);
+	t->batches++;
+	t->biggest = MAX_OF(t->biggest, n);
+	for (size_t i = 0; i < n; i++) {
+		const struct attrs *was = c[i].was && c[i].was->width ? c[i].was->paths[c[i].was->best].attrs : NULL;
+		const struct attrs *now = c[i].now && c[i].now->width ? c[i].now->paths[c[i].now->best].attrs : NULL;
+		int k = number_of(&c[i].prefix);
+
+		assert_ptr_equal(t->told[f][k], was);
+		assert_true(c[i].entry < rib_entries_limit(t->rib, 7, f));
+		t->told[f][k] = now;
+	}
+}
+
+static bool
+export_ready(void *arg)
+{
+	return !((struct fixture *)arg)->not_ready;
+}
+
+static struct mono
+now(void *arg)
+{
+	struct fixture *t = arg;
+
+	t->now.us += t->tick;
+	return t->now;
+}
+
+static const struct rib_ops ops = { group_new, group_change, group_free, route_set, route_del, changed, export_ready,
+	now };
+
+/* 0, 1, 2: equally good, of fates 0, 1, 1 and weights none, 2, 3; 3: longer; 4: a loop; 5: as 0, with a weight. */
+static struct fixture *
+fixture(struct rib_config cfg)
+{
+	static const struct attrs_view views[ATTRS] = {
+		{ .path_len = 2 },
+		{ .path_len = 2, .fate = 1, .link_bandwidth_weight = 2 },
+		{ .path_len = 2, .fate = 1, .link_bandwidth_weight = 3 },
+		{ .path_len = 3 },
+		{ .path_len = 1, .flags = ATTRS_LOOP },
+		{ .path_len = 2, .link_bandwidth_weight = 9 },
+	};
+	struct fixture *t = calloc(1, sizeof(*t));
+
+	t->now.us = SECONDS(10);
+	cfg.mem = &t->mem;
+	cfg.seed = 3;
+	t->rib = rib_new(&cfg, &ops, t);
+	t->cfg = cfg;
+	for (unsigned int i = 0; i < SOURCES; i++) {
+		struct ip gateway = ip_v4(0x0a000000u + i);
+
+		t->sources[i] = (struct rib_source){ .side = RIB_ABOVE, .router_id = 100 + i, .address = gateway };
+		assert_int_equal(rib_source_add(t->rib, &t->sources[i]), 0);
+		assert_int_equal(t->sources[i].index, i + 1);
+		rib_source_up(t->rib, &t->sources[i]);
+		t->nh[i] = nexthop_intern(rib_hops(t->rib), i + 1, &gateway);
+	}
+	for (unsigned int i = 0; i < ATTRS; i++) {
+		struct attrs_view v = views[i];
+		uint8_t wire = (uint8_t)i;
+
+		v.wire = &wire;
+		v.wire_len = 1;
+		v.first_as = 65000 + i;
+		t->attrs[i] = attrs_intern(rib_attrs(t->rib), &v);
+	}
+	memset(t->offer, -1, sizeof(t->offer));
+	return t;
+}
+
+static void
+announce(struct fixture *t, unsigned int s, int f, unsigned int i, int a)
+{
+	struct prefix p = prefix_no(f, i);
+
+	rib_announce(t->rib, 7, &t->sources[s], &p, t->attrs[a], t->nh[s]);
+	t->offer[f][i][s] = a;
+}
+
+static void
+withdraw(struct fixture *t, unsigned int s, int f, unsigned int i)
+{
+	struct prefix p = prefix_no(f, i);
+
+	rib_withdraw(t->rib, 7, &t->sources[s], &p);
+	t->offer[f][i][s] = -1;
+}
+
+static void
+down(struct fixture *t, unsigned int s)
+{
+	rib_source_down(t->rib, &t->sources[s]);
+	for (int f = 0; f < FAMILIES; f++)
+		for (unsigned int i = 0; i < PREFIXES; i++)
+			t->offer[f][i][s] = -1;
+}
+
+static void
+prove(struct fixture *t)
+{
+	for (size_t i = 0; i < t->nqueue; i++)
+		rib_fib_result(t->rib, 7, &t->queue[i], true);
+	t->nqueue = 0;
+}
+
+/* Runs until nothing is left to do, waiting for what is held back; proves what was set. */
+static void
+run(struct fixture *t)
+{
+	for (int i = 0; rib_run(t->rib) || t->nqueue; i++) {
+		assert_true(i < 100000);
+		if (rib_running(t->rib))
+			continue;
+		prove(t);
+		if (!mono_due(rib_held_until(t->rib), t->now))
+			t->now = rib_held_until(t->rib);
+	}
+	assert_false(rib_pending(t->rib));
+	assert_int_equal(rib_dirty(t->rib), 0);
+}
+
+static struct rib_counts
+counts(const struct fixture *t)
+{
+	struct rib_counts c;
+
+	rib_counts(t->rib, &c);
+	return c;
+}
+
+static void
+done(struct fixture *t)
+{
+	struct rib_counts c;
+
+	for (unsigned int s = 0; s < SOURCES; s++)
+		down(t, s);
+	run(t);
+	c = counts(t);
+	assert_int_equal(c.lists + c.hop_sets + c.groups + c.prefixes[0] + c.prefixes[1] + c.paths[0] + c.paths[1], 0);
+	assert_int_equal(c.fib_routes[0] + c.fib_routes[1], 0);
+	assert_int_equal(t->news, t->frees);
+	for (unsigned int s = 0; s < SOURCES; s++) {
+		nexthop_unref(rib_hops(t->rib), t->nh[s]);
+		rib_source_remove(t->rib, &t->sources[s]);
+	}
+	for (unsigned int i = 0; i < ATTRS; i++)
+		attrs_unref(rib_attrs(t->rib), t->attrs[i]);
+	assert_int_equal(attrs_table_count(rib_attrs(t->rib)), 0);
+	rib_free(t->rib);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(t->mem.by[k].bytes, 0);
+	free(t);
+}
+
+/* ---- how long routes wait for the others of their set ---- */
+
+static void
+run_once(struct fixture *t)
+{
+	do
+		rib_run(t->rib);
+	while (rib_running(t->rib));
+}
+
+/* A part of an origin moves: 4 ms since the last of them, 25 ms since the first; 20 and 120 ms when hops are gained. */
+static void
+test_a_part_of_an_origin_waits_this_long(void **state)
+{
+	static const struct {
+		bool widens;
+		int64_t wait, most;
+	} cases[] = { { false, 4000, 25000 }, { true, 20000, 120000 } };
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+		struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+		int64_t step = cases[c].wait - 1000, since = 0;
+		struct mono first;
+		uint64_t news;
+
+		for (unsigned int i = 0; i < PREFIXES; i++)
+			for (unsigned int s = 0; s < 3; s++)
+				announce(t, s, FAMILY_IPV4, i, 0);
+		run(t);
+		news = t->news;
+		assert_int_equal(rib_held_until(t->rib).us, 0);
+		/* One more of them each `step`: each puts it off, until the most is reached. */
+		first = t->now;
+		for (unsigned int i = 0; since < cases[c].most; i++) {
+			assert_true(i < PREFIXES - 1);
+			if (cases[c].widens)
+				announce(t, 3, FAMILY_IPV4, i, 0);
+			else
+				withdraw(t, 0, FAMILY_IPV4, i);
+			run_once(t);
+			assert_int_equal(t->news, news);
+			assert_true(rib_pending(t->rib));
+			assert_int_equal(
+			    rib_held_until(t->rib).us - first.us, MIN_OF(since + cases[c].wait, cases[c].most));
+			t->now.us += MIN_OF(step, cases[c].most - 1 - since);
+			since += step;
+		}
+		run_once(t);
+		assert_int_equal(t->news, news);
+		t->now.us++;
+		run_once(t);
+		assert_int_equal(t->news, news + 1);
+		assert_false(rib_pending(t->rib));
+		/* Alone: no longer than the wait; then its hold is forgotten, and the next part waits as long again. */
+		for (int again = 0; again < 2; again++) {
+			unsigned int i = PREFIXES - 1;
+
+			if (again) {
+				for (unsigned int k = 0; k < PREFIXES; k++)
+					for (unsigned int s = 0; s < 4; s++)
+						(s < 3) ? announce(t, s, FAMILY_IPV4, k, 0)
+							: withdraw(t, s, FAMILY_IPV4, k);
+				run(t);
+			}
+			if (cases[c].widens)
+				announce(t, 3, FAMILY_IPV4, i - (unsigned int)again, 0);
+			else
+				withdraw(t, 1, FAMILY_IPV4, i - (unsigned int)again);
+			run_once(t);
+			if (rib_pending(t->rib))
+				assert_int_equal(rib_held_until(t->rib).us - t->now.us, cases[c].wait);
+			run(t);
+		}
+		done(t);
+	}
+}
+
+/* Nobody who is left behind is held back: a prefix that loses all, or that is new, goes at once. */
+static void
+test_what_does_not_share_a_set_does_not_wait(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+
+	(void)state;
+	announce(t, 0, FAMILY_IPV4, 0, 0);
+	announce(t, 0, FAMILY_IPV4, 1, 0);
+	run(t);
+	withdraw(t, 0, FAMILY_IPV4, 0);
+	announce(t, 1, FAMILY_IPV4, 2, 0);
+	run_once(t);
+	assert_false(rib_pending(t->rib));
+	assert_int_equal(t->route[FAMILY_IPV4][0], 0);
+	assert_int_not_equal(t->route[FAMILY_IPV4][2], 0);
+	/* to a set that has a group already: nothing would be saved by waiting */
+	announce(t, 1, FAMILY_IPV4, 1, 0);
+	announce(t, 0, FAMILY_IPV4, 3, 0);
+	announce(t, 1, FAMILY_IPV4, 3, 0);
+	run(t);
+	announce(t, 0, FAMILY_IPV4, 2, 0);
+	run_once(t);
+	assert_false(rib_pending(t->rib));
+	assert_int_equal(t->route[FAMILY_IPV4][2], t->route[FAMILY_IPV4][1]);
+	done(t);
+}
+
+/* ---- slices ---- */
+
+/* A slice ends when its time is over, to the tick, and the next one goes on where it ended. */
+static void
+test_slices_end_in_time(void **state)
+{
+	(void)state;
+	for (int64_t slice = 1; slice < 6; slice++) {
+		struct fixture *t = fixture((struct rib_config){ .slice_us = slice });
+		unsigned int slices = 0;
+
+		for (unsigned int i = 0; i < PREFIXES; i++)
+			announce(t, 0, FAMILY_IPV4, i, 0);
+		t->tick = 1;
+		for (bool more = true; more; slices++) {
+			struct mono began = t->now;
+
+			more = rib_run(t->rib);
+			if (rib_running(t->rib))
+				assert_in_range(t->now.us - began.us, slice + 1, slice + 2);
+			assert_true(!rib_running(t->rib) || more);
+		}
+		assert_int_equal(slices > 1, slice < 6);
+		t->tick = 0;
+		assert_int_equal(counts(t).runs, 1);
+		assert_int_equal(counts(t).prefixes_run, PREFIXES);
+		done(t);
+	}
+}
+
+/* Without a limit given, a slice has two milliseconds. */
+static void
+test_a_slice_has_two_milliseconds(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+	struct mono began = t->now;
+
+	(void)state;
+	announce(t, 0, FAMILY_IPV4, 0, 0);
+	t->tick = 1999;
+	assert_true(rib_run(t->rib));
+	assert_true(t->now.us - began.us >= 2000 && t->now.us - began.us < 6000);
+	t->tick = 0;
+	run(t);
+	done(t);
+}
+
+/* While the exporter can take no more, the run waits; the FIB has had its part already. */
+static void
+test_the_run_waits_for_the_exporter(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+
+	(void)state;
+	announce(t, 0, FAMILY_IPV4, 0, 0);
+	run(t);
+	t->not_ready = true;
+	down(t, 0);
+	announce(t, 1, FAMILY_IPV4, 1, 0);
+	for (int i = 0; i < 10; i++) {
+		assert_true(rib_run(t->rib));
+		assert_true(rib_running(t->rib));
+	}
+	assert_non_null(t->told[FAMILY_IPV4][0]);
+	assert_null(t->told[FAMILY_IPV4][1]);
+	t->not_ready = false;
+	run(t);
+	assert_null(t->told[FAMILY_IPV4][0]);
+	assert_ptr_equal(t->told[FAMILY_IPV4][1], t->attrs[0]);
+	done(t);
+}
+
+/* ---- sources ---- */
+
+static void
+test_indices_of_sources_are_used_again(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+	struct rib_source *more = calloc(RIB_MAX_SOURCES, sizeof(*more));
+	unsigned int n = 0;
+
+	(void)state;
+	while (rib_source_add(t->rib, &more[n]) == 0) {
+		assert_int_equal(more[n].index, SOURCES + n + 1);
+		n++;
+	}
+	assert_int_equal(SOURCES + n, RIB_MAX_SOURCES - 1);
+	assert_int_equal(rib_source_add(t->rib, &more[n]), -ENOSPC);
+	rib_source_remove(t->rib, &more[40]);
+	assert_int_equal(rib_source_add(t->rib, &more[n]), 0);
+	assert_int_equal(more[n].index, more[40].index);
+	more[40] = more[n];
+	for (unsigned int i = 0; i < n; i++)
+		rib_source_remove(t->rib, &more[i]);
+	free(more);
+	done(t);
+}
+
+/* ---- configuration ---- */
+
+static void
+test_without_a_fib_nothing_is_made(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .no_fib = true });
+
+	(void)state;
+	announce(t, 0, FAMILY_IPV4, 0, 0);
+	run(t);
+	assert_int_equal(t->news + t->sets + counts(t).hop_sets, 0);
+	assert_ptr_equal(t->told[FAMILY_IPV4][0], t->attrs[0]);
+	done(t);
+}
+
+/* The widest set that is made; the best path is in it whatever its place. */
+static void
+test_the_width_has_its_limit(void **state)
+{
+	(void)state;
+	for (unsigned int width = 1; width <= SOURCES; width++)
+		for (unsigned int best = 0; best < SOURCES; best++) {
+			struct fixture *t = fixture((struct rib_config){ .max_width = width });
+			const struct group *g;
+			bool seen = false;
+
+			t->sources[best].router_id = 1;
+			for (unsigned int s = 0; s < SOURCES; s++)
+				announce(t, s, FAMILY_IPV4, 0, 0);
+			run(t);
+			g = &t->groups[t->route[FAMILY_IPV4][0]];
+			assert_int_equal(g->n, width);
+			for (size_t i = 0; i < g->n; i++) {
+				seen |= g->m[i].ifindex == best + 1;
+				assert_true(i == 0 || g->m[i].ifindex > g->m[i - 1].ifindex);
+			}
+			assert_true(seen);
+			done(t);
+		}
+}
+
+static void
+test_members_are_told_up_to_a_number(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .weights = true });
+	struct rib_member m[SOURCES];
+	struct prefix p = prefix_no(FAMILY_IPV4, 0);
+	struct rib_view v;
+
+	(void)state;
+	for (unsigned int s = 0; s < 4; s++)
+		announce(t, s, FAMILY_IPV4, 0, s == 2 ? 5 : 0);
+	run(t);
+	assert_true(rib_get(t->rib, 7, &p, &v));
+	for (size_t max = 1; max <= 4; max++)
+		assert_int_equal(rib_members(t->rib, v.list, m, max), max);
+	assert_int_equal(rib_members(t->rib, v.list, m, SOURCES), 4);
+	for (unsigned int s = 0; s < 4; s++) {
+		assert_int_equal(m[s].ifindex, s + 1);
+		assert_int_equal(m[s].weight, s == 2 ? 9 : 1);
+		assert_int_equal(ip_to_v4(&m[s].gateway), 0x0a000000u + s);
+	}
+	done(t);
+}
+
+/* ---- refresh (RFC 7313) ---- */
+
+/* What comes between begin and end stays, also when it is new; a second begin starts anew; each family for itself. */
+static void
+test_a_refresh_keeps_what_is_told_again(void **state)
+{
+	(void)state;
+	for (unsigned int kept = 0; kept <= PREFIXES; kept++) {
+		struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+
+		for (unsigned int i = 0; i + 1 < PREFIXES; i++) {
+			announce(t, 0, FAMILY_IPV4, i, 0);
+			announce(t, 1, FAMILY_IPV4, i, 0);
+			announce(t, 0, FAMILY_IPV6, i, 0);
+		}
+		run(t);
+		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+		for (unsigned int i = 0; i < PREFIXES; i++)
+			if (i < PREFIXES - 1)
+				announce(t, 0, FAMILY_IPV4, i, 0);
+		rib_refresh_begin(t->rib, &t->sources[1], FAMILY_IPV4);
+		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4); /* anew */
+		for (unsigned int i = 0; i < kept; i++)
+			announce(t, 0, FAMILY_IPV4, i, i % 2); /* the last of all is new */
+		rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4);
+		for (unsigned int i = kept; i < PREFIXES; i++)
+			t->offer[FAMILY_IPV4][i][0] = -1;
+		run(t);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV4], kept);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV6], PREFIXES - 1);
+		assert_int_equal(t->sources[1].paths[FAMILY_IPV4], PREFIXES - 1);
+		rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4); /* without a begin: nothing */
+		assert_false(rib_pending(t->rib));
+		rib_refresh_end(t->rib, &t->sources[1], FAMILY_IPV4); /* which told nothing again */
+		run(t);
+		assert_int_equal(t->sources[1].paths[FAMILY_IPV4], 0);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV4], kept);
+		done(t);
+	}
+}
+
+/* More prefixes than a byte of the notes holds, refreshed in any pattern; one that came after the begin is not lost. */
+static void
+test_prefixes_that_come_during_a_refresh_stay(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .no_fib = true });
+
+	(void)state;
+	for (unsigned int first = 0; first < 20; first++) {
+		for (unsigned int i = 0; i < first; i++)
+			announce(t, 0, FAMILY_IPV4, i, 0);
+		run(t);
+		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+		for (unsigned int i = 0; i < PREFIXES; i++)
+			if (i >= first || i % 3)
+				announce(t, 0, FAMILY_IPV4, i, 0);
+		rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4);
+		run(t);
+		for (unsigned int i = 0; i < PREFIXES; i++) {
+			struct prefix p = prefix_no(FAMILY_IPV4, i);
+			struct rib_view v;
+
+			assert_int_equal(rib_get(t->rib, 7, &p, &v), i >= first || i % 3);
+		}
+		down(t, 0);
+		run(t);
+		rib_source_up(t->rib, &t->sources[0]);
+	}
+	done(t);
+}
+
+/* ---- the FIB's answers ---- */
+
+static void
+test_the_fibs_answers_are_shown(void **state)
+{
+	(void)state;
+	for (int wait = 0; wait < 2; wait++) {
+		struct fixture *t = fixture((struct rib_config){ .wait_fib = wait });
+		struct prefix p = prefix_no(FAMILY_IPV4, 3), other = prefix_no(FAMILY_IPV4, 4);
+		struct rib_view v;
+
+		rib_fib_result(t->rib, 7, &p, true); /* of what nobody knows */
+		announce(t, 0, FAMILY_IPV4, 3, 0);
+		rib_fib_result(t->rib, 7, &p, true); /* before it has a route: of an older one */
+		run(t);
+		assert_true(rib_get(t->rib, 7, &p, &v));
+		assert_false(v.fib_installed || v.fib_failed);
+		assert_int_equal(v.group, t->route[FAMILY_IPV4][3]);
+		assert_int_equal(!v.told, wait);
+		rib_fib_result(t->rib, 7, &other, true);
+		rib_fib_result(t->rib, 8, &p, true);
+		assert_false(rib_pending(t->rib));
+		rib_fib_result(t->rib, 7, &p, true);
+		assert_int_equal(rib_pending(t->rib), wait);
+		run(t);
+		rib_get(t->rib, 7, &p, &v);
+		assert_true(v.fib_installed && !v.fib_failed && v.told == v.list);
+		rib_fib_result(t->rib, 7, &p, true); /* once more: nothing new */
+		assert_false(rib_pending(t->rib));
+		rib_fib_result(t->rib, 7, &p, false);
+		run(t);
+		rib_get(t->rib, 7, &p, &v);
+		assert_true(!v.fib_installed && v.fib_failed);
+		assert_int_equal(!v.told, wait);
+		assert_int_equal(!t->told[FAMILY_IPV4][3], wait);
+		rib_fib_result(t->rib, 7, &p, true);
+		run(t);
+		withdraw(t, 0, FAMILY_IPV4, 3); /* and comes back: it must be proved anew */
+		run(t);
+		announce(t, 0, FAMILY_IPV4, 3, 0);
+		run(t);
+		rib_get(t->rib, 7, &p, &v);
+		assert_false(v.fib_installed || v.fib_failed);
+		done(t);
+	}
+}
+
+/* ---- against a naive model, with everything at once ---- */
+
+static bool
+usable(const struct fixture *t, int f, unsigned int i, unsigned int s)
+{
+	return t->offer[f][i][s] >= 0 && t->offer[f][i][s] != 4;
+}
+
+/* The hops of a prefix in the order of their sources; its best source, or -1. */
+static size_t
+wanted(const struct fixture *t, int f, unsigned int i, struct member *m, uint32_t *fates, int *best)
+{
+	unsigned int shortest = 99, most = t->cfg.max_width ? t->cfg.max_width : SOURCES;
+	size_t n = 0;
+
+	*best = -1;
+	for (unsigned int s = 0; s < SOURCES; s++)
+		if (usable(t, f, i, s))
+			shortest = MIN_OF(shortest, t->attrs[t->offer[f][i][s]]->v.path_len);
+	for (unsigned int s = 0; s < SOURCES; s++) {
+		const struct attrs_view *v = usable(t, f, i, s) ? &t->attrs[t->offer[f][i][s]]->v : NULL;
+
+		if (!v || v->path_len != shortest)
+			continue;
+		if (*best < 0)
+			*best = (int)s; /* router ids go up */
+		if (n == most)
+			continue;
+		fates[n] = v->fate;
+		m[n].ifindex = s + 1;
+		m[n++].weight = t->cfg.weights && v->link_bandwidth_weight ? v->link_bandwidth_weight : 1;
+	}
+	return n;
+}
+
+/* The longest prefix with a usable path that holds the address; -1: none. */
+static int
+longest(const struct fixture *t, int f, const struct ip *a)
+{
+	int found = -1, len = -1;
+
+	for (unsigned int i = 0; i < PREFIXES; i++) {
+		struct prefix p = prefix_no(f, i), q;
+		bool any = false;
+
+		q = prefix_of(a, p.len);
+		for (unsigned int s = 0; s < SOURCES; s++)
+			any |= usable(t, f, i, s);
+		if (any && prefix_equal(&p, &q) && p.len > len) {
+			found = (int)i;
+			len = p.len;
+		}
+	}
+	return found;
+}
+
+static void
+compare_prefix(const struct fixture *t, int f, unsigned int i, unsigned int step)
+{
+	struct prefix p = prefix_no(f, i);
+	struct ip a = prefix_addr(&p);
+	struct member m[SOURCES];
+	uint32_t fates[SOURCES];
+	const struct group *g = &t->groups[t->route[f][i]];
+	struct rib_view v;
+	bool offered = false;
+	int best, found;
+	size_t n = wanted(t, f, i, m, fates, &best);
+
+	for (unsigned int s = 0; s < SOURCES; s++)
+		offered |= t->offer[f][i][s] >= 0;
+	if (!t->route[f][i] != (n == 0))
+		fail_msg("step %u: family %d, prefix %u: %s route", step, f, i, n ? "no" : "a");
+	if (n && (g->n != n || memcmp(g->m, m, n * sizeof(m[0])) != 0))
+		fail_msg("step %u: family %d, prefix %u: other members", step, f, i);
+	assert_ptr_equal(t->told[f][i], best < 0 ? NULL : t->attrs[t->offer[f][i][best]]);
+	assert_int_equal(rib_get(t->rib, 7, &p, &v), offered);
+	if (offered) {
+		const struct path_list *l = v.list;
+		size_t k = 0;
+
+		assert_true(prefix_equal(&v.prefix, &p));
+		assert_int_equal(v.table, 7);
+		assert_int_equal(v.group, t->route[f][i]);
+		assert_int_equal(l->width != 0, best >= 0);
+		for (unsigned int s = 0; s < SOURCES; s++)
+			if (t->offer[f][i][s] >= 0) {
+				assert_ptr_equal(l->paths[k].source, &t->sources[s]);
+				assert_ptr_equal(l->paths[k++].attrs, t->attrs[t->offer[f][i][s]]);
+			}
+		assert_int_equal(l->n, k);
+		if (best >= 0)
+			assert_ptr_equal(l->paths[l->best].source, &t->sources[best]);
+		assert_int_equal(v.told != NULL, best >= 0);
+		assert_int_equal(v.fib_installed, t->acks && n);
+	}
+	found = longest(t, f, &a);
+	assert_int_equal(rib_match(t->rib, 7, &a, &v), found >= 0);
+	if (found >= 0)
+		assert_int_equal(number_of(&v.prefix), found);
+}
+
+/* Numbers of different things, by comparing each with all before it. */
+static void
+compare_counts(const struct fixture *t, bool exact)
+{
+	struct rib_counts c = counts(t);
+	uint64_t lists = 0, sets = 0, used = 0;
+
+	for (int f = 0; f < FAMILIES; f++) {
+		uint64_t prefixes = 0, paths = 0, routes = 0, walked = 0, by_source[SOURCES] = { 0 };
+		struct rib_view v;
+		uint32_t at = 0;
+
+		for (unsigned int i = 0; i < PREFIXES; i++) {
+			bool any = false;
+
+			for (unsigned int s = 0; s < SOURCES; s++)
+				if (t->offer[f][i][s] >= 0) {
+					any = true;
+					by_source[s]++;
+					paths++;
+				}
+			prefixes += any;
+			routes += t->route[f][i] != 0;
+		}
+		while (rib_next(t->rib, 7, (enum family)f, &at, &v))
+			walked++;
+		assert_int_equal(walked, prefixes);
+		assert_int_equal(c.prefixes[f], prefixes);
+		assert_int_equal(c.paths[f], paths);
+		assert_int_equal(c.fib_routes[f], routes);
+		for (unsigned int s = 0; s < SOURCES; s++)
+			assert_int_equal(t->sources[s].paths[f], by_source[s]);
+	}
+	for (uint32_t g = 1; g <= t->last_group; g++)
+		used += t->groups[g].used;
+	assert_int_equal(c.groups, used);
+	assert_int_equal(c.groups_new, t->news);
+	assert_int_equal(c.routes_rewritten, t->resets);
+	assert_int_equal(c.attrs, ATTRS);
+	for (uint32_t g = 1; g <= t->last_group; g++) { /* none is kept that no route is on */
+		bool any = false;
+
+		for (int f = 0; f < FAMILIES; f++)
+			for (unsigned int i = 0; i < PREFIXES; i++)
+				any |= t->route[f][i] == g;
+		assert_int_equal(any, t->groups[g].used);
+	}
+	for (unsigned int x = 0; exact && x < FAMILIES * PREFIXES; x++) {
+		const int *a = t->offer[x / PREFIXES][x % PREFIXES];
+		struct member m[SOURCES], mm[SOURCES];
+		uint32_t fates[SOURCES], ff[SOURCES];
+		bool list = false, set;
+		int best;
+		size_t n = wanted(t, (int)(x / PREFIXES), x % PREFIXES, m, fates, &best);
+
+		for (unsigned int s = 0; s < SOURCES; s++)
+			list |= a[s] >= 0;
+		set = n != 0;
+		for (unsigned int y = 0; y < x; y++) {
+			size_t k = wanted(t, (int)(y / PREFIXES), y % PREFIXES, mm, ff, &best);
+
+			list &= memcmp(t->offer[y / PREFIXES][y % PREFIXES], a, sizeof(t->offer[0][0])) != 0;
+			set &= n != k || memcmp(m, mm, n * sizeof(m[0])) != 0 ||
+			       memcmp(fates, ff, n * sizeof(fates[0])) != 0;
+		}
+		lists += list;
+		sets += set;
+	}
+	if (exact) {
+		assert_int_equal(c.lists, lists);
+		assert_int_equal(c.hop_sets, sets);
+	}
+}
+
+static uint32_t
+draw(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+static void
+random_step(struct fixture *t, uint32_t *rnd, bool downs)
+{
+	unsigned int s = draw(rnd, SOURCES), kind = draw(rnd, 10), i = draw(rnd, PREFIXES), n = 1;
+	int f = (int)draw(rnd, FAMILIES), a = (int)draw(rnd, ATTRS);
+
+	if (downs && kind == 9) {
+		if (t->sources[s].up)
+			down(t, s);
+		else
+			rib_source_up(t->rib, &t->sources[s]);
+		return;
+	}
+	if (!t->sources[s].up)
+		return;
+	if (kind < 3)
+		n = draw(rnd, PREFIXES - i) + 1;
+	for (; n > 0; n--, i++) {
+		if (kind % 3 == 2)
+			withdraw(t, s, f, i);
+		else
+			announce(t, s, f, i, a);
+	}
+}
+
+static void
+test_all_of_it_agrees_with_a_naive_model(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed <= 48; seed++) {
+		struct fixture *t = fixture((struct rib_config){ .wait_fib = seed & 1,
+		    .weights = seed & 2,
+		    .max_width = seed % 5 == 0 ? 2 : 0,
+		    .slice_us = seed % 3 == 0 ? 2 : 0 });
+		bool downs = seed & 4;
+		uint32_t rnd = seed;
+
+		t->acks = t->cfg.wait_fib || seed & 8;
+		for (unsigned int step = 0; step < 60; step++) {
+			t->tick = 1;
+			for (unsigned int k = draw(&rnd, 6); k > 0; k--) {
+				if (!rib_running(t->rib))
+					random_step(t, &rnd, downs);
+				if (draw(&rnd, 2))
+					rib_run(t->rib);
+				if (rib_running(t->rib) && downs && draw(&rnd, 6) == 0)
+					down(t, draw(&rnd, SOURCES));
+			}
+			run(t);
+			t->tick = 0;
+			for (int f = 0; f < FAMILIES; f++)
+				for (unsigned int i = 0; i < PREFIXES; i++)
+					compare_prefix(t, f, i, step);
+			compare_counts(t, !downs);
+		}
+		t->acks = false;
+		done(t);
+	}
+}
+
+/* ---- what is told comes in batches ---- */
+
+static void
+count_changed(void *arg, uint32_t table, enum family f, const struct rib_change *c, size_t n)
+{
+	struct fixture *t = arg;
+
+	(void)table;
+	(void)f;
+	t->batches++;
+	t->biggest = MAX_OF(t->biggest, n);
+	for (size_t i = 0; i < n; i++)
+		t->changes += c[i].now != NULL;
+}
+
+static void
+test_changes_are_told_a_thousand_at_a_time(void **state)
+{
+	static const struct rib_ops counting = { .changed = count_changed, .now = now };
+	struct fixture *t = calloc(1, sizeof(*t));
+	struct rib_config cfg = { .mem = &t->mem, .seed = 1, .no_fib = true };
+	struct rib_source source = { .up = true };
+	struct attrs_view view = { .wire = (const uint8_t *)"", .wire_len = 0 };
+	struct attrs *attrs;
+	uint32_t at = 0;
+	struct rib_view v;
+	unsigned int n = 0;
+
+	(void)state;
+	t->rib = rib_new(&cfg, &counting, t);
+	assert_int_equal(rib_source_add(t->rib, &source), 0);
+	attrs = attrs_intern(rib_attrs(t->rib), &view);
+	for (unsigned int i = 0; i < 5000; i++) {
+		struct prefix p = { .family = FAMILY_IPV4, .len = 32, .b = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+
+		if (i % 16 == 0)
+			rib_prefetch(t->rib, 0, &p, 1);
+		rib_announce(t->rib, 0, &source, &p, attrs, NULL);
+		assert_int_equal(rib_dirty(t->rib), i + 1);
+	}
+	while (rib_run(t->rib))
+		;
+	assert_int_equal(t->changes, 5000);
+	assert_int_equal(t->batches, 5);
+	assert_int_equal(t->biggest, 1024);
+	assert_int_equal(counts(t).prefixes_run, 5000);
+	assert_int_equal(rib_entries_limit(t->rib, 0, FAMILY_IPV4), 5000);
+	assert_int_equal(rib_entries_limit(t->rib, 0, FAMILY_IPV6), 0);
+	while (rib_next(t->rib, 0, FAMILY_IPV4, &at, &v))
+		assert_int_equal(v.entry, n++);
+	assert_int_equal(n, 5000);
+	attrs_unref(rib_attrs(t->rib), attrs);
+	rib_source_remove(t->rib, &source);
+	while (rib_run(t->rib))
+		;
+	assert_int_equal(counts(t).attrs + counts(t).lists + counts(t).prefixes[FAMILY_IPV4], 0);
+	rib_free(t->rib);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(t->mem.by[k].bytes, 0);
+	free(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_part_of_an_origin_waits_this_long),
+		cmocka_unit_test(test_what_does_not_share_a_set_does_not_wait),
+		cmocka_unit_test(test_slices_end_in_time),
+		cmocka_unit_test(test_a_slice_has_two_milliseconds),
+		cmocka_unit_test(test_the_run_waits_for_the_exporter),
+		cmocka_unit_test(test_indices_of_sources_are_used_again),
+		cmocka_unit_test(test_without_a_fib_nothing_is_made),
+		cmocka_unit_test(test_the_width_has_its_limit),
+		cmocka_unit_test(test_members_are_told_up_to_a_number),
+		cmocka_unit_test(test_a_refresh_keeps_what_is_told_again),
+		cmocka_unit_test(test_prefixes_that_come_during_a_refresh_stay),
+		cmocka_unit_test(test_the_fibs_answers_are_shown),
+		cmocka_unit_test(test_all_of_it_agrees_with_a_naive_model),
+		cmocka_unit_test(test_changes_are_told_a_thousand_at_a_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
