@@ -1,0 +1,625 @@
+/*
+ * tests/unit/platform/sync_group_test.c -- groups in the forwarding plane against a naive model of who must be in them
+ *
+ * A group must hold exactly its wanted next hops that are on ports with carrier; equal ones are one, with the sum of
+ * their weights. What is there is asked of the plane in memory; what each change costs is counted in messages.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include "platform/model/model.h"
+#include "platform/sync.h"
+#include "tests/support/tiny_runtime.h"
+
+#define PORTS    6
+#define GATEWAYS 3 /* next hops of a port */
+#define GROUPS   12
+#define METRIC   20
+
+struct want {
+	bool live;
+	uint32_t handle;
+	size_t n;
+	struct sync_nexthop nh[10];
+	int route;        /* its prefix; -1: none */
+	bool told_usable; /* by group_state; true at first */
+};
+
+struct env {
+	struct tiny tiny;
+	struct mem mem;
+	struct platform *p;
+	struct sync *s;
+	bool up[PORTS];
+	struct want want[GROUPS];
+	unsigned int events, states;
+	char event[300];
+};
+
+static void
+on_route(void *arg, uint32_t table, const struct prefix *p, enum sync_route_state state, int error, const char *detail)
+{
+	(void)arg;
+	(void)table;
+	(void)p;
+	(void)state;
+	(void)error;
+	(void)detail;
+}
+
+static void
+on_group(void *arg, uint32_t group, bool usable)
+{
+	struct env *e = arg;
+
+	e->states++;
+	for (int i = 0; i < GROUPS; i++)
+		if (e->want[i].handle == group) {
+			assert_int_not_equal(e->want[i].told_usable, usable); /* told once */
+			e->want[i].told_usable = usable;
+		}
+}
+
+static void
+on_event(void *arg, const char *type, const char *text)
+{
+	struct env *e = arg;
+
+	e->events++;
+	snprintf(e->event, sizeof(e->event), "%s %s", type, text);
+}
+
+static const struct sync_client client = { .route_state = on_route, .group_state = on_group, .event = on_event };
+
+static void
+settle(struct env *e)
+{
+	tiny_settle(&e->tiny);
+}
+
+static void
+pass(struct env *e, int64_t us)
+{
+	for (settle(e); us > 0; us -= MS(10)) {
+		e->tiny.clock.us += MIN_OF(us, MS(10));
+		settle(e);
+	}
+}
+
+static void
+carrier(struct env *e, unsigned int port, bool up)
+{
+	uint8_t mac[6] = { 2, 0, 0, 0, 0, (uint8_t)port };
+	char name[16];
+
+	snprintf(name, sizeof(name), "p%u", port);
+	model_port_set(e->p, name, port + 1, mac, up, NULL);
+	e->up[port] = up;
+}
+
+static struct env *
+env_open(const struct model_config *cfg)
+{
+	struct sync_config sc = { .seed = 3, .id_base = 1000, .metric = METRIC, .cover_metric = 9999 };
+	struct env *e = calloc(1, sizeof(*e));
+
+	tiny_init(&e->tiny, true);
+	e->p = model_open(&e->tiny.rt, &e->mem, cfg, NULL, NULL);
+	for (unsigned int i = 0; i < PORTS; i++)
+		carrier(e, i, true);
+	sc.mem = &e->mem;
+	sc.rt = &e->tiny.rt;
+	e->s = sync_new(e->p, &sc, &client, e);
+	assert_int_equal(sync_start(e->s), 0);
+	settle(e);
+	return e;
+}
+
+static void
+env_close(struct env *e)
+{
+	sync_free(e->s);
+	e->p->ops->close(e->p);
+	for (int i = 0; i < MEM_KINDS; i++)
+		assert_int_equal(e->mem.by[i].bytes, 0);
+	free(e);
+}
+
+static struct sync_nexthop
+hop(unsigned int port, unsigned int gateway, uint16_t weight)
+{
+	struct sync_nexthop nh = { .ifindex = port + 1, .weight = weight };
+	char text[32];
+
+	snprintf(text, sizeof(text), "fe80::%x", gateway + 2);
+	assert_true(ip_parse(text, &nh.gateway));
+	return nh;
+}
+
+static struct prefix
+prefix_no(int i)
+{
+	return (struct prefix){ .family = FAMILY_IPV4, .len = 24, .b = { 10, 1, (uint8_t)i } };
+}
+
+static struct sync_stats
+stats(struct env *e)
+{
+	struct sync_stats st;
+
+	sync_stats(e->s, &st);
+	return st;
+}
+
+static struct model_stats
+plane(struct env *e)
+{
+	struct model_stats st;
+
+	model_stats(e->p, &st);
+	return st;
+}
+
+/* ---- the model ---- */
+
+struct naive {
+	size_t n;
+	struct {
+		uint32_t ifindex;
+		struct ip gateway;
+		uint32_t weight;
+	} m[PORTS * GATEWAYS];
+};
+
+/* all: dark ones, too. */
+static struct naive
+wanted(const struct env *e, const struct want *w, bool all)
+{
+	struct naive out = { .n = 0 };
+
+	for (size_t i = 0; i < w->n; i++) {
+		size_t k = 0;
+
+		if (!all && !e->up[w->nh[i].ifindex - 1])
+			continue;
+		while (k < out.n &&
+		       !(out.m[k].ifindex == w->nh[i].ifindex && ip_equal(&out.m[k].gateway, &w->nh[i].gateway)))
+			k++;
+		if (k == out.n) {
+			out.m[out.n].ifindex = w->nh[i].ifindex;
+			out.m[out.n].gateway = w->nh[i].gateway;
+			out.m[out.n++].weight = 0;
+		}
+		out.m[k].weight += w->nh[i].weight ? w->nh[i].weight : 1;
+	}
+	return out;
+}
+
+static uint32_t
+weight_of(const struct naive *n, uint32_t ifindex, const struct ip *gateway)
+{
+	for (size_t i = 0; i < n->n; i++)
+		if (n->m[i].ifindex == ifindex && ip_equal(&n->m[i].gateway, gateway))
+			return MIN_OF(n->m[i].weight, 65535u);
+	return 0;
+}
+
+static void
+compare_group(struct env *e, const struct want *w, unsigned int step)
+{
+	struct naive want = wanted(e, w, false);
+	struct sync_nexthop have[PORTS * GATEWAYS];
+	struct prefix p = prefix_no(w->route);
+	struct ip a = prefix_addr(&p);
+	struct model_result r;
+
+	assert_int_equal(w->told_usable, want.n != 0);
+	if (want.n) {
+		size_t n = sync_group_members(e->s, w->handle, have, ARRAY_LEN(have));
+
+		if (n != want.n)
+			fail_msg("step %u: group %u has %zu members, must have %zu", step, w->handle, n, want.n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(weight_of(&want, have[i].ifindex, &have[i].gateway), have[i].weight);
+		assert_int_equal(sync_group_members(e->s, w->handle, have, 1), n);
+	}
+	if (w->route < 0)
+		return;
+	if (model_lookup(e->p, 0, &a, &r) != MODEL_FORWARD) {
+		if (want.n)
+			fail_msg("step %u: no route on group %u", step, w->handle);
+		return;
+	}
+	if (want.n == 0) { /* what stays may lead to dark ports alone */
+		for (size_t i = 0; i < r.nhops; i++)
+			assert_true(r.hops[i].dark);
+		return;
+	}
+	assert_int_equal(r.nhops, want.n);
+	for (size_t i = 0; i < r.nhops; i++)
+		assert_int_equal(weight_of(&want, r.hops[i].ifindex, &r.hops[i].gateway), r.hops[i].weight);
+}
+
+static void
+compare(struct env *e, bool deletes, unsigned int step)
+{
+	struct sync_stats st = stats(e);
+	struct naive seen = { .n = 0 }, lit = { .n = 0 };
+	uint64_t groups = 0, members = 0, usable = 0;
+
+	for (int g = 0; g < GROUPS; g++) {
+		struct naive all;
+
+		if (!e->want[g].live)
+			continue;
+		compare_group(e, &e->want[g], step);
+		all = wanted(e, &e->want[g], true);
+		groups++;
+		members += all.n;
+		usable += wanted(e, &e->want[g], false).n != 0;
+		for (size_t i = 0; i < all.n; i++) {
+			struct naive *to[] = { &seen, e->up[all.m[i].ifindex - 1] ? &lit : NULL };
+
+			for (size_t k = 0; k < 2 && to[k]; k++)
+				if (!weight_of(to[k], all.m[i].ifindex, &all.m[i].gateway))
+					to[k]->m[to[k]->n++] = all.m[i];
+		}
+	}
+	assert_int_equal(st.groups, groups);
+	assert_int_equal(st.members, members);
+	assert_int_equal(st.nexthops, seen.n);
+	if (deletes) { /* else dark ones may stay for a while */
+		assert_int_equal(plane(e).nexthops, lit.n);
+		assert_int_equal(plane(e).groups, usable);
+	}
+	assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+}
+
+/* ---- cases ---- */
+
+static void
+new_group(struct env *e, struct want *w)
+{
+	w->live = true;
+	w->told_usable = true;
+	w->handle = sync_group_new(e->s, w->nh, w->n);
+}
+
+/* One change, one message; the same again, none. */
+static void
+each_change_is_one_message(void **state)
+{
+	struct env *e = env_open(NULL);
+	struct want *w = &e->want[0];
+	struct prefix p = prefix_no(0);
+	uint64_t before;
+
+	(void)state;
+	w->nh[0] = hop(0, 0, 1);
+	w->nh[1] = hop(1, 0, 1);
+	w->n = 2;
+	new_group(e, w);
+	sync_route_set(e->s, 0, &p, w->handle);
+	settle(e);
+	assert_int_equal(stats(e).group_messages, 1);
+	compare(e, true, 0);
+	for (int i = 0; i < 6; i++) {
+		static const struct {
+			unsigned int port, gateway;
+			uint16_t weight;
+			unsigned int messages;
+		} second[] = { { 1, 0, 1, 0 }, { 1, 0, 0, 0 }, { 1, 1, 1, 1 }, { 2, 1, 1, 1 }, { 2, 1, 7, 1 },
+			{ 0, 0, 1, 1 } };
+
+		before = stats(e).group_messages;
+		w->nh[1] = hop(second[i].port, second[i].gateway, second[i].weight);
+		sync_group_change(e->s, w->handle, w->nh, w->n);
+		settle(e);
+		if (stats(e).group_messages - before != second[i].messages)
+			fail_msg("change %d: %d messages", i, (int)(stats(e).group_messages - before));
+		compare(e, true, 1);
+	}
+	/* In another order they are the same. */
+	w->nh[1] = hop(3, 0, 2);
+	sync_group_change(e->s, w->handle, w->nh, w->n);
+	settle(e);
+	before = stats(e).group_messages;
+	w->nh[2] = w->nh[0];
+	sync_group_change(e->s, w->handle, w->nh + 1, 2);
+	settle(e);
+	assert_int_equal(stats(e).group_messages, before);
+	/* It is gone with its routes, one message for its deletion. */
+	sync_route_del(e->s, 0, &p);
+	sync_group_free(e->s, w->handle);
+	w->live = false;
+	settle(e);
+	assert_int_equal(stats(e).group_messages, before + 1);
+	compare(e, true, 2);
+	/* What is no handle is nobody's. */
+	sync_group_change(e->s, 0, w->nh, 1);
+	sync_group_change(e->s, w->handle, w->nh, 1);
+	sync_group_change(e->s, 99, w->nh, 1);
+	sync_group_free(e->s, 0);
+	sync_group_free(e->s, w->handle);
+	sync_group_free(e->s, 99);
+	assert_int_equal(sync_group_members(e->s, 0, w->nh, 1), 0);
+	assert_int_equal(sync_group_members(e->s, w->handle, w->nh, 1), 0);
+	assert_int_equal(sync_group_members(e->s, 99, w->nh, 1), 0);
+	settle(e);
+	compare(e, true, 3);
+	new_group(e, w); /* its place is used again */
+	assert_int_equal(w->handle, 1);
+	env_close(e);
+}
+
+/* Of n next hops in any number, the members keep their order and none is lost. */
+static void
+groups_of_every_size(void **state)
+{
+	(void)state;
+	for (unsigned int n = 1; n <= PORTS * GATEWAYS; n++)
+		for (int back = 0; back < 2; back++) {
+			struct env *e = env_open(NULL);
+			struct sync_nexthop nh[PORTS * GATEWAYS], have[PORTS * GATEWAYS];
+			uint32_t g;
+
+			for (unsigned int i = 0; i < n; i++) {
+				unsigned int k = back ? n - 1 - i : i;
+
+				nh[i] = hop(k % PORTS, k / PORTS, (uint16_t)(k + 1));
+			}
+			g = sync_group_new(e->s, nh, n);
+			settle(e);
+			assert_int_equal(sync_group_members(e->s, g, have, ARRAY_LEN(have)), n);
+			assert_int_equal(plane(e).members, n);
+			for (unsigned int i = 0; i < n; i++) {
+				unsigned int k = have[i].ifindex - 1 +
+						 PORTS * (unsigned int)(have[i].gateway.b[15] - 2);
+
+				assert_int_equal(have[i].weight, k + 1);
+			}
+			carrier(e, 0, false); /* those of a port, and no others */
+			settle(e);
+			assert_int_equal(sync_group_members(e->s, g, have, ARRAY_LEN(have)),
+			    n == 1 ? 0 : n - (n + PORTS - 1) / PORTS);
+			carrier(e, 0, true);
+			settle(e);
+			assert_int_equal(sync_group_members(e->s, g, have, ARRAY_LEN(have)), n);
+			env_close(e);
+		}
+}
+
+/* The sum of weights is cut at what 16 bits hold. */
+static void
+weights_add_up(void **state)
+{
+	static const struct {
+		uint16_t a, b;
+		uint32_t want;
+	} cases[] = { { 1, 1, 2 }, { 0, 0, 2 }, { 65534, 1, 65535 }, { 65535, 1, 65535 }, { 65535, 65535, 65535 },
+		{ 300, 400, 700 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct env *e = env_open(NULL);
+		struct sync_nexthop nh[] = { hop(0, 0, cases[i].a), hop(1, 0, 1), hop(0, 0, cases[i].b) }, have[3];
+		uint32_t g = sync_group_new(e->s, nh, 3);
+
+		settle(e);
+		assert_int_equal(sync_group_members(e->s, g, have, 3), 2);
+		assert_int_equal(have[0].weight, cases[i].want);
+		assert_int_equal(have[1].weight, 1);
+		env_close(e);
+	}
+}
+
+/* A plane with eight bits for a weight gets them in proportion, and never 0. */
+static void
+weights_fit_into_eight_bits(void **state)
+{
+	static const struct {
+		uint16_t a, b;
+		uint32_t got_a, got_b;
+	} cases[] = { { 255, 1, 255, 1 }, { 256, 1, 255, 1 }, { 510, 2, 255, 1 }, { 512, 256, 255, 127 },
+		{ 65535, 1, 255, 1 }, { 100, 200, 100, 200 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		for (int bits = 8; bits <= 16; bits += 8) {
+			struct env *e = env_open(NULL);
+			struct sync_nexthop nh[] = { hop(0, 0, cases[i].a), hop(1, 0, cases[i].b) };
+			struct prefix p = prefix_no(0);
+			struct ip a = prefix_addr(&p);
+			struct model_result r;
+
+			e->p->caps.weight_bits = (uint8_t)bits;
+			sync_route_set(e->s, 0, &p, sync_group_new(e->s, nh, 2));
+			settle(e);
+			assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_FORWARD);
+			assert_int_equal(r.nhops, 2);
+			for (size_t k = 0; k < 2; k++) {
+				bool first = r.hops[k].ifindex == 1;
+				uint32_t want = bits == 8 ? (first ? cases[i].got_a : cases[i].got_b)
+							  : (first ? cases[i].a : cases[i].b);
+
+				assert_int_equal(r.hops[k].weight, want);
+			}
+			env_close(e);
+		}
+}
+
+/* Wider than the plane takes: cut, told once; told again only for other members. */
+static void
+a_group_that_is_too_wide_is_cut_and_told_once(void **state)
+{
+	const struct model_config cfg = { .max_group_size = 3 };
+	struct env *e = env_open(&cfg);
+	struct sync_nexthop nh[PORTS], have[PORTS];
+	uint32_t g;
+
+	(void)state;
+	for (unsigned int i = 0; i < PORTS; i++)
+		nh[i] = hop(i, 0, 1);
+	g = sync_group_new(e->s, nh, 3);
+	settle(e);
+	assert_int_equal(e->events, 0);
+	sync_group_change(e->s, g, nh, 4);
+	settle(e);
+	assert_int_equal(e->events, 1);
+	assert_string_equal(
+	    e->event, "fib.group_cut a group of 4 next hops is cut to 3, the most that the forwarding plane takes");
+	assert_int_equal(sync_group_members(e->s, g, have, PORTS), 3);
+	carrier(e, 0, false);
+	settle(e);
+	assert_int_equal(sync_group_members(e->s, g, have, PORTS), 3); /* another takes its place */
+	for (int i = 0; i < 3; i++)
+		assert_int_not_equal(have[i].ifindex, 1);
+	carrier(e, 0, true);
+	settle(e);
+	assert_int_equal(e->events, 1);
+	sync_group_change(e->s, g, nh, 5);
+	settle(e);
+	assert_int_equal(e->events, 2);
+	env_close(e);
+}
+
+/* All dark: told once, and once when the first is back; the plane has no object for it meanwhile. */
+static void
+a_dark_group_is_told_once(void **state)
+{
+	struct env *e = env_open(NULL);
+	struct want *w = &e->want[0];
+	struct prefix p = prefix_no(0);
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		w->nh[i] = hop(i, 0, 1);
+	w->n = 3;
+	w->route = 0;
+	new_group(e, w);
+	sync_route_set(e->s, 0, &p, w->handle);
+	settle(e);
+	assert_int_equal(e->states, 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		carrier(e, i, false);
+		settle(e);
+		assert_int_equal(e->states, i == 2);
+		compare(e, true, i);
+	}
+	assert_int_equal(plane(e).routes[FAMILY_IPV4], 0);
+	assert_int_equal(stats(e).routes_waiting, 1);
+	for (unsigned int i = 0; i < 3; i++) {
+		carrier(e, i, true);
+		settle(e);
+		assert_int_equal(e->states, 2);
+		compare(e, true, i);
+		assert_int_equal(plane(e).routes[FAMILY_IPV4], 1);
+		assert_int_equal(stats(e).routes_installed[FAMILY_IPV4], 1);
+		assert_int_equal(stats(e).routes_waiting, 0);
+	}
+	env_close(e);
+}
+
+static uint32_t
+draw(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+static void
+draw_members(struct want *w, uint32_t *rnd)
+{
+	w->n = 1 + draw(rnd, ARRAY_LEN(w->nh));
+	for (size_t i = 0; i < w->n; i++)
+		w->nh[i] = hop(draw(rnd, PORTS), draw(rnd, GATEWAYS), (uint16_t)draw(rnd, 4));
+}
+
+static void
+random_step(struct env *e, uint32_t *rnd)
+{
+	unsigned int g = draw(rnd, GROUPS), kind = draw(rnd, 8);
+	struct want *w = &e->want[g];
+	struct prefix p = prefix_no((int)g);
+
+	if (kind == 0) {
+		unsigned int port = draw(rnd, PORTS);
+
+		carrier(e, port, !e->up[port]);
+	} else if (!w->live) {
+		draw_members(w, rnd);
+		new_group(e, w);
+		w->route = -1;
+	} else if (kind == 1) {
+		if (w->route >= 0)
+			sync_route_del(e->s, 0, &p);
+		sync_group_free(e->s, w->handle);
+		w->live = false;
+		w->handle = 0;
+	} else if (kind < 5) {
+		draw_members(w, rnd);
+		sync_group_change(e->s, w->handle, w->nh, w->n);
+	} else if (w->route < 0) {
+		sync_route_set(e->s, 0, &p, w->handle);
+		w->route = (int)g;
+	} else if (kind == 7) {
+		sync_route_del(e->s, 0, &p);
+		w->route = -1;
+	}
+}
+
+static void
+members_are_those_that_are_wanted_and_lit(void **state)
+{
+	static const struct model_config planes[] = {
+		{ .queue = 0 },
+		{ .ack_us = MS(2), .op_us = 50, .queue = 8 },
+		{ .keep_nexthops = true },
+		{ .ack_us = MS(1), .queue = 3, .keep_nexthops = true, .eager = true },
+	};
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_LEN(planes); c++)
+		for (uint32_t seed = 1; seed <= 8; seed++) {
+			struct env *e = env_open(&planes[c]);
+			struct model_fault fault = { .kind = MODEL_TRANSIENT, .count = 3 };
+			uint32_t rnd = seed;
+
+			for (unsigned int step = 0; step < 60; step++) {
+				if (seed % 4 == 0 && draw(&rnd, 8) == 0)
+					model_fault_set(e->p, &fault);
+				for (unsigned int k = draw(&rnd, 8); k > 0; k--) {
+					random_step(e, &rnd);
+					if (draw(&rnd, 2))
+						settle(e);
+					if (draw(&rnd, 4) == 0)
+						pass(e, MS(1));
+				}
+				model_fault_set(e->p, NULL);
+				pass(e, seed % 4 == 0 ? SECONDS(40) : MS(400));
+				compare(e, !planes[c].keep_nexthops, step);
+			}
+			env_close(e);
+		}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_change_is_one_message),
+		cmocka_unit_test(groups_of_every_size),
+		cmocka_unit_test(weights_add_up),
+		cmocka_unit_test(weights_fit_into_eight_bits),
+		cmocka_unit_test(a_group_that_is_too_wide_is_cut_and_told_once),
+		cmocka_unit_test(a_dark_group_is_told_once),
+		cmocka_unit_test(members_are_those_that_are_wanted_and_lit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
