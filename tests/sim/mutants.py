@@ -368,7 +368,7 @@ def main():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--mutants", type=int, default=200)
     p.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    p.add_argument("--only", help="mutants of one file or line alone, FILE or FILE:LINE")
+    p.add_argument("--only", help="mutants of one folder, file or line alone: FOLDER/, FILE or FILE:LINE")
     p.add_argument("--again", help="those alone that survived in this log")
     p.add_argument("--list", action="store_true", help="what would be drawn, not tried")
     args = p.parse_args()
@@ -377,7 +377,7 @@ def main():
     print(f"{total} places: " + ", ".join(f"{len(m)} {name}" for name, m in found.items()), flush=True)
     drawn = draw(found, args.seed)
     if args.only:
-        drawn = iter([m for m in drawn if args.only in (m.path, f"{m.path}:{m.line}")])
+        drawn = iter([m for m in drawn if m.path.startswith(args.only) or f"{m.path}:{m.line}" == args.only])
     if args.again:
         wanted = survivors(args.again)
         drawn = iter([m for m in drawn if re.sub(r":\d+:", ":", str(m), count=1) in wanted])
