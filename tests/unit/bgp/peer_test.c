@@ -131,8 +131,31 @@ op_random(void *arg)
 	return ((struct bench *)arg)->random;
 }
 
-static const struct bgp_ops ops = { op_connect, op_close, op_ready, op_established, op_down, op_update, op_refresh,
-	op_state, op_identity, op_event, op_random };
+static uint8_t
+op_keep(struct bgp_peer *p UNUSED, const struct bgp_reason *r UNUSED, uint8_t families UNUSED, void *arg UNUSED)
+{
+	return 0;
+}
+
+static void
+op_stale_end(struct bgp_peer *p UNUSED, uint8_t families UNUSED, enum bgp_stale_end why UNUSED, const char *text UNUSED,
+    void *arg UNUSED)
+{
+}
+
+static const struct bgp_ops ops = { .connect = op_connect,
+	.close = op_close,
+	.output_ready = op_ready,
+	.established = op_established,
+	.down = op_down,
+	.keep = op_keep,
+	.stale_end = op_stale_end,
+	.update = op_update,
+	.refresh = op_refresh,
+	.state_changed = op_state,
+	.identity = op_identity,
+	.event = op_event,
+	.random = op_random };
 
 static struct bench *
 bench_new(void)
@@ -482,7 +505,7 @@ happen(struct bench *b, enum what what)
 		bgp_peer_remove(b->p, b->now);
 		return;
 	case W_BFD:
-		bgp_peer_bfd_down(b->p, b->now);
+		bgp_peer_bfd_down(b->p, false, b->now);
 		return;
 	default:
 		bgp_peer_reset(b->p, BGP_CEASE_RESET, "because", SECONDS(2), b->now);
