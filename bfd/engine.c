@@ -194,6 +194,54 @@ bfd_refresh(struct bfd_session *s, struct mono now)
 	requeue(s);
 }
 
+/* ---- what outlives the process ---- */
+
+void
+bfd_session_save(const struct bfd_session *s, struct bfd_saved *out)
+{
+	memset(out, 0, sizeof(*out)); /* also between the members: it is compared as bytes */
+	out->local_discr = s->local_discr;
+	out->remote_discr = s->remote_discr;
+	out->desired_tx = s->desired_tx;
+	out->required_rx = s->required_rx;
+	out->tx_in_use = s->tx_in_use;
+	out->rx_in_use = s->rx_in_use;
+	out->remote_min_rx = s->remote_min_rx;
+	out->remote_desired_tx = s->remote_desired_tx;
+	out->remote_min_echo = s->remote_min_echo;
+	out->auth.sent = s->auth.sent;
+	out->auth.received = s->auth.received;
+	out->auth.known = s->auth.known;
+	out->state = (uint8_t)s->state;
+	out->remote_state = (uint8_t)s->remote_state;
+	out->diag = (uint8_t)s->diag;
+	out->remote_diag = s->remote_diag;
+	out->down_diag = (uint8_t)s->down_diag;
+	out->remote_multiplier = s->remote_multiplier;
+	out->remote_demand = s->remote_demand;
+	out->remote_independent = s->remote_independent;
+	out->polling = s->polling;
+	out->poll_again = s->poll_again;
+	out->unsolicited = s->unsolicited;
+	out->flaps = s->flaps;
+	out->since = s->since;
+	out->down_at = s->down_at;
+}
+
+void
+bfd_keep(struct bfd_session *s)
+{
+	struct bfd_saved now;
+
+	if (!s->engine->ops->touched)
+		return;
+	bfd_session_save(s, &now);
+	if (memcmp(&now, &s->kept, sizeof(now)) == 0)
+		return;
+	s->kept = now;
+	s->engine->ops->touched(s->engine->arg, s);
+}
+
 /* ---- sending ---- */
 
 void
@@ -429,6 +477,7 @@ session_run(struct bfd_session *s, struct mono now)
 		return;
 	}
 	requeue(s);
+	bfd_keep(s);
 }
 
 /* Whether jitter could have made the session's next packet due now (6.8.7). */
@@ -684,6 +733,77 @@ bfd_session_new(struct bfd_engine *e, const struct bfd_path *path, const struct 
 	if (bfd_session_find(e, path))
 		return -EEXIST;
 	*out = bfd_session_make(e, path, p, now);
+	bfd_keep(*out);
+	return 0;
+}
+
+static bool
+saved_wrong(const struct bfd_saved *v, const struct bfd_params *p)
+{
+	return !v->local_discr || v->state >= BFD_STATES || v->remote_state >= BFD_STATES || v->diag >= BFD_DIAGS ||
+	       v->down_diag >= BFD_DIAGS || p->admin_down != (v->state == BFD_ADMIN) || !v->desired_tx ||
+	       !v->tx_in_use || v->required_rx < BFD_MIN_US || v->rx_in_use < BFD_MIN_US ||
+	       ((v->state == BFD_UP || v->state == BFD_INIT) && (!v->remote_discr || !v->remote_multiplier));
+}
+
+static void
+saved_take(struct bfd_session *s, const struct bfd_saved *v, struct mono now)
+{
+	struct bfd_engine *e = s->engine;
+
+	tables_remove(s);
+	s->local_discr = v->local_discr;
+	tables_add(s);
+	s->remote_discr = v->remote_discr;
+	s->desired_tx = v->desired_tx;
+	s->required_rx = v->required_rx;
+	s->tx_in_use = v->tx_in_use;
+	s->rx_in_use = v->rx_in_use;
+	s->remote_min_rx = v->remote_min_rx;
+	s->remote_desired_tx = v->remote_desired_tx;
+	s->remote_min_echo = v->remote_min_echo;
+	s->auth = v->auth;
+	s->state = v->state;
+	s->remote_state = v->remote_state;
+	s->diag = v->diag;
+	s->remote_diag = v->remote_diag;
+	s->down_diag = v->down_diag;
+	s->remote_multiplier = v->remote_multiplier;
+	s->remote_demand = v->remote_demand;
+	s->remote_independent = v->remote_independent;
+	s->polling = v->polling && v->state == BFD_UP;
+	s->poll_again = v->poll_again && s->polling;
+	s->unsolicited = v->unsolicited;
+	s->flaps = v->flaps;
+	s->since = mono_min(v->since, now);
+	s->down_at = mono_is_never(v->down_at) ? MONO_NEVER : mono_min(v->down_at, now);
+	if (v->remote_multiplier)
+		s->last_rx = now;
+	e->stats.up += s->state == BFD_UP;
+	s->echo_salt = draw(e);
+}
+
+int
+bfd_session_restore(struct bfd_engine *e, const struct bfd_path *path, const struct bfd_params *p,
+    const struct bfd_saved *v, struct mono now, struct bfd_session **out)
+{
+	struct bfd_session *s;
+
+	*out = NULL;
+	if (bfd_params_wrong(path, p) || saved_wrong(v, p))
+		return -EINVAL;
+	if (bfd_session_find(e, path) || bfd_session_by_discr(e, v->local_discr))
+		return -EEXIST;
+	s = bfd_session_make(e, path, p, now);
+	saved_take(s, v, now);
+	s->tx_planned = -1;
+	bfd_refresh(s, now);
+	if (s->tx_planned > 0) {
+		s->tx_at = now;
+		requeue(s);
+	}
+	bfd_keep(s);
+	*out = s;
 	return 0;
 }
 
@@ -704,12 +824,14 @@ bfd_session_change(struct bfd_session *s, const struct bfd_params *p, struct mon
 		    p->admin_down ? (struct bfd_step){ true, BFD_ADMIN, BFD_DIAG_ADMIN_DOWN }
 				  : (struct bfd_step){ true, BFD_DOWN, BFD_DIAG_NONE },
 		    now);
+		bfd_keep(s);
 		return 0;
 	}
 	offer(s);
 	if (multiplier != p->multiplier) /* 6.8.12: told with the next packet, and that may be sent now */
 		send_now(s, now);
 	bfd_refresh(s, now);
+	bfd_keep(s);
 	return 0;
 }
 

@@ -57,6 +57,18 @@ struct bfd_received {
 	bool waited;    /* on purpose, until it was drained: no measure of how punctual we are */
 };
 
+/* What of a session outlives the process that held it: all that the neighbour knows of us, and we of it. */
+struct bfd_saved {
+	uint32_t local_discr, remote_discr;
+	uint32_t desired_tx, required_rx, tx_in_use, rx_in_use;
+	uint32_t remote_min_rx, remote_desired_tx, remote_min_echo;
+	struct bfd_auth_state auth;
+	uint8_t state, remote_state, diag, remote_diag, down_diag, remote_multiplier;
+	bool remote_demand, remote_independent, polling, poll_again, unsolicited;
+	uint64_t flaps;
+	struct mono since, down_at; /* of the same clock, or they are put right */
+};
+
 struct bfd_engine_ops {
 	/* Sends a control packet, or an echo packet to port 3785, of the session. */
 	void (*send)(void *arg, struct bfd_session *, const uint8_t *bytes, size_t n, bool echo);
@@ -68,6 +80,8 @@ struct bfd_engine_ops {
 	uint64_t (*random)(void *arg);
 	/* RFC 9468: whether this first packet of a stranger makes a session, and of which kind. NULL: never. */
 	bool (*unsolicited)(void *arg, const struct bfd_path *, struct bfd_params *);
+	/* What bfd_session_save() gives is not what it was; NULL: nobody keeps it. */
+	void (*touched)(void *arg, struct bfd_session *);
 	/* An unsolicited session that fell silent is freed after this. */
 	void (*forgotten)(void *arg, struct bfd_session *);
 };
@@ -125,6 +139,14 @@ int bfd_session_new(
 int bfd_session_change(struct bfd_session *, const struct bfd_params *, struct mono now);
 /* Not from inside ops->changed or ops->drain. NULL is allowed. */
 void bfd_session_free(struct bfd_session *);
+
+void bfd_session_save(const struct bfd_session *, struct bfd_saved *);
+/*
+ * Goes on where another process ended: the next run sends, and the neighbour has a whole detection time from now on,
+ * since what came meanwhile is not known. -EINVAL: values that no session has; -EEXIST: the path or the discriminator.
+ */
+int bfd_session_restore(struct bfd_engine *, const struct bfd_path *, const struct bfd_params *,
+    const struct bfd_saved *, struct mono now, struct bfd_session **);
 
 struct bfd_session *bfd_session_find(const struct bfd_engine *, const struct bfd_path *);
 struct bfd_session *bfd_session_by_discr(const struct bfd_engine *, uint32_t local_discr);

@@ -43,11 +43,12 @@ struct bfd_session {
 
 	struct mono tx_at, detect_at, forget_at, echo_at, echo_detect_at;
 	struct mono last_tx, last_rx;
-	int64_t tx_planned; /* interval that tx_at was made from */
-	struct mono at;     /* the least of the deadlines */
-	size_t pos;         /* in the heap, from 1 */
-	int64_t stall_mark; /* engine's stall_total when the neighbour was heard last */
-	uint64_t looked;    /* the run in which its packets were asked for before their time */
+	int64_t tx_planned;    /* interval that tx_at was made from */
+	struct mono at;        /* the least of the deadlines */
+	size_t pos;            /* in the heap, from 1 */
+	int64_t stall_mark;    /* engine's stall_total when the neighbour was heard last */
+	struct bfd_saved kept; /* as ops->touched was told of it last */
+	uint64_t looked;       /* the run in which its packets were asked for before their time */
 
 	uint32_t echo_seq;
 	uint64_t echo_salt;
@@ -85,6 +86,7 @@ void bfd_note_time(struct bfd_engine *, struct mono now);
 struct bfd_session *bfd_session_make(
     struct bfd_engine *, const struct bfd_path *, const struct bfd_params *, struct mono now);
 void bfd_refresh(struct bfd_session *, struct mono now); /* deadlines, after anything changed */
+void bfd_keep(struct bfd_session *);                     /* after anything changed: tells who keeps it */
 void bfd_send(struct bfd_session *, struct mono now, bool final);
 void bfd_move(struct bfd_session *, struct bfd_step, struct mono now);
 void bfd_poll_over(struct bfd_session *, struct mono now);

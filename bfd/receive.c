@@ -161,6 +161,7 @@ take(struct bfd_session *s, const struct bfd_packet *p, struct mono now)
 	if (p->poll && may_answer(s, now))
 		bfd_send(s, now, true);
 	bfd_refresh(s, now);
+	bfd_keep(s);
 }
 
 enum bfd_drop
@@ -189,6 +190,7 @@ bfd_engine_receive(struct bfd_engine *e, const struct bfd_received *r, struct mo
 	if (s->state == BFD_ADMIN) {
 		learn(s, &p);
 		bfd_refresh(s, now);
+		bfd_keep(s);
 		return dropped(e, s, BFD_DROP_ADMIN_DOWN);
 	}
 	learn(s, &p);

@@ -11,7 +11,7 @@
 #include "bfd/client/impl.h"
 #include "bfd/client/protocol.h"
 
-#define RETRY_US     MS(100)
+#define RETRY_US     MS(5)
 #define RETRY_MAX_US SECONDS(3)
 
 struct stranger_port {

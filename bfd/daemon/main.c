@@ -1,23 +1,30 @@
 /*
  * bfd/daemon/main.c -- bfdd: real-time priority, locked memory, one clock, one socket for clients
  *
+ *   --keep:  keeper (keeper.c) -> --worker FD: this process, which can die and be replaced
+ *   worker:  store (what was) -> host -> first packets -> clients
+ *
  * Deadlines come from a timerfd, to the microsecond: the loop's own waiting is in milliseconds. What the kernel does
  * not permit (priority, locked memory) is told once, with what to do about it, and bfdd runs on without.
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "bfd/daemon/keeper.h"
 #include "bfd/daemon/server.h"
 #include "bfd/daemon/sockets.h"
+#include "bfd/daemon/store.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/event/event.h"
 
@@ -35,14 +42,28 @@ struct daemon {
 	int clock;
 	bool armed; /* the clock, since it went off last */
 	struct rt_watch *watch;
+	struct bfd_store *store; /* NULL: nothing outlives us */
+	struct bfd_store_found found;
+	size_t restored;
+	int keeper; /* -1: none */
+	struct rt_watch *keeper_watch;
+	bool makes_room; /* for the next one, which goes on with our sessions */
+};
+
+struct options {
+	const char *path;
+	bool punctual, keep, forget;
+	int worker; /* descriptor; -1: this is no worker of a keeper */
 };
 
 static int
 usage(FILE *out, int code)
 {
-	fputs("usage: bfdd [--socket PATH] [--no-realtime]\n"
+	fputs("usage: bfdd [--socket PATH] [--keep] [--no-realtime]\n"
 	      "\n"
-	      "  --socket PATH   where clients connect (default " BFD_SOCKET ")\n"
+	      "  --socket PATH   where clients connect (default " BFD_SOCKET "); the sessions are kept beside it\n"
+	      "  --keep          two processes: one holds the sockets and replaces the other when it dies, or,\n"
+	      "                  at SIGHUP, with the program that is installed now\n"
 	      "  --no-realtime   neither real-time priority nor locked memory\n",
 	    out);
 	return code;
@@ -72,6 +93,8 @@ on_clock(void *arg, unsigned int what)
 	(void)what;
 	d->armed = false;
 	bfd_host_run(d->host);
+	if (d->store)
+		bfd_store_alive(d->store, rt_now(d->rt));
 	/* Setting it anew has made it unreadable already. */
 	if (!d->armed && read(d->clock, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		fprintf(stderr, "bfdd: the timer cannot be read: %s\n", strerror(errno));
@@ -133,23 +156,26 @@ on_usr1(void *arg, int signo)
 	struct bfd_engine_stats e;
 	struct bfd_host_stats h;
 	struct bfd_server_stats s;
+	struct bfd_sockets_stats sockets;
 	uint64_t allocs = 0;
 
 	(void)signo;
 	bfd_engine_stats(bfd_host_engine(d->host), &e);
 	bfd_host_stats(d->host, &h);
 	bfd_server_stats(d->server, &s);
+	bfd_sockets_stats(d->sockets, &sockets);
 	for (int k = 0; k < MEM_KINDS; k++)
 		allocs += d->mem.by[k].allocs;
 	fprintf(stderr,
 	    "{\"sessions\":%zu,\"up\":%zu,\"rx\":%llu,\"tx\":%llu,\"allocs\":%llu,\"stalls\":%llu,\"stall_max_us\":%"
 	    "lld,"
 	    "\"run_late_p99_us\":%lld,\"run_late_max_us\":%lld,\"clients\":%zu,\"cut_off\":%llu,\"ports\":%zu,"
-	    "\"send_errors\":%llu,\"dropped\":{",
+	    "\"send_errors\":%llu,\"overflowed\":%llu,\"sockets\":%zu,\"restored\":%zu,\"away_us\":%lld,\"dropped\":{",
 	    e.sessions, e.up, (unsigned long long)e.rx, (unsigned long long)e.tx, (unsigned long long)allocs,
 	    (unsigned long long)e.stalls, (long long)e.stall_max, (long long)bfd_hist_quantile(&e.run_late, 990),
 	    (long long)e.run_late.max_us, s.clients, (unsigned long long)s.cut_off, h.ports,
-	    (unsigned long long)h.send_errors);
+	    (unsigned long long)h.send_errors, (unsigned long long)sockets.overflowed, sockets.sockets, d->restored,
+	    (long long)d->found.away_us);
 	for (int i = 1; i < BFD_DROPS; i++)
 		fprintf(stderr, "%s\"%s\":%llu", i > 1 ? "," : "", bfd_drop_name(i), (unsigned long long)e.dropped[i]);
 	fputs("}}\n", stderr);
@@ -167,17 +193,90 @@ make_folder(const char *path)
 	free(folder);
 }
 
+/* ---- what outlives us ---- */
+
+/* Beside the socket: bfdd.sock -> bfdd.state. */
+static void
+store_path(const char *path, char *out, size_t size)
+{
+	size_t n = strlen(path);
+
+	if (n > 5 && strcmp(path + n - 5, ".sock") == 0)
+		n -= 5;
+	snprintf(out, size, "%.*s.state", (int)n, path);
+}
+
+static void
+open_store(struct daemon *d, const struct options *o, uint64_t seed)
+{
+	char path[PATH_MAX];
+
+	store_path(o->path, path, sizeof(path));
+	if (o->forget)
+		unlink(path);
+	d->store = bfd_store_open(&d->mem, path, seed, rt_clock(d->rt), &d->found);
+	if (!d->store)
+		fprintf(
+		    stderr, "bfdd: %s cannot be used: %s; sessions will not outlive a crash\n", path, strerror(errno));
+	else if (d->found.away_us >= 0 && d->found.image.damaged)
+		fprintf(stderr, "bfdd: %s: %u sessions are damaged and begin anew\n", path, d->found.image.damaged);
+	else if (d->found.why && strcmp(d->found.why, "there is none") != 0)
+		fprintf(stderr, "bfdd: %s is not gone on with: %s; all sessions begin anew\n", path, d->found.why);
+}
+
+/* The first packets go out before anything else is done. */
+static void
+go_on(struct daemon *d)
+{
+	if (d->store && d->found.away_us >= 0)
+		d->restored = bfd_store_restore(d->store, d->host);
+	bfd_host_run(d->host);
+	bfd_sockets_settle(d->sockets);
+	if (d->restored)
+		fprintf(stderr, "bfdd: %zu sessions go on after %lld.%03lld ms without packets\n", d->restored,
+		    (long long)d->found.away_us / 1000, (long long)d->found.away_us % 1000);
+}
+
+static void
+on_kept(void *arg, const struct bfd_fd_key *key, int fd)
+{
+	bfd_sockets_adopt(((struct daemon *)arg)->sockets, key, fd);
+}
+
+static void
+on_keep(void *arg, const struct bfd_fd_key *key, int fd)
+{
+	bfd_keeper_keep(((struct daemon *)arg)->keeper, key, fd);
+}
+
+static void
+on_keeper(void *arg, unsigned int what)
+{
+	struct daemon *d = arg;
+	int word = bfd_keeper_wants_room(d->keeper);
+
+	(void)what;
+	if (word == 0)
+		return;
+	rt_watch_set(d->keeper_watch, 0);
+	d->makes_room = word > 0;
+	if (d->makes_room)
+		rt_event_stop(d->rt);
+}
+
 static int
-serve(struct daemon *d, const char *path)
+serve(struct daemon *d, const struct options *o)
 {
 	struct bfd_host_config cfg = { .rt = d->rt,
 		.mem = &d->mem,
-		.seed = rt_random(d->rt),
 		.arm = arm,
 		.arg = d,
 		.open = bfd_sockets_open,
-		.attend = bfd_sockets_attend };
-	struct bfd_sockets_config sockets = { .rt = d->rt, .mem = &d->mem, .read = on_read, .arg = d };
+		.attend = bfd_sockets_attend,
+		.keep = bfd_store_keep };
+	struct bfd_sockets_config sockets = {
+		.rt = d->rt, .mem = &d->mem, .read = on_read, .keep = d->keeper >= 0 ? on_keep : NULL, .arg = d
+	};
 	int err;
 
 	d->clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -186,28 +285,97 @@ serve(struct daemon *d, const char *path)
 		return EXIT_OTHER;
 	}
 	rt_watch_set(d->watch, RT_READ);
-	sockets.tag = bfd_engine_tag_of(cfg.seed);
 	d->sockets = cfg.io = bfd_sockets_new(&sockets);
+	if (d->keeper >= 0) {
+		err = bfd_keeper_wait(d->keeper, on_kept, d);
+		if (err || rt_watch_new(d->rt, d->keeper, on_keeper, d, &d->keeper_watch)) {
+			bfd_sockets_free(d->sockets);
+			return EXIT_OTHER; /* nobody waits for us any more */
+		}
+		rt_watch_set(d->keeper_watch, RT_READ);
+	}
+	make_folder(o->path);
+	cfg.seed = rt_random(d->rt);
+	open_store(d, o, cfg.seed);
+	if (d->store)
+		cfg.seed = d->found.seed;
+	else
+		cfg.keep = NULL;
+	cfg.store = d->store;
+	bfd_sockets_set_tag(d->sockets, bfd_engine_tag_of(cfg.seed));
 	d->host = bfd_host_new(&cfg);
-	make_folder(path);
-	err = bfd_server_new(d->rt, &d->mem, d->host, path, 0660, &d->server);
-	if (err) {
-		fprintf(stderr, "bfdd: %s: %s; %s\n", path, strerror(-err),
+	go_on(d);
+	err = bfd_server_new(d->rt, &d->mem, d->host, o->path, 0660, &d->server);
+	if (err)
+		fprintf(stderr, "bfdd: %s: %s; %s\n", o->path, strerror(-err),
 		    err == -EADDRINUSE ? "another bfdd listens there: end it first, or give another --socket"
 				       : "give another --socket");
-		bfd_host_free(d->host);
-		return EXIT_OTHER;
+	if (!err) {
+		rt_event_signal(d->rt, SIGTERM, on_stop, d);
+		rt_event_signal(d->rt, SIGINT, on_stop, d);
+		rt_event_signal(d->rt, SIGUSR1, on_usr1, d);
+		err = rt_event_run(d->rt);
+		if (err)
+			fprintf(stderr, "bfdd: the event loop failed: %s\n", strerror(-err));
 	}
-	rt_event_signal(d->rt, SIGTERM, on_stop, d);
-	rt_event_signal(d->rt, SIGINT, on_stop, d);
-	rt_event_signal(d->rt, SIGUSR1, on_usr1, d);
-	err = rt_event_run(d->rt);
-	if (err)
-		fprintf(stderr, "bfdd: the event loop failed: %s\n", strerror(-err));
+	if (d->makes_room) /* at once, and as a crash would: all that matters is in the store and with the keeper */
+		_exit(0);
+	/* Sessions that were told AdminDown are over. */
+	bfd_store_close(d->store, !err);
+	d->store = NULL;
+	bfd_host_forget(d->host);
 	bfd_server_free(d->server);
 	bfd_host_free(d->host);
 	bfd_sockets_free(d->sockets);
 	return err ? EXIT_OTHER : 0;
+}
+
+/* As many descriptors as may be: each session takes one, each port three. */
+static void
+more_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = MIN_OF(limit.rlim_max, 65536u);
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int
+keep(const struct options *o)
+{
+	const struct sched_param p = { .sched_priority = PRIORITY };
+	const char *args[] = { "--socket", o->path, o->punctual ? NULL : "--no-realtime", NULL };
+
+	/* A new worker is needed the most when the machine is busy; what is not permitted, the worker tells. */
+	if (o->punctual) {
+		sched_setscheduler(0, SCHED_FIFO, &p);
+		mlockall(MCL_CURRENT);
+	}
+	return bfd_keeper_run(args);
+}
+
+static int
+work(const struct options *o)
+{
+	struct daemon d = { .clock = -1, .keeper = o->worker };
+	int code;
+
+	d.rt = rt_event_new(&d.mem);
+	if (!d.rt) {
+		fprintf(stderr, "bfdd: no event loop: %s\n", strerror(errno));
+		return EXIT_OTHER;
+	}
+	if (o->punctual)
+		be_punctual();
+	code = serve(&d, o);
+	rt_watch_free(d.keeper_watch);
+	rt_watch_free(d.watch);
+	rt_event_free(d.rt);
+	if (d.clock >= 0)
+		close(d.clock);
+	return code;
 }
 
 int
@@ -216,35 +384,31 @@ main(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, 's' },
 		{ "no-realtime", no_argument, NULL, 'n' },
+		{ "keep", no_argument, NULL, 'k' },
+		{ "worker", required_argument, NULL, 'w' }, /* by the keeper alone */
+		{ "forget", no_argument, NULL, 'f' },       /* too */
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct daemon d = { .clock = -1 };
-	const char *path = BFD_SOCKET;
-	bool punctual = true;
-	int c, code;
+	struct options o = { .path = BFD_SOCKET, .punctual = true, .worker = -1 };
+	int c;
 
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (c == 's')
-			path = optarg;
+			o.path = optarg;
 		else if (c == 'n')
-			punctual = false;
+			o.punctual = false;
+		else if (c == 'k')
+			o.keep = true;
+		else if (c == 'f')
+			o.forget = true;
+		else if (c == 'w')
+			o.worker = atoi(optarg);
 		else
 			return c == 'h' ? usage(stdout, 0) : usage(stderr, EXIT_USAGE);
 	}
 	if (optind != argc)
 		return usage(stderr, EXIT_USAGE);
-	d.rt = rt_event_new(&d.mem);
-	if (!d.rt) {
-		fprintf(stderr, "bfdd: no event loop: %s\n", strerror(errno));
-		return EXIT_OTHER;
-	}
-	if (punctual)
-		be_punctual();
-	code = serve(&d, path);
-	rt_watch_free(d.watch);
-	rt_event_free(d.rt);
-	if (d.clock >= 0)
-		close(d.clock);
-	return code;
+	more_descriptors();
+	return o.keep && o.worker < 0 ? keep(&o) : work(&o);
 }

@@ -82,6 +82,7 @@ struct adopted {
 
 struct bfd_sockets {
 	struct bfd_sockets_config cfg;
+	uint16_t tag;
 	struct rt_datagrams *list;
 	struct adopted *adopted;
 	size_t nadopted, cap_adopted;
@@ -562,7 +563,7 @@ open_group(struct rt_datagrams *d)
 	for (size_t i = 0; !err && i < ARRAY_LEN(order); i++)
 		err = open_receiver(d, order[i], true);
 	d->pause = rt_timer_new(d->s->cfg.rt, on_pause, d);
-	return err ? err : sort_packets(d->rx[BFD_FD_URGENT].fd, d->o.local.family, hops, d->s->cfg.tag);
+	return err ? err : sort_packets(d->rx[BFD_FD_URGENT].fd, d->o.local.family, hops, d->s->tag);
 }
 
 int
@@ -603,6 +604,12 @@ bfd_sockets_new(const struct bfd_sockets_config *cfg)
 
 	s->cfg = *cfg;
 	return s;
+}
+
+void
+bfd_sockets_set_tag(struct bfd_sockets *s, uint16_t tag)
+{
+	s->tag = tag;
 }
 
 void

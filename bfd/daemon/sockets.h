@@ -30,6 +30,8 @@ struct bfd_sockets_stats {
 };
 
 struct bfd_sockets *bfd_sockets_new(const struct bfd_sockets_config *);
+/* Upper half of our discriminators: who does not know it is junk. Before anything is opened. */
+void bfd_sockets_set_tag(struct bfd_sockets *, uint16_t tag);
 void bfd_sockets_free(struct bfd_sockets *); /* NULL is allowed; its sockets have been closed before */
 /* A descriptor of an earlier bfdd: the next open with this key takes it. It is ours from here on. */
 void bfd_sockets_adopt(struct bfd_sockets *, const struct bfd_fd_key *, int fd);

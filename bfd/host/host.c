@@ -53,6 +53,8 @@ struct peer {
 	struct bfd_sub *subs;
 	struct stranger_rule *rule; /* of an unsolicited session */
 	struct mono gone_at;        /* MONO_NEVER: it is wanted */
+	uint32_t slot;              /* of who keeps it for the next process */
+	uint16_t source;            /* UDP port of tx; 0: not opened yet */
 };
 
 struct bfd_sub {
@@ -249,11 +251,41 @@ peer_open(struct peer *p)
 	};
 	int err = -EADDRINUSE;
 
+	/* First the port that the neighbour knows, if another process had the session before. */
 	for (int i = 0; i < SOURCE_TRIES && err == -EADDRINUSE; i++) {
-		o.local_port = (uint16_t)(BFD_SOURCE_FIRST + rt_random(p->h->cfg.rt) % (65536 - BFD_SOURCE_FIRST));
+		o.local_port = i || !p->source
+				   ? (uint16_t)(BFD_SOURCE_FIRST + rt_random(p->h->cfg.rt) % (65536 - BFD_SOURCE_FIRST))
+				   : p->source;
 		err = datagrams_open(p->h, &o, NULL, NULL, &p->tx);
 	}
+	if (!err)
+		p->source = o.local_port;
 	return err;
+}
+
+static struct bfd_params together(const struct peer *);
+
+/* What the next process must know of it. A session that lingers in AdminDown is over for it. */
+static void
+keep(struct peer *p)
+{
+	struct bfd_record rec = { .path = p->path, .source = p->source };
+
+	if (!p->h->cfg.keep || !p->s)
+		return;
+	rec.params = p->subs ? together(p) : *bfd_session_params(p->s);
+	if (p->subs)
+		memcpy(rec.port, p->subs->port_name, sizeof(rec.port));
+	bfd_session_save(p->s, &rec.saved);
+	p->h->cfg.keep(p->h->cfg.store, &p->slot, mono_is_never(p->gone_at) ? &rec : NULL);
+}
+
+static void
+keep_no_more(struct peer *p)
+{
+	if (p->h->cfg.keep && p->slot)
+		p->h->cfg.keep(p->h->cfg.store, &p->slot, NULL);
+	p->slot = 0;
 }
 
 static struct peer *
@@ -295,6 +327,7 @@ peer_free(struct peer *p)
 	if (p->rule)
 		p->rule->n--;
 	rt_datagrams_close(p->tx);
+	keep_no_more(p);
 	rises(p, false);
 	port_put(p->port);
 	mem_free(p->h->cfg.mem, MEM_SESSION, p);
@@ -332,8 +365,13 @@ on_send(void *arg, struct bfd_session *s, const uint8_t *bytes, size_t n, bool e
 {
 	struct bfd_host *h = arg;
 	struct peer *p = peer_of(h, s);
-	int err = p->tx ? 0 : peer_open(p);
+	int err = 0;
 
+	if (!p->tx) {
+		err = peer_open(p);
+		if (!err)
+			keep(p);
+	}
 	if (!err)
 		err = rt_datagram_send(p->tx, &p->path.peer,
 		    echo               ? BFD_PORT_ECHO
@@ -370,6 +408,16 @@ on_changed(void *arg, struct bfd_session *s)
 	for (struct bfd_sub *sub = p->subs; sub; sub = sub->next)
 		if (sub->fn)
 			sub->fn(sub->arg, sub, &status);
+}
+
+static void
+on_touched(void *arg, struct bfd_session *s)
+{
+	struct peer *p = bfd_session_user(s);
+
+	(void)arg;
+	if (p && mono_is_never(p->gone_at))
+		keep(p);
 }
 
 static void
@@ -418,6 +466,7 @@ static const struct bfd_engine_ops engine_ops = {
 	.send = on_send,
 	.changed = on_changed,
 	.drain = on_drain,
+	.touched = on_touched,
 	.random = on_random,
 	.unsolicited = on_unsolicited,
 	.forgotten = on_forgotten,
@@ -475,6 +524,7 @@ apply(struct peer *p)
 	if (all.echo_us || all.echo_rx_us)
 		port_echo(p->port);
 	bfd_session_change(p->s, &all, now_of(p->h));
+	keep(p);
 	settle(p->h);
 }
 
@@ -601,6 +651,7 @@ peer_unwanted(struct peer *p)
 	params.admin_down = true;
 	bfd_session_change(p->s, &params, now_of(p->h));
 	p->gone_at = mono_add(now_of(p->h), MIN_OF(linger, LINGER_MAX));
+	keep_no_more(p);
 	settle(p->h);
 }
 
@@ -675,6 +726,41 @@ on_sweep(void *arg)
 	}
 	sweep_at(h);
 	arm(h);
+}
+
+/* ---- what another process began ---- */
+
+int
+bfd_host_restore(struct bfd_host *h, uint32_t slot, const struct bfd_record *rec)
+{
+	struct bfd_session *s;
+	struct peer *p;
+	struct bfd_sub *sub;
+	int err = bfd_session_restore(h->engine, &rec->path, &rec->params, &rec->saved, now_of(h), &s);
+
+	if (err)
+		return err;
+	p = peer_new(h, s, &rec->path);
+	p->slot = slot;
+	p->source = rec->source >= BFD_SOURCE_FIRST ? rec->source : 0;
+	err = port_get(h, rec->path.ifindex, rec->path.peer.family, &p->port);
+	if (err) {
+		bfd_session_free(s);
+		peer_free(p);
+		return err;
+	}
+	rises(p, bfd_session_state(s) == BFD_INIT);
+	peer_open(p); /* or later */
+	if (!rec->saved.unsolicited) {
+		sub = mem_zalloc(h->cfg.mem, MEM_SESSION, sizeof(*sub));
+		*sub = (struct bfd_sub){ .peer = p, .params = rec->params };
+		memcpy(sub->port_name, rec->port, sizeof(sub->port_name) - 1);
+		p->subs = sub;
+		h->stats.subs++;
+		bfd_sub_orphan(sub, BFD_ORPHAN_US);
+	}
+	keep(p);
+	return 0;
 }
 
 /* ---- strangers ---- */
@@ -782,6 +868,12 @@ bfd_host_admin_down(struct bfd_host *h)
 		params.admin_down = true;
 		bfd_session_change(s, &params, now_of(h));
 	}
+}
+
+void
+bfd_host_forget(struct bfd_host *h)
+{
+	h->cfg.keep = NULL;
 }
 
 void

@@ -7,6 +7,7 @@
 #define BFD_HOST_HOST_H
 
 #include "bfd/bfd.h"
+#include "bfd/host/record.h"
 #include "fabricd/runtime/runtime.h"
 
 struct bfd_host;
@@ -27,6 +28,12 @@ struct bfd_host_config {
 	int (*open)(void *io, const struct rt_datagram_options *, rt_datagram_fn *, void *arg, struct rt_datagrams **);
 	void (*attend)(void *io, struct rt_datagrams *, bool);
 	void *io;
+	/*
+	 * Keeps a session for the next process, each time that it is another; record NULL: there is none any more.
+	 * *slot is 0 before the first time, and whatever the keeper makes of it from then on. NULL: nobody keeps them.
+	 */
+	void (*keep)(void *store, uint32_t *slot, const struct bfd_record *record);
+	void *store;
 };
 
 /* What a subscriber is told, from inside the loop. The subscription must not be freed from it. */
@@ -37,6 +44,8 @@ struct bfd_host *bfd_host_new(const struct bfd_host_config *);
 void bfd_host_free(struct bfd_host *);
 /* AdminDown to every neighbour: whoever is told so does not take our end for a failure. */
 void bfd_host_admin_down(struct bfd_host *);
+/* From here on nothing is kept for a next process. */
+void bfd_host_forget(struct bfd_host *);
 void bfd_host_run(struct bfd_host *);
 void bfd_host_settle(struct bfd_host *); /* after packets were given */
 struct bfd_engine *bfd_host_engine(struct bfd_host *);
@@ -50,6 +59,12 @@ void bfd_sub_free(struct bfd_sub *);
 /* Nobody is told any more, but the session stays for so long: then the subscription frees itself. */
 void bfd_sub_orphan(struct bfd_sub *, int64_t us);
 void bfd_sub_status(const struct bfd_sub *, struct bfd_status *);
+
+/*
+ * A session of an earlier process goes on; until a client asks for it, nobody is told of it, for BFD_ORPHAN_US. slot:
+ * what keep() made of it. 0 or -errno of bfd_session_restore() or of the port's socket.
+ */
+int bfd_host_restore(struct bfd_host *, uint32_t slot, const struct bfd_record *);
 
 /*
  * Rows of at most `most` sessions from the `from`th on; text in a row is valid during the call. Returns how many there

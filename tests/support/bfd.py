@@ -78,6 +78,12 @@ class Bfdd:
         )
         until(lambda: os.path.exists(self.path), 5, "the socket of bfdd", 0.005)
 
+    def worker(self):
+        """With --keep: the process that has the sessions now; None while there is none."""
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            return next(map(int, f.read().split()), None)
+
     def client(self):
         self.count += 1
         w = Watcher(self.lab, self.node, self.path, f"{self.node}-watch{self.count}")

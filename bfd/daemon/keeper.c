@@ -1,0 +1,478 @@
+/*
+ * bfd/daemon/keeper.c -- the process that holds bfdd's sockets, and starts the one that works with them
+ *
+ *   worker dies        -> a new one -> READY -> the sockets, GO -> it goes on with what stands in the store
+ *   SIGHUP (a reload)  -> a new one -> READY -> ROOM to the old one, which ends -> the sockets, GO -> it goes on
+ *
+ * The keeper does nothing else, so nothing that a packet or a client can do ends it. Its queues outlive the worker too:
+ * what arrives in the gap is read by the next one. A new worker that is not ready in READY_MS, or that dies before, is
+ * given up, and the old one has not even noticed. The program is looked up anew by its path, so after an upgrade of the
+ * package a reload starts the new version.
+ *
+ * A worker that dies at once again and again is started less and less often, and without the store, which may be what
+ * kills it. If the keeper is killed, its worker is killed with it (PR_SET_PDEATHSIG): then it is for the service manager
+ * to start both again, and the store to say what was.
+ *
+ * Messages (SOCK_SEQPACKET): one byte, and for a socket its key, with the descriptor beside it.
+ */
+#include "bfd/daemon/keeper.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fabricd/lib/base.h"
+
+#define READY_MS   5000
+#define ROOM_MS    500
+#define YOUNG_MS   100 /* a worker that dies sooner has not worked: what it found in the store may be why */
+#define YOUNG_MANY 3   /* of them in a row: now without the store, and not at once */
+#define PAUSE_MAX  60000
+#define ARGS_MAX   32
+#define SOCKET_FD  3 /* in the worker */
+
+enum word { READY = 'r', KEEP = 'k', DROP = 'd', GO = 'g', ROOM = 'q' };
+
+struct message {
+	uint8_t word;
+	struct bfd_fd_key key;
+};
+
+struct kept {
+	struct bfd_fd_key key;
+	int fd;
+};
+
+struct worker {
+	pid_t pid; /* 0: none */
+	int fd;
+	bool ready;
+	int64_t since_ms;
+};
+
+struct keeper {
+	const char *const *argv;
+	char program[PATH_MAX];
+	int signals;
+	struct worker now, next;
+	struct kept *kept;
+	size_t nkept, cap;
+	bool ending;
+	int64_t room_ms; /* until when `now` may take to end; 0: nobody asked */
+	unsigned int young;
+	int64_t pause_until_ms; /* before another attempt; 0: none */
+};
+
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* ---- messages ---- */
+
+static int
+send_word(int fd, enum word word, const struct bfd_fd_key *key, int pass, int flags)
+{
+	struct message m = { .word = (uint8_t)word };
+	struct iovec iov = { &m, key ? sizeof(m) : 1 };
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (key)
+		m.key = *key;
+	if (pass >= 0) {
+		struct cmsghdr *c = &control.align;
+
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+		*c = (struct cmsghdr){
+			.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))
+		};
+		memcpy(CMSG_DATA(c), &pass, sizeof(pass));
+	}
+	return sendmsg(fd, &msg, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* The word; 0: the other end is gone; -errno, -EAGAIN: nothing is there. *passed: a descriptor that came, or -1. */
+static int
+receive_word(int fd, struct bfd_fd_key *key, int *passed, int flags)
+{
+	struct message m = { 0 };
+	struct iovec iov = { &m, sizeof(m) };
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)
+	};
+	struct cmsghdr *c;
+	ssize_t n = recvmsg(fd, &msg, flags | MSG_CMSG_CLOEXEC);
+
+	*passed = -1;
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
+	*key = m.key;
+	return m.word;
+}
+
+/* ---- the worker's end ---- */
+
+int
+bfd_keeper_wait(int fd, void (*fn)(void *arg, const struct bfd_fd_key *, int kept), void *arg)
+{
+	struct bfd_fd_key key;
+	int err = send_word(fd, READY, NULL, -1, 0), passed, word;
+
+	if (err)
+		return err;
+	for (;;) {
+		word = receive_word(fd, &key, &passed, 0);
+		if (word == KEEP && passed >= 0)
+			fn(arg, &key, passed);
+		else if (word == GO)
+			return 0;
+		else if (word == 0 || (word < 0 && word != -EINTR))
+			return word ? word : -EPIPE;
+	}
+}
+
+void
+bfd_keeper_keep(int fd, const struct bfd_fd_key *key, int kept)
+{
+	send_word(fd, kept >= 0 ? KEEP : DROP, key, kept, MSG_DONTWAIT);
+}
+
+int
+bfd_keeper_wants_room(int fd)
+{
+	struct bfd_fd_key key;
+	int passed, word = receive_word(fd, &key, &passed, MSG_DONTWAIT);
+
+	if (passed >= 0)
+		close(passed);
+	if (word == -EAGAIN || word == -EINTR)
+		return 0;
+	return word == ROOM ? 1 : word <= 0 ? -EPIPE : 0;
+}
+
+/* ---- what is kept ---- */
+
+static struct kept *
+kept_find(struct keeper *k, const struct bfd_fd_key *key)
+{
+	for (size_t i = 0; i < k->nkept; i++)
+		if (memcmp(&k->kept[i].key, key, sizeof(*key)) == 0)
+			return &k->kept[i];
+	return NULL;
+}
+
+static void
+kept_drop(struct keeper *k, const struct bfd_fd_key *key)
+{
+	struct kept *at = kept_find(k, key);
+
+	if (!at)
+		return;
+	close(at->fd);
+	*at = k->kept[--k->nkept];
+}
+
+static void
+kept_add(struct keeper *k, const struct bfd_fd_key *key, int fd)
+{
+	kept_drop(k, key);
+	k->kept = mem_grow(NULL, MEM_RUNTIME, k->kept, &k->cap, k->nkept + 1, sizeof(k->kept[0]));
+	k->kept[k->nkept++] = (struct kept){ *key, fd };
+}
+
+/* ---- workers ---- */
+
+static void
+become_worker(struct keeper *k, int fd)
+{
+	char number[16];
+	const char *args[ARGS_MAX + 5] = { k->program, "--worker", number };
+	size_t n = 3;
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	snprintf(number, sizeof(number), "%d", SOCKET_FD);
+	for (size_t i = 0; k->argv[i] && i < ARGS_MAX; i++)
+		args[n++] = k->argv[i];
+	if (k->young >= YOUNG_MANY)
+		args[n++] = "--forget";
+	/* dup2() onto itself would leave it to be closed. */
+	if (fd == SOCKET_FD)
+		fd = dup(fd);
+	if (dup2(fd, SOCKET_FD) == SOCKET_FD)
+		execv(k->program, (char *const *)(uintptr_t)args);
+	fprintf(stderr, "bfdd: %s cannot be started: %s\n", k->program, strerror(errno));
+	_exit(127);
+}
+
+static int
+start(struct keeper *k, struct worker *w)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0)
+		become_worker(k, pair[1]);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		return -errno;
+	}
+	*w = (struct worker){ .pid = pid, .fd = pair[0], .since_ms = now_ms() };
+	return 0;
+}
+
+static void
+forget(struct worker *w)
+{
+	if (w->pid)
+		close(w->fd);
+	*w = (struct worker){ .fd = -1 };
+}
+
+static void
+go(struct keeper *k, struct worker *w)
+{
+	for (size_t i = 0; i < k->nkept; i++)
+		send_word(w->fd, KEEP, &k->kept[i].key, k->kept[i].fd, 0);
+	send_word(w->fd, GO, NULL, -1, 0);
+}
+
+static void
+start_now(struct keeper *k)
+{
+	int err = start(k, &k->now);
+
+	k->pause_until_ms = 0;
+	if (err) {
+		fprintf(stderr, "bfdd: no process for the sessions: %s; tried again in a second\n", strerror(-err));
+		k->pause_until_ms = now_ms() + 1000;
+	}
+}
+
+/* The worker is gone, unasked. */
+static void
+again(struct keeper *k, int status)
+{
+	bool young = now_ms() - k->now.since_ms < YOUNG_MS;
+	int64_t pause = 0;
+
+	k->young = young ? k->young + 1 : 0;
+	if (k->young > YOUNG_MANY)
+		pause = MIN_OF((int64_t)1000 << MIN_OF(k->young - YOUNG_MANY - 1, 6u), (int64_t)PAUSE_MAX);
+	fprintf(stderr, "bfdd: the process of the sessions %s %d; %s\n",
+	    WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
+	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+	    pause ? "it dies again and again: the next one begins anew, a while later" : "the next one goes on");
+	forget(&k->now);
+	if (pause)
+		k->pause_until_ms = now_ms() + pause;
+	else
+		start_now(k);
+}
+
+/* One of the two has ended. True: so has the keeper, with *code. */
+static bool
+ended(struct keeper *k, pid_t pid, int status, int *code)
+{
+	if (pid == k->next.pid && pid) {
+		forget(&k->next);
+		fprintf(stderr, "bfdd: the new program ended before it was ready; the old one goes on\n");
+		return false;
+	}
+	if (pid != k->now.pid)
+		return false;
+	/* A clean end was asked for, if not by us then by whoever stops the whole service. */
+	if (k->ending || (!k->room_ms && WIFEXITED(status) && WEXITSTATUS(status) == 0)) {
+		*code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+		forget(&k->now);
+		return true;
+	}
+	if (k->room_ms && k->next.ready) {
+		forget(&k->now);
+		k->now = k->next;
+		k->next = (struct worker){ .fd = -1 };
+		k->room_ms = 0;
+		go(k, &k->now);
+		return false;
+	}
+	again(k, status);
+	return false;
+}
+
+static bool
+reap(struct keeper *k, int *code)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (ended(k, pid, status, code))
+			return true;
+	return false;
+}
+
+static void
+read_worker(struct keeper *k, struct worker *w)
+{
+	struct bfd_fd_key key;
+	int passed, word;
+
+	while (w->pid && (word = receive_word(w->fd, &key, &passed, MSG_DONTWAIT)) > 0) {
+		if (word == KEEP && passed >= 0 && w == &k->now) {
+			kept_add(k, &key, passed);
+			continue;
+		}
+		if (passed >= 0)
+			close(passed);
+		if (word == DROP && w == &k->now)
+			kept_drop(k, &key);
+		if (word != READY || w->ready)
+			continue;
+		w->ready = true;
+		if (w == &k->now) {
+			go(k, w);
+		} else {
+			k->room_ms = now_ms() + ROOM_MS;
+			send_word(k->now.fd, ROOM, NULL, -1, MSG_DONTWAIT);
+		}
+	}
+}
+
+/* ---- signals, deadlines ---- */
+
+static void
+on_signal(struct keeper *k, int signo)
+{
+	if (signo == SIGHUP && !k->next.pid && k->now.pid && !k->ending) {
+		if (start(k, &k->next))
+			fprintf(stderr, "bfdd: no new process: %s; the old one goes on\n", strerror(errno));
+	}
+	if (signo == SIGUSR1 && k->now.pid)
+		kill(k->now.pid, SIGUSR1);
+	if (signo == SIGTERM || signo == SIGINT) {
+		k->ending = true;
+		if (k->next.pid)
+			kill(k->next.pid, SIGKILL);
+		if (k->now.pid)
+			kill(k->now.pid, SIGTERM);
+	}
+}
+
+static void
+look_at_clock(struct keeper *k)
+{
+	int64_t t = now_ms();
+
+	if (k->next.pid && !k->next.ready && t - k->next.since_ms >= READY_MS)
+		kill(k->next.pid, SIGKILL); /* its end is told as any other */
+	if (k->room_ms && t >= k->room_ms && k->now.pid)
+		kill(k->now.pid, SIGKILL); /* it was asked; what it knew stands in the store */
+	if (k->pause_until_ms && t >= k->pause_until_ms && !k->now.pid)
+		start_now(k);
+}
+
+static int
+wait_ms(const struct keeper *k)
+{
+	int64_t t = now_ms(), next = INT64_MAX;
+
+	if (k->next.pid && !k->next.ready)
+		next = k->next.since_ms + READY_MS;
+	if (k->room_ms)
+		next = MIN_OF(next, k->room_ms);
+	if (k->pause_until_ms)
+		next = MIN_OF(next, k->pause_until_ms);
+	return next == INT64_MAX ? -1 : (int)MAX_OF(next - t, 0);
+}
+
+static bool
+read_signals(struct keeper *k, int *code)
+{
+	struct signalfd_siginfo info;
+
+	while (read(k->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		on_signal(k, (int)info.ssi_signo);
+	/* What the one that ended has still said is read first: its last sockets are among it. */
+	read_worker(k, &k->now);
+	read_worker(k, &k->next);
+	return reap(k, code) || (k->ending && !k->now.pid);
+}
+
+static int
+open_signals(void)
+{
+	static const int some[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(some); i++)
+		sigaddset(&set, some[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+int
+bfd_keeper_run(const char *const *argv)
+{
+	struct keeper k = { .argv = argv, .now.fd = -1, .next.fd = -1 };
+	ssize_t n = readlink("/proc/self/exe", k.program, sizeof(k.program) - 1);
+	int code = 1;
+
+	k.signals = open_signals();
+	if (n < 0 || k.signals < 0) {
+		fprintf(stderr, "bfdd: nothing can be kept: %s; run it without --keep\n", strerror(errno));
+		return 1;
+	}
+	start_now(&k);
+	for (;;) {
+		struct pollfd fds[3] = { { .fd = k.signals, .events = POLLIN }, { .fd = k.now.fd, .events = POLLIN },
+			{ .fd = k.next.fd, .events = POLLIN } };
+
+		if (poll(fds, 3, wait_ms(&k)) < 0 && errno != EINTR)
+			break;
+		read_worker(&k, &k.now);
+		read_worker(&k, &k.next);
+		if (read_signals(&k, &code))
+			break;
+		look_at_clock(&k);
+	}
+	for (size_t i = 0; i < k.nkept; i++)
+		close(k.kept[i].fd);
+	mem_free(NULL, MEM_RUNTIME, k.kept);
+	close(k.signals);
+	return code;
+}

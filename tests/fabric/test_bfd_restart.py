@@ -1,0 +1,240 @@
+"""bfdd dies, is replaced, is handed over, finds a damaged state: what its neighbours and clients see of it."""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests"))
+
+from support.bfd import BIN, Bfdd  # noqa: E402
+from support.netns import Failed, Lab, link_local  # noqa: E402
+from support.wait import holds, until  # noqa: E402
+
+MACS = {"a": "02:01:00:00:0c:0a", "b": "02:01:00:00:0c:0b"}
+LL = {n: link_local(m) for n, m in MACS.items()}
+TIMES = int(os.environ.get("BFD_RESTARTS", "10"))  # of each fault
+
+
+@pytest.fixture
+def lab():
+    """Two nodes a and b, one cable: eth1."""
+    try:
+        lab = Lab("bfdr")
+        lab.add("a", "b")
+    except (Failed, PermissionError) as e:
+        pytest.skip(f"no namespaces here: {e}")
+    with lab:
+        lab.cables((("a", "eth1", MACS["a"]), ("b", "eth1", MACS["b"])))
+        for n in "ab":
+            lab.ip(n, "link set eth1 up")
+        until(lambda: all(LL[n] in lab.run(n, ["ip", "-6", "addr", "show", "eth1"]) for n in "ab"), 5, "addresses")
+        yield lab
+
+
+def pair(lab, interval_us, *options, a=("--keep",)):
+    bfdds = {"a": Bfdd(lab, "a", *a), "b": Bfdd(lab, "b")}
+    clients = {n: b.client() for n, b in bfdds.items()}
+    for n, o in ("ab", "ba"):
+        clients[n].watch(1, "eth1", LL[n], LL[o], interval_us, 3, *options)
+    for c in clients.values():
+        c.wait("Up")
+    for c in clients.values():
+        until(lambda: c.list()[0]["detect_us"] == 3 * interval_us and not c.rows[0].get("polling"), 5, "agreed")
+    return bfdds, clients
+
+
+def gaps(lab, node, run):
+    """The greatest time between two packets to port 3784 that `node` sees while run() goes on, and how many."""
+    with lab.inside(node):
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x86DD))
+        s.bind(("eth1", 0x86DD))
+    s.settimeout(0.1)
+    times, over = [], threading.Event()
+
+    def read():
+        while not over.is_set():
+            try:
+                data, where = s.recvfrom(200)
+            except TimeoutError:
+                continue
+            if where[2] != 4 and len(data) >= 72 and data[6] == 17 and data[42:44] == struct.pack("!H", 3784):
+                times.append(time.monotonic())
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        run()
+    finally:
+        over.set()
+        reader.join()
+        s.close()
+    return max((b - a for a, b in zip(times, times[1:])), default=None), len(times)
+
+
+def kill_worker(bfdd):
+    old = until(bfdd.worker, 5, "a worker")
+    os.kill(old, signal.SIGKILL)
+    until(lambda: bfdd.worker() not in (None, old), 5, "another worker", 0.001)
+
+
+@pytest.mark.parametrize("options", [(), ("key=5:1:secret",), ("key=4:1:secret",)], ids=["plain", "meticulous", "keyed"])
+def test_killed(lab, options):
+    """kill -9: packets go out again within 50 ms; a session of 50 ms x 3 lives, and so do its discriminators."""
+    bfdds, clients = pair(lab, 50000, *options)
+    before = clients["a"].list()[0]
+    for _ in range(TIMES):
+        sent = clients["b"].list()[0]["rx"]
+        kill_worker(bfdds["a"])
+        until(lambda: clients["a"].links[-1]["connected"], 5, "the client is back", 0.002)
+        until(lambda: clients["b"].list()[0]["rx"] > sent + 4, 5, "packets")
+    assert clients["a"].downs() == 0 and clients["b"].downs() == 0
+    after = until(lambda: clients["a"].list()[0], 5, "the session")
+    for word in ("local_discr", "remote_discr", "state", "flaps"):
+        assert after[word] == before[word], word
+    assert after["clients"] == 1
+    stats = bfdds["a"].stats()
+    assert stats["restored"] == 1 and 0 <= stats["away_us"] < 150000
+    assert bfdds["b"].stats()["dropped"]["auth-sequence"] <= TIMES
+
+
+def test_killed_gap(lab):
+    """How long no packet goes out: less than 50 ms beyond an interval, in the worst of all."""
+    bfdds, clients = pair(lab, 50000)
+
+    def run():
+        for _ in range(TIMES):
+            kill_worker(bfdds["a"])
+            rx = clients["b"].list()[0]["rx"]
+            until(lambda: clients["b"].list()[0]["rx"] > rx + 3, 5, "packets")
+
+    gap, n = gaps(lab, "b", run)
+    print(f"worst gap {gap * 1000:.1f} ms over {TIMES} deaths, {n} packets")
+    assert gap < 0.1
+    assert clients["b"].downs() == 0
+
+
+def test_handed_over(lab):
+    """SIGHUP: another process, the same sockets and discriminators; no session notices, not even one of 10 ms x 3."""
+    bfdds, clients = pair(lab, 10000)
+    before = clients["a"].list()[0]
+
+    def run():
+        for _ in range(TIMES):
+            old = until(bfdds["a"].worker, 5, "a worker")
+            bfdds["a"].process.popen.send_signal(signal.SIGHUP)
+            until(lambda: not os.path.exists(f"/proc/{old}"), 5, "the old one ends", 0.001)
+            rx = clients["b"].list()[0]["rx"]
+            until(lambda: clients["b"].list()[0]["rx"] > rx + 10, 5, "packets")
+
+    gap, n = gaps(lab, "b", run)
+    print(f"worst gap {gap * 1000:.1f} ms over {TIMES} handovers, {n} packets")
+    assert clients["a"].downs() == 0 and clients["b"].downs() == 0
+    assert gap < 0.03, "more than the neighbour's detection time"
+    until(lambda: clients["a"].links[-1]["connected"], 5, "the client is back", 0.002)
+    after = clients["a"].list()[0]
+    assert (after["local_discr"], after["flaps"], after["clients"]) == (before["local_discr"], 0, 1)
+
+
+def test_a_short_session_may_fall_and_shows_it(lab):
+    """The whole service is away for longer than the detection time: one fall, told to both, and Up again."""
+    bfdds, clients = pair(lab, 10000)
+    assert bfdds["a"].process.stop(signal.SIGKILL) == -signal.SIGKILL
+    clients["b"].wait("Down")
+    bfdds["a"].start()
+    for c in clients.values():
+        c.wait("Up")
+    until(lambda: clients["a"].list()[0]["flaps"] >= 1, 5, "the fall is counted")
+
+
+def test_all_of_it_killed(lab):
+    """The keeper is killed, and its worker with it; whoever starts them again finds the sessions in the store."""
+    bfdds, clients = pair(lab, 300000)
+    for _ in range(3):
+        discr = clients["b"].list()[0]["remote_discr"]
+        bfdds["a"].process.stop(signal.SIGKILL)
+        os.unlink(bfdds["a"].path)  # so that start() waits for the new one
+        bfdds["a"].start()
+        until(lambda: clients["a"].links[-1]["connected"], 5, "the client is back")
+        rx = clients["b"].list()[0]["rx"]
+        until(lambda: clients["b"].list()[0]["rx"] > rx + 2, 5, "packets")
+        assert clients["b"].list()[0]["remote_discr"] == discr
+    assert clients["a"].downs() == 0 and clients["b"].downs() == 0
+
+
+def test_planned_end(lab):
+    """SIGTERM to the keeper: AdminDown to the neighbours, status 0, and nothing left behind."""
+    bfdds, clients = pair(lab, 50000)
+    worker = bfdds["a"].worker()
+    assert bfdds["a"].process.stop(signal.SIGTERM) == 0
+    clients["b"].wait("Down")
+    assert clients["b"].last()["remote"] == "AdminDown"
+    until(lambda: not os.path.exists(f"/proc/{worker}"), 5, "the worker is gone")
+    assert not os.path.exists(bfdds["a"].path)
+    assert not os.path.exists(bfdds["a"].path.replace(".sock", ".state"))
+
+
+@pytest.mark.parametrize("how", ["header", "slot", "cut", "empty", "junk"])
+def test_damaged_state(lab, how):
+    """What stands in the store is damaged: bfdd says so and begins anew; the session comes up by itself."""
+    bfdds, clients = pair(lab, 50000)
+    path = bfdds["a"].path.replace(".sock", ".state")
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    bfdds["a"].process.stop(signal.SIGKILL)
+    with open(path, "r+b") as f:
+        data = bytearray(f.read())
+        if how == "header":
+            data[20] ^= 1
+        elif how == "slot":
+            data[64 + 100] ^= 1
+            data[64 + 448 + 100] ^= 1
+        elif how == "cut":
+            data = data[: len(data) // 2]
+        elif how == "empty":
+            data = bytearray()
+        else:
+            data = bytearray(os.urandom(len(data)))
+        f.seek(0)
+        f.truncate()
+        f.write(data)
+    os.unlink(bfdds["a"].path)
+    bfdds["a"].start()
+    assert bfdds["a"].stats()["restored"] == 0
+    if how != "empty":
+        assert "anew" in bfdds["a"].process.output()
+    until(lambda: clients["b"].downs() >= 1, 10, "b notices")
+    for c in clients.values():
+        c.wait("Up")
+
+
+def test_new_program_does_not_start(lab, tmp_path):
+    """A reload with a program that ends at once: the old one goes on."""
+    copy = str(tmp_path / "bfdd")
+    shutil.copy(f"{BIN}/bfdd", copy)
+    bfdds, clients = pair(lab, 50000)
+    b = bfdds["b"]
+    clients["b"].process.stop()
+    b.process.stop()
+    clients["a"].wait("Down")
+    b.process = lab.spawn("b", "b-copy", [copy, "--socket", b.path, "--keep"])
+    until(lambda: os.path.exists(b.path), 5, "the socket of bfdd", 0.005)
+    clients["b"] = b.client()
+    clients["b"].watch(1, "eth1", LL["b"], LL["a"], 50000, 3)
+    clients["a"].wait("Up")
+    downs = clients["a"].downs()
+    worker = b.worker()
+    os.unlink(copy)
+    with open(copy, "w") as f:
+        f.write("#!/bin/false\n")
+    os.chmod(copy, 0o755)
+    b.process.popen.send_signal(signal.SIGHUP)
+    until(lambda: "the old one goes on" in b.process.output(), 5, "a word about it")
+    holds(lambda: clients["a"].downs() == downs, 0.5, "nothing fell")
+    assert b.worker() == worker
