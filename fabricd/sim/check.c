@@ -358,10 +358,13 @@ look_at_plant(struct check *c)
 	}
 	for (uint32_t i = 0; i < 2 * c->t->nlinks; i++) {
 		const struct topo_link *l = &c->t->links[i / 2];
+		bool safe = c->unsafe[i / 2].us <= check_now(c).us;
 
-		changed |= count_on(
-		    c, &c->ends[i], c->nodes[l->lower].works && c->nodes[l->upper].works && end_works(c, i / 2, i % 2));
+		changed |= count_on(c, &c->ends[i],
+		    safe && c->nodes[l->lower].works && c->nodes[l->upper].works && end_works(c, i / 2, i % 2));
 		c->end_sure[i] = c->ends[i].sure;
+		if (!safe)
+			c->next_sure = mono_min(c->next_sure, c->unsafe[i / 2]);
 	}
 	if (changed)
 		search_all(c);
@@ -444,6 +447,13 @@ check_slow(struct check *c, uint32_t node, struct mono until, int64_t detection_
 }
 
 void
+check_unsafe(struct check *c, uint32_t link, struct mono until)
+{
+	c->unsafe[link].us = MAX_OF(c->unsafe[link].us, until.us);
+	look_at_plant(c);
+}
+
+void
 check_untidy(struct check *c, struct mono until)
 {
 	c->tidy.us = MAX_OF(c->tidy.us, until.us);
@@ -472,6 +482,7 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->ends = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->ends));
 	c->node_sure = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->node_sure));
 	c->end_sure = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->end_sure));
+	c->unsafe = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->unsafe));
 	c->slow_until = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->slow_until));
 	c->paths = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->paths));
 	for (size_t i = 0; i < c->n; i++)
@@ -525,6 +536,7 @@ check_free(struct check *c)
 	mem_free(NULL, MEM_OTHER, c->ends);
 	mem_free(NULL, MEM_OTHER, c->node_sure);
 	mem_free(NULL, MEM_OTHER, c->end_sure);
+	mem_free(NULL, MEM_OTHER, c->unsafe);
 	mem_free(NULL, MEM_OTHER, c->slow_until);
 	mem_free(NULL, MEM_OTHER, c->paths);
 	mem_free(NULL, MEM_OTHER, c->bad_since);

@@ -26,6 +26,7 @@ struct deed {
 	int64_t hold_us, detect_us; /* until silence is noticed: by BGP, by BFD */
 	int64_t unnoticed_us;       /* set by begin() */
 	struct mono slow;           /* set by begin(): the node is slow until then; 0: it is not */
+	struct mono unsafe;         /* set by begin(): the link is not counted on until then; 0: it is */
 	struct mono tidy;           /* set by begin(): by then an audit has found what it left; 0: it leaves nothing */
 };
 
@@ -140,6 +141,57 @@ static int
 end_black(struct deed *d)
 {
 	return black(d, false);
+}
+
+/* 1 ms to 512 ms */
+static int64_t
+lateness(const struct deed *d)
+{
+	return MS(1) << d->f->with % 10;
+}
+
+/* A cut that the switch at this end hears of late: until then it sends into the dark. */
+static int
+begin_late(struct deed *d)
+{
+	if (!has_carrier(d, 0))
+		return 0;
+	world_late(d->w, d->name[0], d->port[0], lateness(d));
+	d->unnoticed_us = lateness(d);
+	return world_link_set(d->w, d->name[0], d->port[0], false) == 0;
+}
+
+/* The carrier comes back, and that, too, is told late. */
+static int
+end_late(struct deed *d)
+{
+	d->unnoticed_us = lateness(d);
+	world_link_set(d->w, d->name[0], d->port[0], true);
+	world_run(d->w, 0); /* the carrier changes in the loop */
+	world_late(d->w, d->name[0], d->port[0], 0);
+	return 1;
+}
+
+/* Sessions over it may come and go until it ends: nobody counts on it meanwhile. */
+static int
+begin_lossy(struct deed *d)
+{
+	struct sim_port_view v;
+
+	if (sim_port_get(d->wn[0]->rt, d->f->port[0] + 1, &v) < 0 || !v.passes)
+		return 0;
+	world_lossy(d->w, d->name[0], d->port[0], 10000 << d->f->with % 6); /* 1 % to 32 % */
+	d->unnoticed_us = d->f->us + d->hold_us;
+	d->unsafe = d->tidy = mono_add(d->f->at, d->f->us);
+	return 1;
+}
+
+static int
+end_lossy(struct deed *d)
+{
+	d->unnoticed_us = d->hold_us;
+	world_lossy(d->w, d->name[0], d->port[0], 0);
+	return 1;
 }
 
 static int
@@ -330,6 +382,20 @@ begin_refuse(struct deed *d)
 	return 1;
 }
 
+/* Something is lost, and what is done about it is acknowledged, but not done: only an audit finds that. */
+static int
+begin_lie(struct deed *d)
+{
+	struct model_fault fault = { .kind = MODEL_LIE, .count = 1 + d->f->with / 4 % 8 };
+
+	if (!lose(d, d->f->with, PLAT_ROUTE_SET, true))
+		return 0;
+	model_fault_set(d->wn[0]->platform, &fault);
+	d->unnoticed_us = d->f->us + 2 * AUDIT_US;
+	d->slow = d->tidy = mono_add(d->f->at, d->unnoticed_us);
+	return 1;
+}
+
 static int
 end_refuse(struct deed *d)
 {
@@ -355,6 +421,9 @@ static const struct {
 	[FAULT_REFUSE] = { "refuse", FAULT_AT_NODE, true, begin_refuse, end_refuse },
 	[FAULT_LOSE] = { "lose", FAULT_AT_NODE, false, begin_lose, end_quietly },
 	[FAULT_HANG] = { "hang", FAULT_AT_NODE, true, begin_hang, end_hang },
+	[FAULT_LIE] = { "lie", FAULT_AT_NODE, true, begin_lie, end_refuse },
+	[FAULT_LATE] = { "late", FAULT_AT_LINK, true, begin_late, end_late },
+	[FAULT_LOSSY] = { "lossy", FAULT_AT_LINK, true, begin_lossy, end_lossy },
 	[FAULT_CLOCK] = { "clock", FAULT_AT_NODE, false, begin_clock, end_quietly },
 };
 
@@ -416,6 +485,8 @@ fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 	n = add_places(&d, places, n);
 	if (did > 0 && c)
 		check_untidy(c, d.tidy);
+	if (did > 0 && c && d.unsafe.us)
+		check_unsafe(c, places[0].link, d.unsafe);
 	if (did > 0 && c && d.slow.us)
 		check_slow(c, f->node[0], d.slow, d.unnoticed_us);
 	else if (did > 0 && c)

@@ -27,6 +27,9 @@ enum fault_kind {
 	FAULT_LOSE,
 	FAULT_HANG,
 	FAULT_CLOCK,
+	FAULT_LIE,
+	FAULT_LATE,
+	FAULT_LOSSY,
 	FAULT_KINDS,
 };
 const char *fault_kind_name(enum fault_kind);

@@ -162,13 +162,46 @@ tell_model(struct world_node *wn, uint32_t ifindex, bool carrier)
 		model_port_set(wn->platform, v.name, ifindex, v.mac, carrier, &v.link_local);
 }
 
+/* A port whose news come late; of several changes meanwhile, what is true then is told. */
+struct world_late {
+	struct world_node *wn;
+	struct world_late *next;
+	struct sim_alarm *alarm;
+	uint32_t ifindex;
+	int64_t us;
+};
+
+static struct world_late *
+late_find(const struct world_node *wn, uint32_t ifindex)
+{
+	struct world_late *l = wn->late;
+
+	while (l && l->ifindex != ifindex)
+		l = l->next;
+	return l;
+}
+
+static void
+tell_late(void *arg)
+{
+	struct world_late *l = arg;
+	struct sim_port_view v;
+
+	if (sim_port_get(l->wn->rt, l->ifindex, &v) == 0)
+		tell_model(l->wn, l->ifindex, v.carrier);
+}
+
 static void
 on_carrier(void *arg, struct runtime *rt, uint32_t ifindex, bool up)
 {
 	struct world_node *wn = sim_node_owner(rt);
+	const struct world_late *late = late_find(wn, ifindex);
 
 	(void)arg;
-	tell_model(wn, ifindex, up);
+	if (late && late->us)
+		sim_alarm_set(late->alarm, mono_add(sim_now(wn->world->net), late->us));
+	else
+		tell_model(wn, ifindex, up);
 	wire_changed(wn, ifindex);
 }
 
@@ -335,6 +368,13 @@ world_free(struct world *w)
 		bfd_client_free(w->nodes[i].bfd, false);
 		if (w->nodes[i].platform)
 			w->nodes[i].platform->ops->close(w->nodes[i].platform);
+		while (w->nodes[i].late) {
+			struct world_late *l = w->nodes[i].late;
+
+			w->nodes[i].late = l->next;
+			sim_alarm_free(l->alarm);
+			free(l);
+		}
 	}
 	sim_net_free(w->net);
 	free(w->nodes);
@@ -361,6 +401,37 @@ world_black(struct world *w, const char *node, const char *port, bool black)
 	if (!e)
 		wire_changed(wn, ifindex);
 	return e;
+}
+
+int
+world_lossy(struct world *w, const char *node, const char *port, uint32_t ppm)
+{
+	struct world_node *wn = world_node_find(w, node);
+	uint32_t ifindex = wn ? world_ifindex(wn, port) : 0;
+	struct sim_impair im = { .loss_ppm = ppm, .duplicate_ppm = ppm / 4, .jitter_us = ppm ? MS(1) : 0 };
+
+	return ifindex ? sim_link_impair(wn->rt, ifindex, &im) : -ENOENT;
+}
+
+int
+world_late(struct world *w, const char *node, const char *port, int64_t us)
+{
+	struct world_node *wn = world_node_find(w, node);
+	uint32_t ifindex = wn ? world_ifindex(wn, port) : 0;
+	struct world_late *l = ifindex ? late_find(wn, ifindex) : NULL;
+
+	if (!ifindex)
+		return -ENOENT;
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return -ENOMEM;
+		*l = (struct world_late){ .wn = wn, .next = wn->late, .ifindex = ifindex };
+		l->alarm = sim_alarm_new(w->net, tell_late, l);
+		wn->late = l;
+	}
+	l->us = us;
+	return 0;
 }
 
 int

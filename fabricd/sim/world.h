@@ -24,6 +24,7 @@ struct world_node {
 	struct bfd_client *bfd;
 	struct node *node; /* NULL: not running, or of another vendor */
 	struct mem mem;
+	struct world_late *late; /* ports whose carrier it is told late */
 };
 
 struct world_config {
@@ -67,6 +68,10 @@ int world_link_set(struct world *, const char *node, const char *port, bool up);
 int world_swap(struct world *, const char *node_a, const char *port_a, const char *node_b, const char *port_b);
 /* Loses in silence what a port sends (one way); carrier stays. */
 int world_black(struct world *, const char *node, const char *port, bool black);
+/* Loses and doubles so many packets of a million that a port sends; segments of streams come later instead. */
+int world_lossy(struct world *, const char *node, const char *port, uint32_t ppm);
+/* From now on the switch is told so late what became of the carrier of a port, though that is so at once. */
+int world_late(struct world *, const char *node, const char *port, int64_t us);
 void world_crash(struct world_node *, enum sim_crash);
 int world_boot(struct world_node *, char *err, size_t errlen);
 
