@@ -252,7 +252,7 @@ bench-rib: $(BENCH_OUT)/rib_bench
 #: make sim-chaos       a few seconds of random faults, with BFD and without
 #: make sim-same        the same seed gives the same log: gcc, clang, sanitizers;  SAME="4x2.yaml": of one topology
 #: make mutants         breaks the engines at 200 places, one at a time, and counts what the tests notice;  SEED=n MUTANTS=10
-#: make soak            a million random faults on four fabrics (long);  SOAK="--faults 10000" chooses
+#: make soak            a million random faults on six fabrics, goes on where it was (long);  SOAK="--faults 10000" chooses
 #: make scale           cold starts of up to 2,000 switches, with docs/simulator-scale.svg;  SCALE="--pods 2,6" chooses
 .PHONY: sim-seeds sim-chaos sim-same soak scale mutants
 sim-seeds: $(O)/bin/fabsim
@@ -261,6 +261,8 @@ sim-chaos: $(O)/bin/fabsim
 	$(O)/bin/fabsim chaos tests/data/topology/16x4.yaml --seed 41 --events 150 --hours 4
 	$(O)/bin/fabsim chaos tests/data/topology/3tier-small.yaml --seed 42 --events 150 --hours 3
 	$(O)/bin/fabsim chaos tests/data/topology/border.yaml --seed 43 --events 60 --hours 1 --bfd
+	$(O)/bin/fabsim chaos tests/data/topology/parallel.yaml --seed 44 --events 150 --hours 3
+	$(O)/bin/fabsim chaos tests/data/topology/outside.yaml --seed 45 --events 150 --hours 3 --outside 20
 sim-same:
 	$(MAKE) CC=gcc build/gcc/bin/fabsim
 	$(MAKE) CC=clang build/clang/bin/fabsim

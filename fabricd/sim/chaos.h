@@ -9,9 +9,10 @@
 struct chaos_config {
 	const struct topo *topo;
 	uint64_t seed;
-	uint32_t events; /* faults */
-	int64_t us;      /* virtual time in which they come */
-	bool bfd;        /* as in struct scenario; the faults are the same */
+	uint32_t events;   /* faults */
+	int64_t us;        /* virtual time in which they come */
+	bool bfd, outside; /* as in struct scenario, as is feed; the faults are the same */
+	uint32_t feed;
 };
 
 /* A scenario of random faults; scenario_done() it. The same configuration gives the same list everywhere. */

@@ -88,11 +88,15 @@ void
 chart_tap(void *arg, const struct runtime *from, const struct runtime *to, const uint8_t *bytes, size_t n)
 {
 	struct chart *c = arg;
-	struct said *s = &c->said[c->n++ % KEEP];
+	const struct world_node *a = sim_node_owner(from), *b = sim_node_owner(to);
+	struct said *s;
 
+	if (a->file != c->t || b->file != c->t) /* outside the fabric */
+		return;
+	s = &c->said[c->n++ % KEEP];
 	s->at = sim_now(world_net(c->w));
-	s->from = ((struct world_node *)sim_node_owner(from))->topo->index;
-	s->to = ((struct world_node *)sim_node_owner(to))->topo->index;
+	s->from = a->topo->index;
+	s->to = b->topo->index;
 	describe(bytes, n, s->what);
 }
 

@@ -37,6 +37,7 @@ static const char *const kinds[CHECK_KINDS] = {
 	[CHECK_REASON] = "state without a reason",
 	[CHECK_RESTLESS] = "no rest",
 	[CHECK_LEAK] = "left over",
+	[CHECK_OUTSIDE] = "the outside is not reached",
 };
 
 const char *

@@ -33,6 +33,7 @@ enum check_kind {
 	CHECK_REASON,
 	CHECK_RESTLESS,
 	CHECK_LEAK,
+	CHECK_OUTSIDE,
 	CHECK_KINDS,
 };
 const char *check_kind_name(enum check_kind);

@@ -23,6 +23,8 @@ struct cmd {
 	uint32_t runs;    /* of shrinking */
 	const char *save; /* where the shrunk trace goes, or NULL */
 	bool bfd;         /* on all links between switches */
+	bool outside;     /* routers at the other end of external ports */
+	uint32_t feed;    /* prefixes of each */
 	bool log;         /* print the event log */
 };
 

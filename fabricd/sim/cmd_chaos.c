@@ -129,7 +129,13 @@ run_and_judge(const struct cmd *c, struct scenario *sc)
 int
 cmd_chaos(const struct cmd *c)
 {
-	struct chaos_config cfg = { .topo = c->topo, .seed = c->seed, .events = c->events, .us = c->us, .bfd = c->bfd };
+	struct chaos_config cfg = { .topo = c->topo,
+		.seed = c->seed,
+		.events = c->events,
+		.us = c->us,
+		.bfd = c->bfd,
+		.outside = c->outside,
+		.feed = c->feed };
 	struct scenario sc;
 	int rc;
 

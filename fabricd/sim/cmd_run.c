@@ -254,11 +254,12 @@ cmd_run(const struct cmd *c)
 	struct fault faults[CMD_FAILS];
 	char err[256];
 	int rc = read_failures(c, faults);
+	struct study_config sc = { c->topo, c->seed, c->bfd, c->outside, c->feed, c->log ? stdout : NULL };
 	struct study *s;
 
 	if (rc)
 		return rc;
-	s = study_new(c->topo, c->seed, c->bfd, c->log ? stdout : NULL, err, sizeof(err));
+	s = study_new(&sc, err, sizeof(err));
 	if (!s) {
 		fprintf(stderr, "fabsim: %s\n", err);
 		return EXIT_UNMET;

@@ -218,6 +218,7 @@ int
 cmd_whatif(const struct cmd *c)
 {
 	struct whatif w = { .c = c };
+	struct study_config sc = { c->topo, c->seed, c->bfd, c->outside, c->feed, NULL };
 	char err[256];
 	int rc = EXIT_UNMET;
 
@@ -225,7 +226,7 @@ cmd_whatif(const struct cmd *c)
 		fprintf(stderr, "fabsim: whatif needs --any 1 or --any 2\n");
 		return EXIT_USAGE;
 	}
-	w.s = study_new(c->topo, c->seed, c->bfd, NULL, err, sizeof(err));
+	w.s = study_new(&sc, err, sizeof(err));
 	w.n = count_trials(c);
 	w.trials = mmap(NULL, (w.n + 1) * sizeof(*w.trials), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (w.s && check_violation(w.s->c)->kind) {

@@ -16,16 +16,20 @@
 static const char usage[] =
     "fabsim: a fabric in virtual time\n"
     "\n"
-    "  fabsim run FILE [--fail NODE|NODE:PORT]... [--at 5s] [--heal 20s] [--seed S] [--bfd] [--log]\n"
+    "  fabsim run FILE [--fail NODE|NODE:PORT]... [--at 5s] [--heal 20s] [--seed S] [--bfd] [--outside N] [--log]\n"
     "      cold start; with --fail: what is lost, for how long, who carries the load\n"
-    "  fabsim whatif FILE --any 1|2 [--sample N] [--seed S] [--bfd] [--jobs N]\n"
+    "  fabsim whatif FILE --any 1|2 [--sample N] [--seed S] [--bfd] [--outside N] [--jobs N]\n"
     "      every single (pair of) link and switch failure, the worst first\n"
-    "  fabsim chaos FILE [--seed S] [--events N] [--hours H] [--bfd] [--save TRACE] [--runs N] [--log]\n"
+    "  fabsim chaos FILE [--seed S] [--events N] [--hours H] [--bfd] [--outside N] [--save TRACE] [--runs N] [--log]\n"
     "      random faults, judged all along; a violation is shrunk to the shortest list of faults\n"
     "  fabsim replay TRACE [--log] [--runs N]\n"
     "      the run that a trace describes, event by event the same\n"
     "  fabsim seeds FILE [--topologies DIR]\n"
-    "      every line of a list of traces\n";
+    "      every line of a list of traces\n"
+    "\n"
+    "  --bfd: BFD on every link between switches; --outside N: routers at the other end of external ports, each with "
+    "a\n"
+    "  default route and N prefixes\n";
 
 struct options {
 	struct cmd cmd;
@@ -218,6 +222,7 @@ enum {
 	O_DIR,
 	O_LOG,
 	O_BFD,
+	O_OUTSIDE,
 	O_HELP
 };
 
@@ -236,6 +241,7 @@ static const struct option longs[] = {
 	{ "topologies", required_argument, NULL, O_DIR },
 	{ "log", no_argument, NULL, O_LOG },
 	{ "bfd", no_argument, NULL, O_BFD },
+	{ "outside", required_argument, NULL, O_OUTSIDE },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -254,6 +260,10 @@ read_number(struct options *o, int opt, const char *s)
 	case O_EVENTS:
 		o->cmd.events = (uint32_t)n;
 		return true;
+	case O_OUTSIDE:
+		o->cmd.outside = true;
+		o->cmd.feed = (uint32_t)n;
+		return n <= 1000000;
 	case O_ANY:
 		o->cmd.any = (uint32_t)n;
 		return n > 0;

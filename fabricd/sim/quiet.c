@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fabricd/sim/check_impl.h"
+#include "fabricd/sim/outside.h"
 
 static bool
 same_ports(const struct check *c, const uint64_t *a, const uint64_t *b)
@@ -222,6 +223,64 @@ compare_sessions(struct check *c, uint32_t node)
 	}
 }
 
+/* ---- outside ---- */
+
+static bool
+session_up(const struct world_node *wn, const struct topo_external *x)
+{
+	const struct node_port *p = wn->node ? node_port_find(wn->node, x->port) : NULL;
+
+	for (const struct node_peer *peer = p ? p->peer : NULL; peer; peer = peer->next)
+		if (peer->external == x)
+			return peer->established;
+	return false;
+}
+
+/* Whether a border to which this node has a way has an external session, so that it has a default route for it. */
+static bool
+has_way_out(struct check *c, uint32_t node, enum family f)
+{
+	for (size_t i = 0; i < c->t->nexternals; i++) {
+		const struct topo_external *x = &c->t->externals[i];
+
+		if (x->peer.family == f && c->node_sure[x->node] && session_up(world_node_at(c->w, x->node), x) &&
+		    c->paths[x->node].distance[node] != ORACLE_FAR)
+			return true;
+	}
+	return false;
+}
+
+struct way_out {
+	struct check *c;
+	enum world_fate worst;
+};
+
+static void
+on_way_out(void *arg, const struct world_walk *walk)
+{
+	struct way_out *o = arg;
+
+	if (walk->fate != WORLD_LEFT || walk->valley)
+		o->worst = walk->fate == WORLD_LEFT ? WORLD_LOOP : walk->fate;
+}
+
+/* Every switch that has a way to a border with a session gets out by every path that its packets may take. */
+static void
+compare_outside(struct check *c, uint32_t node)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		struct ip probe = outside_probe((enum family)f);
+		struct way_out o = { c, WORLD_LEFT };
+
+		if (!has_way_out(c, node, (enum family)f))
+			continue;
+		world_walk_all(c->w, node, &probe, on_way_out, &o);
+		if (o.worst != WORLD_LEFT)
+			check_fail(c, CHECK_OUTSIDE, "%s: packets to the %s world outside end with: %s",
+			    c->t->nodes[node].name, family_name((enum family)f), world_fate_name(o.worst));
+	}
+}
+
 static void
 count_pairs(struct check *c)
 {
@@ -261,6 +320,8 @@ check_quiet(struct check *c)
 		if (!c->light)
 			compare_rib(c, i);
 		compare_sync(c, i);
+		if (world_config(c->w)->outside)
+			compare_outside(c, i);
 	}
 	if (c->light && !c->violation.kind)
 		compare_moved(c);

@@ -115,6 +115,7 @@ withdraw_all(struct run *r)
 	simlog_add(r->log, sim_now(world_net(r->w)), "*", "all links are cut");
 	for (size_t i = 0; i < t->nlinks; i++)
 		world_link_set(r->w, t->nodes[t->links[i].lower].name, t->links[i].lower_port, false);
+	world_outside_set(r->w, false);
 	check_fault(r->c, 0, NULL, 0);
 	go_on(r, mono_add(sim_now(world_net(r->w)), EMPTY_US));
 	if (!bad(r))
@@ -150,9 +151,13 @@ scenario_run(const struct scenario *sc, const struct scenario_watch *watch, stru
 {
 	struct simlog *own = watch && watch->log ? NULL : mem_zalloc(NULL, MEM_OTHER, sizeof(*own));
 	struct run r = { .sc = sc, .watch = watch, .out = out, .log = own ? own : watch->log };
-	struct world_config cfg = {
-		.topo = sc->topo, .seed = sc->seed, .bfd = sc->bfd, .log = on_event, .log_arg = r.log
-	};
+	struct world_config cfg = { .topo = sc->topo,
+		.seed = sc->seed,
+		.bfd = sc->bfd,
+		.outside = sc->outside,
+		.feed = sc->feed,
+		.log = on_event,
+		.log_arg = r.log };
 	struct check_config check = { .cold = true, .log = r.log };
 
 	*out = (struct outcome){ 0 };
@@ -210,6 +215,11 @@ parse_line(struct parse *p, const char *s)
 		p->out->bfd = true;
 		return true;
 	}
+	if (sscanf(s, "outside %llu", &n) == 1 && n <= 1000000) {
+		p->out->outside = true;
+		p->out->feed = (uint32_t)n;
+		return true;
+	}
 	if (!p->out->topo) {
 		snprintf(p->err, p->errlen, "a trace begins with the line: topology FILE");
 		return false;
@@ -260,6 +270,8 @@ print(const struct scenario *sc, const char *file, const char *between, FILE *ou
 	    simlog_time(sc->until, time));
 	if (sc->bfd)
 		fprintf(out, "%sbfd", between);
+	if (sc->outside)
+		fprintf(out, "%soutside %u", between, sc->feed);
 	for (size_t i = 0; i < sc->nfaults; i++)
 		fprintf(out, "%s%s", between, fault_print(sc->topo, &sc->faults[i], text));
 	fputc('\n', out);

@@ -65,10 +65,13 @@ note_baseline(struct study *s)
 }
 
 struct study *
-study_new(const struct topo *t, uint64_t seed, bool bfd, FILE *log, char *err, size_t errlen)
+study_new(const struct study_config *sc, char *err, size_t errlen)
 {
+	const struct topo *t = sc->topo;
 	struct study *s = calloc(1, sizeof(*s));
-	struct world_config cfg = { .topo = t, .seed = seed, .bfd = bfd, .log = on_event };
+	struct world_config cfg = {
+		.topo = t, .seed = sc->seed, .bfd = sc->bfd, .outside = sc->outside, .feed = sc->feed, .log = on_event
+	};
 	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||
@@ -78,7 +81,7 @@ study_new(const struct topo *t, uint64_t seed, bool bfd, FILE *log, char *err, s
 		return NULL;
 	}
 	s->topo = t;
-	s->log.out = log;
+	s->log.out = sc->log;
 	cfg.log_arg = check.log = &s->log;
 	check.arg = s;
 	s->w = world_new(&cfg, err, errlen);

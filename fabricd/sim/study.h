@@ -6,6 +6,14 @@
 
 #include "fabricd/sim/fault.h"
 
+struct study_config {
+	const struct topo *topo;
+	uint64_t seed;
+	bool bfd, outside;
+	uint32_t feed;
+	FILE *log; /* NULL: none */
+};
+
 struct study {
 	const struct topo *topo;
 	struct world *w;
@@ -34,7 +42,7 @@ struct findings {
 };
 
 /* Brings the fabric up, and compares it. NULL with a sentence in err; a violation is in check_violation(c). */
-struct study *study_new(const struct topo *, uint64_t seed, bool bfd, FILE *log, char *err, size_t errlen);
+struct study *study_new(const struct study_config *, char *err, size_t errlen);
 void study_free(struct study *); /* NULL is allowed */
 
 /* Forgets losses so far; then faults, then time, then study_look(). */

@@ -15,15 +15,19 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
+#include "fabricd/sim/outside.h"
 #include "fabricd/sim/world.h"
 
-#define TURN_US MS(1)
+#define TURN_US      MS(1)
+#define OUTSIDE_SEED (1u << 30) /* so that no router outside has the seed of a switch */
 
 struct world {
 	struct world_config cfg;
 	struct mem mem;
 	struct sim_net *net;
-	struct world_node *nodes;
+	struct world_node *nodes, *outside;
+	struct topo **outside_topos;
+	size_t noutside;
 	struct world_observer see;
 	void *see_arg;
 	bool changed; /* the observer was told of something in this event */
@@ -104,6 +108,12 @@ is_wired(const struct topo_port *p)
 	return (p->kind == TOPO_UP || p->kind == TOPO_DOWN) && p->far_node != TOPO_NONE;
 }
 
+static bool
+is_outside(const struct world_node *wn)
+{
+	return wn->file != wn->world->cfg.topo;
+}
+
 /* ---- what an observer is told ---- */
 
 static void
@@ -113,7 +123,7 @@ fib_changed(void *arg, uint32_t table, const struct prefix *p)
 	struct world *w = wn->world;
 
 	(void)table;
-	if (!w->see.fib)
+	if (!w->see.fib || is_outside(wn))
 		return;
 	w->changed = true;
 	w->see.fib(w->see_arg, wn, p);
@@ -124,7 +134,7 @@ wire_changed(struct world_node *wn, uint32_t ifindex)
 {
 	struct world *w = wn->world;
 
-	if (!w->see.wire)
+	if (!w->see.wire || is_outside(wn))
 		return;
 	w->changed = true;
 	w->see.wire(w->see_arg, wn, ifindex);
@@ -221,7 +231,7 @@ add_ports(struct world_node *wn)
 		uint8_t mac[6];
 		int e;
 
-		if (!is_wired(p) && p->kind != TOPO_HOST)
+		if (!is_wired(p) && p->kind != TOPO_HOST && (p->kind != TOPO_EXTERNAL || !wn->world->cfg.outside))
 			continue;
 		port_mac(wn, i + 1, mac);
 		e = sim_port_add(wn->rt, i + 1, p->name, mac, NULL);
@@ -251,18 +261,32 @@ add_links(struct world *w)
 	return 0;
 }
 
+/* Sessions with a key have one that both ends know. */
+static int
+read_key(void *arg, const char *name, char **key)
+{
+	char text[80];
+
+	(void)arg;
+	snprintf(text, sizeof(text), "key of %s", name);
+	*key = strdup(text);
+	return *key ? 0 : -ENOMEM;
+}
+
 struct node_config
 world_node_config(struct world_node *wn)
 {
 	const struct world_config *cfg = &wn->world->cfg;
 
-	return (struct node_config){ .topo = cfg->topo,
+	return (struct node_config){ .topo = wn->file,
 		.name = wn->topo->name,
 		.rt = wn->rt,
 		.platform = wn->platform,
-		.seed = hash_u64(cfg->seed, wn->topo->index) | 1,
+		.seed = hash_u64(cfg->seed, wn->topo->index + (is_outside(wn) ? OUTSIDE_SEED : 0)) | 1,
+		.key_dir = "/etc/fabricd/keys",
+		.read_key = read_key,
 		.bfd = wn->bfd,
-		.log = cfg->log,
+		.log = is_outside(wn) ? NULL : cfg->log,
 		.arg = wn };
 }
 
@@ -318,6 +342,75 @@ world_crash(struct world_node *wn, enum sim_crash how)
 	}
 }
 
+/* ---- outside ---- */
+
+/* One router at the other end of an external port, for its first session. */
+static int
+add_router(struct world *w, const struct topo_external *x, char *err, size_t errlen)
+{
+	struct world_node *wn = &w->outside[w->noutside], *border = &w->nodes[x->node];
+	uint32_t ifindex = world_ifindex(border, x->port);
+	struct topo *t = outside_topo(w->cfg.topo, x, w->cfg.feed, (uint32_t)w->noutside, err, errlen);
+	uint8_t mac[6] = { 2, 0xff, 0, 0, (uint8_t)(w->noutside >> 8), (uint8_t)w->noutside };
+	int e;
+
+	if (!t)
+		return -EINVAL;
+	*wn = (struct world_node){ .world = w, .file = t, .topo = &t->nodes[0] };
+	w->outside_topos[w->noutside++] = t;
+	wn->rt = sim_node_new(w->net, x->name);
+	sim_node_set_owner(wn->rt, wn);
+	e = sim_port_add(wn->rt, 1, OUTSIDE_PORT, mac, NULL);
+	if (!e)
+		e = sim_port_address(wn->rt, 1, &x->peer);
+	if (!e)
+		e = sim_port_address(border->rt, ifindex, &x->local);
+	if (!e)
+		e = sim_link_connect(
+		    border->rt, ifindex, wn->rt, 1, w->cfg.latency_us ? w->cfg.latency_us : WORLD_LATENCY_US);
+	if (e)
+		snprintf(err, errlen, "the peer of %s cannot be cabled: %s", x->name, strerror(-e));
+	return e;
+}
+
+static int
+add_outside(struct world *w, char *err, size_t errlen)
+{
+	const struct topo *t = w->cfg.topo;
+	int e = 0;
+
+	w->outside = calloc(t->nexternals + 1, sizeof(*w->outside));
+	w->outside_topos = calloc(t->nexternals + 1, sizeof(struct topo *));
+	if (!w->outside || !w->outside_topos) {
+		snprintf(err, errlen, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < t->nexternals && !e; i++) {
+		const struct topo_external *x = &t->externals[i];
+		struct sim_port_view v;
+
+		if (w->nodes[x->node].rt &&
+		    sim_port_get(w->nodes[x->node].rt, world_ifindex(&w->nodes[x->node], x->port), &v) == 0 &&
+		    !v.far_node)
+			e = add_router(w, x, err, errlen);
+	}
+	return e;
+}
+
+struct world_node *
+world_outside(struct world *w, size_t *n)
+{
+	*n = w->noutside;
+	return w->outside;
+}
+
+void
+world_outside_set(struct world *w, bool up)
+{
+	for (size_t i = 0; i < w->noutside; i++)
+		sim_link_set(w->outside[i].rt, 1, up);
+}
+
 struct world *
 world_new(const struct world_config *cfg, char *err, size_t errlen)
 {
@@ -336,6 +429,7 @@ world_new(const struct world_config *cfg, char *err, size_t errlen)
 		struct world_node *wn = &w->nodes[i];
 
 		wn->world = w;
+		wn->file = cfg->topo;
 		wn->topo = &cfg->topo->nodes[i];
 		if (wn->topo->foreign)
 			continue;
@@ -347,14 +441,34 @@ world_new(const struct world_config *cfg, char *err, size_t errlen)
 		e = add_links(w);
 	if (e)
 		snprintf(err, errlen, "the fabric cannot be cabled: %s", strerror(-e));
+	if (!e && cfg->outside)
+		e = add_outside(w, err, errlen);
 	for (size_t i = 0; i < cfg->topo->nnodes && !e; i++)
 		if (w->nodes[i].rt)
 			e = world_boot(&w->nodes[i], err, errlen);
+	for (size_t i = 0; i < w->noutside && !e; i++)
+		e = world_boot(&w->outside[i], err, errlen);
 	if (e) {
 		world_free(w);
 		return NULL;
 	}
 	return w;
+}
+
+static void
+close_node(struct world_node *wn)
+{
+	node_free(wn->node);
+	bfd_client_free(wn->bfd, false);
+	if (wn->platform)
+		wn->platform->ops->close(wn->platform);
+	while (wn->late) {
+		struct world_late *l = wn->late;
+
+		wn->late = l->next;
+		sim_alarm_free(l->alarm);
+		free(l);
+	}
 }
 
 void
@@ -363,20 +477,15 @@ world_free(struct world *w)
 	if (!w)
 		return;
 	world_observe(w, NULL, NULL);
-	for (size_t i = 0; i < w->cfg.topo->nnodes; i++) {
-		node_free(w->nodes[i].node);
-		bfd_client_free(w->nodes[i].bfd, false);
-		if (w->nodes[i].platform)
-			w->nodes[i].platform->ops->close(w->nodes[i].platform);
-		while (w->nodes[i].late) {
-			struct world_late *l = w->nodes[i].late;
-
-			w->nodes[i].late = l->next;
-			sim_alarm_free(l->alarm);
-			free(l);
-		}
-	}
+	for (size_t i = 0; i < w->cfg.topo->nnodes; i++)
+		close_node(&w->nodes[i]);
+	for (size_t i = 0; i < w->noutside; i++)
+		close_node(&w->outside[i]);
 	sim_net_free(w->net);
+	for (size_t i = 0; i < w->noutside; i++)
+		topo_free(w->outside_topos[i]);
+	free(w->outside_topos);
+	free(w->outside);
 	free(w->nodes);
 	free(w);
 }
@@ -535,6 +644,8 @@ world_far(struct world *w, const struct world_node *wn, uint32_t ifindex, uint32
 	if (!wn->rt || sim_port_get(wn->rt, ifindex, &v) < 0 || !v.passes || !v.far_node)
 		return TOPO_NONE;
 	far = sim_node_owner(v.far_node);
+	if (is_outside(far) || is_outside(wn))
+		return TOPO_NONE;
 	if (far_ifindex)
 		*far_ifindex = v.far_ifindex;
 	return far->topo->index;
@@ -549,6 +660,14 @@ world_next(struct world *w, const struct world_node *wn, const struct model_hop 
 	if (far == TOPO_NONE || sim_port_get(w->nodes[far].rt, ifindex, &v) < 0)
 		return TOPO_NONE;
 	return ip_is_zero(&hop->gateway) || ip_equal(&hop->gateway, &v.link_local) ? far : TOPO_NONE;
+}
+
+/* Whether the hop is an external port with carrier. */
+static bool
+leaves_by(const struct world_node *wn, const struct model_hop *hop)
+{
+	return hop->ifindex && hop->ifindex <= wn->topo->nports && !hop->dark &&
+	       wn->topo->ports[hop->ifindex - 1].kind == TOPO_EXTERNAL;
 }
 
 /* Puts the switch into the walk; false: it was there before, or the walk is too long. */
@@ -613,6 +732,8 @@ world_walk(struct world *w, uint32_t from, const struct ip *dst, uint64_t flow, 
 		pick = model_pick(w->nodes[at].platform, &r, flow);
 		if (pick == UINT32_MAX)
 			return out->fate = WORLD_DARK;
+		if (leaves_by(&w->nodes[at], &r.hops[pick]))
+			return out->fate = WORLD_LEFT;
 		at = world_next(w, &w->nodes[at], &r.hops[pick]);
 		if (at == TOPO_NONE)
 			return out->fate = WORLD_DARK;
@@ -648,13 +769,14 @@ walk_on(struct walks *s, struct world_walk walk, uint32_t at)
 	n = MIN_OF(r.nhops, ARRAY_LEN(hops));
 	memcpy(hops, r.hops, n * sizeof(*hops)); /* the next look-up takes its place */
 	for (size_t i = 0; i < n; i++) {
-		uint32_t next = world_next(s->w, &s->w->nodes[at], &hops[i]);
+		bool left = leaves_by(&s->w->nodes[at], &hops[i]);
+		uint32_t next = left ? TOPO_NONE : world_next(s->w, &s->w->nodes[at], &hops[i]);
 
 		if (next != TOPO_NONE) {
 			walk_on(s, walk, next);
 			continue;
 		}
-		walk.fate = WORLD_DARK;
+		walk.fate = left ? WORLD_LEFT : WORLD_DARK;
 		s->n++;
 		s->fn(s->arg, &walk);
 	}

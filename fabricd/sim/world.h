@@ -18,6 +18,7 @@ struct world;
 
 struct world_node {
 	struct world *world;
+	const struct topo *file; /* that the node is given */
 	const struct topo_node *topo;
 	struct runtime *rt;
 	struct platform *platform;
@@ -32,6 +33,8 @@ struct world_config {
 	uint64_t seed;
 	int64_t latency_us;        /* of each link; 0: 10 us */
 	bool bfd;                  /* an engine in each node; else silent loss ends by hold time */
+	bool outside;              /* a router at the other end of each external port; see outside.h */
+	uint32_t feed;             /* prefixes that each of these announces beside a default route */
 	struct model_config model; /* of each forwarding plane */
 	journal_fn *log;           /* every event of every node; arg is the struct world_node */
 	void *log_arg;             /* for who logs: world_config() gives it back */
@@ -58,6 +61,11 @@ const struct topo *world_topo(const struct world *);
 const struct world_config *world_config(const struct world *);
 struct world_node *world_node_find(struct world *, const char *name);
 struct world_node *world_node_at(struct world *, uint32_t index); /* as in topo.nodes */
+
+/* The routers outside; n of them. */
+struct world_node *world_outside(struct world *, size_t *n);
+/* Cuts or heals the links to all of them. */
+void world_outside_set(struct world *, bool up);
 
 /* The ifindex that the port of a node has in this world; 0: no such port. */
 uint32_t world_ifindex(const struct world_node *, const char *port);

@@ -28,7 +28,8 @@ FABRICS = [
     ("3tier-small.yaml", 2000, 48, []),
     ("3tier-small.yaml", 2000, 6, []),
     ("3tier-small.yaml", 200, 1, ["--bfd"]),
-    ("border.yaml", 1000, 12, []),
+    ("border.yaml", 1000, 12, ["--outside", "5"]),
+    ("outside.yaml", 1500, 36, ["--outside", "20"]),
     ("16x4.yaml", 1000, 24, []),
     ("16x4.yaml", 1000, 4, []),
 ]

@@ -112,13 +112,16 @@ traces_as_texts(void **state)
 	assert_int_equal(sc.nfaults, 1);
 	scenario_done(&sc);
 	free(text);
-	assert_true(scenario_parse("topology x; bfd; @1 kill leaf1 for 2", give, t, &sc, err, sizeof(err)));
+	assert_true(scenario_parse("topology x; bfd; outside 20; @1 kill leaf1 for 2", give, t, &sc, err, sizeof(err)));
 	assert_true(sc.bfd);
+	assert_true(sc.outside);
+	assert_int_equal(sc.feed, 20);
 	f = open_memstream(&text, &len);
 	assert_non_null(f);
 	scenario_print_line(&sc, "x", f);
 	fclose(f);
-	assert_string_equal(text, "topology x; seed 1; until 0.000000; bfd; @1.000000 kill leaf1 for 2.000000\n");
+	assert_string_equal(
+	    text, "topology x; seed 1; until 0.000000; bfd; outside 20; @1.000000 kill leaf1 for 2.000000\n");
 	scenario_done(&sc);
 	free(text);
 	assert_false(scenario_parse("topology x\n@1 kill leef", give, t, &sc, err, sizeof(err)));
@@ -145,7 +148,13 @@ static void
 chaos_on(const char *file, uint64_t seed, uint32_t events, bool bfd)
 {
 	struct topo *t = load(file);
-	struct chaos_config cfg = { .topo = t, .seed = seed, .events = events, .us = SECONDS(90) * events, .bfd = bfd };
+	struct chaos_config cfg = { .topo = t,
+		.seed = seed,
+		.events = events,
+		.us = SECONDS(90) * events,
+		.bfd = bfd,
+		.outside = t->nexternals > 0,
+		.feed = 10 };
 	struct scenario sc;
 	struct outcome out;
 	uint32_t all = 0;
@@ -172,6 +181,8 @@ chaos_finds_nothing(void **state)
 	chaos_on("4x2.yaml", 21, 240, false);
 	chaos_on("16x4.yaml", 22, 120, false);
 	chaos_on("3tier-small.yaml", 23, 120, false);
+	chaos_on("parallel.yaml", 26, 120, false);
+	chaos_on("outside.yaml", 27, 120, false);
 }
 
 static void
@@ -247,6 +258,8 @@ bench_init(struct bench *b, const char *file)
 	b->t = load(file);
 	cfg.topo = b->t;
 	cfg.seed = 3;
+	cfg.outside = b->t->nexternals > 0;
+	cfg.feed = 10;
 	b->w = world_new(&cfg, err, sizeof(err));
 	assert_non_null(b->w);
 	b->c = check_new(b->w, &check);
@@ -313,6 +326,62 @@ a_packet_that_leaves_is_found(void **state)
 	bench_init(&b, "4x2.yaml");
 	force(&b, "leaf2", "leaf1", "eth3"); /* a host port */
 	bench_done(&b, CHECK_LEAVES);
+}
+
+/* With routers outside, and default routes to them everywhere. */
+static void
+a_packet_that_leaves_by_a_border_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "outside.yaml");
+	force(&b, "border1", "leaf1", "eth9");
+	bench_done(&b, CHECK_LEAVES);
+}
+
+static void
+an_outside_that_is_lost_is_found(void **state)
+{
+	struct world_node *wn;
+	struct prefix p;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "outside.yaml");
+	check_quiet(b.c);
+	assert_int_equal(check_violation(b.c)->kind, CHECK_NONE);
+	wn = world_node_find(b.w, "leaf2");
+	assert_true(prefix_parse("0.0.0.0/0", &p));
+	assert_int_equal(model_lose_route(wn->platform, 0, &p, 20, false), 0);
+	check_lightly(b.c); /* else the comparison with what sync wants finds it first */
+	check_quiet(b.c);
+	bench_done(&b, CHECK_OUTSIDE);
+}
+
+/* A border that loses its sessions takes its default route back, and all go by the other. */
+static void
+the_other_border_takes_over(void **state)
+{
+	struct world_walk walk;
+	struct ip probe = { .family = FAMILY_IPV4 };
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "outside.yaml");
+	assert_true(ip_parse("20.0.5.1", &probe)); /* one of the prefixes of those outside */
+	world_outside_set(b.w, false);
+	sim_link_set(world_outside(b.w, &(size_t){ 0 })[1].rt, 1, true); /* isp-b of border2 comes back */
+	check_run_until(b.c, (struct mono){ SECONDS(20) });
+	for (uint64_t flow = 0; flow < 16; flow++) {
+		assert_int_equal(world_walk(b.w, topo_node_find(b.t, "leaf1")->index, &probe, flow, &walk), WORLD_LEFT);
+		assert_int_equal(walk.nhops, 3);
+		assert_string_equal(b.t->nodes[walk.hops[2]].name, "border2");
+	}
+	world_outside_set(b.w, false);
+	check_run_until(b.c, (struct mono){ SECONDS(21) });
+	assert_int_not_equal(world_walk(b.w, topo_node_find(b.t, "leaf1")->index, &probe, 0, &walk), WORLD_LEFT);
+	bench_done(&b, CHECK_NONE);
 }
 
 static void
@@ -405,6 +474,9 @@ main(void)
 		cmocka_unit_test(the_same_seed_gives_the_same_log),
 		cmocka_unit_test(a_valley_is_found),
 		cmocka_unit_test(a_packet_that_leaves_is_found),
+		cmocka_unit_test(a_packet_that_leaves_by_a_border_is_found),
+		cmocka_unit_test(an_outside_that_is_lost_is_found),
+		cmocka_unit_test(the_other_border_takes_over),
 		cmocka_unit_test(a_next_hop_that_did_not_advertise_is_found),
 		cmocka_unit_test(a_black_hole_is_found),
 		cmocka_unit_test(a_narrow_route_is_found),
