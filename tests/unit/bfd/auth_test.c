@@ -166,12 +166,18 @@ static void
 section(void **state)
 {
 	struct bfd_auth a = keyed(BFD_AUTH_SHA1, 7, "a secret");
-	uint8_t buf[BFD_PACKET_MAX];
+	uint8_t buf[BFD_PACKET_MAX], got[20], want[20];
 
 	(void)state;
 	memset(buf, 0xff, sizeof(buf));
 	signed_packet(&a, 0x01020304, buf);
 	assert_memory_equal(buf + 24, "\x04\x1c\x07\x00\x01\x02\x03\x04", 8);
+	/* 4.4: the digest of all of it with the key, padded with zeros, in the place of the digest. */
+	memcpy(got, buf + 32, 20);
+	memset(buf + 32, 0, 20);
+	memcpy(buf + 32, "a secret", 8);
+	bfd_sha1(buf, 52, want);
+	assert_memory_equal(got, want, 20);
 }
 
 static void
