@@ -246,6 +246,29 @@ size_t topo_node_near(const struct topo *, const char *name, const char *near[],
  */
 size_t topo_moved(const struct topo *running, const struct topo *next, struct topo_errors *errs);
 
+/* What a change does to a running switch, the least first. */
+enum topo_effect { TOPO_LIVE, TOPO_SESSION, TOPO_RESTART };
+
+#define TOPO_CHANGE_TEXT 160
+
+struct topo_change {
+	char node[TOPO_NAME_MAX];                          /* "": all switches */
+	const char *what;                                  /* "AS", "port", "setting", ... */
+	char key[64];                                      /* which: a port, a session, a setting; or "" */
+	char from[TOPO_CHANGE_TEXT], to[TOPO_CHANGE_TEXT]; /* "": was not, will not be */
+	enum topo_effect effect;
+	bool moved; /* what topo_moved() is about */
+};
+
+struct topo_changes {
+	struct topo_change *list;
+	size_t n, cap;
+};
+
+/* All that is another in `next`, as the switches derive it, in the order of the files. `out` is zeroed by the caller. */
+void topo_diff(const struct topo *running, const struct topo *next, struct topo_changes *out);
+void topo_changes_free(struct topo_changes *);
+
 /* ---- views of the derived model, as texts to free() ---- */
 
 char *topo_expand(const struct topo *, const char *node); /* node NULL: all; unknown: ""; YAML to review and diff */
@@ -261,5 +284,10 @@ struct topo_cable {
 };
 int topo_import_dot(const char *text, size_t len, struct topo_cable **out, size_t *n); /* free(*out) */
 int topo_import_containerlab(const char *text, size_t len, struct topo_cable **out, size_t *n);
+/*
+ * A file that derives these cables, to free(); tiers, ranges and exceptions are inferred, numbers proposed. NULL with
+ * the reasons in `errs` (zeroed by the caller) when this language has no words for them. Quadratic in the cables.
+ */
+char *topo_infer(const struct topo_cable *, size_t n, const char *fabric, struct topo_errors *errs);
 
 #endif

@@ -26,6 +26,7 @@ struct ctl {
 	const char *at;      /* NULL, or a switch of a laboratory on this machine */
 	const char *lab;     /* name of the laboratory */
 	int64_t timeout_us;
+	bool allow_renumber;
 	FILE *out; /* data */
 };
 
@@ -41,7 +42,7 @@ int64_t ctl_duration(const char *text);
 /* The words behind a command: argv[0] is the first of them. */
 typedef int ctl_fn(struct ctl *, int argc, char **argv);
 
-ctl_fn ctl_topo_check, ctl_topo_fmt, ctl_topo_expand, ctl_topo_export;
+ctl_fn ctl_topo_check, ctl_topo_fmt, ctl_topo_expand, ctl_topo_export, ctl_topo_plan, ctl_topo_upgrade, ctl_topo_import;
 ctl_fn ctl_lab_up, ctl_lab_status, ctl_lab_exec, ctl_lab_cut, ctl_lab_heal, ctl_lab_wait, ctl_lab_down;
 
 #endif

@@ -27,7 +27,7 @@ struct options {
 
 /* ---- options ---- */
 
-enum { OPT_RUN_DIR = 256, OPT_AT, OPT_LAB, OPT_TIMEOUT, OPT_COLOUR, OPT_WATCH, OPT_HELP, OPT_VERSION };
+enum { OPT_RUN_DIR = 256, OPT_AT, OPT_LAB, OPT_TIMEOUT, OPT_COLOUR, OPT_WATCH, OPT_RENUMBER, OPT_HELP, OPT_VERSION };
 
 static const struct {
 	const char *name;
@@ -42,6 +42,7 @@ static const struct {
 	{ "color", OPT_COLOUR, true, true },
 	{ "colour", OPT_COLOUR, true, true },
 	{ "watch", OPT_WATCH, true, true },
+	{ "allow-renumber", OPT_RENUMBER, false, false },
 	{ "json", 'j', false, false },
 	{ "output", 'o', true, false },
 	{ "help", OPT_HELP, false, false },
@@ -90,6 +91,9 @@ set_option(struct options *o, int id, const char *value)
 		return QUERY_OK;
 	case 'o':
 		return set_format(&o->ctl, value);
+	case OPT_RENUMBER:
+		o->ctl.allow_renumber = true;
+		return QUERY_OK;
 	case OPT_VERSION:
 		o->version = true;
 		return QUERY_OK;
@@ -276,6 +280,8 @@ run(struct options *o)
 		return ctl_fail(QUERY_USAGE, m.next, "%s", m.error);
 	if (m.json)
 		o->ctl.format = FORMAT_JSON;
+	if (m.command->fn == ctl_topo_plan && (status = find_run_dir(o)))
+		return status;
 	if (m.command->fn) {
 		char *argv[COMMAND_WORDS + 2] = { (char *)m.command->words };
 

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "fabricd/ctl/output.h"
-#include "topology/topology.h"
+#include "fabricd/ctl/topo.h"
 
-#define FILE_MAX (4u << 20)
+/* For "%zu thing%s". */
+#define COUNT(n, plural) (n), (n) == 1 ? "" : (plural)
 
 static const struct column check_columns[] = {
 	{ "severity", "SEVERITY", CELL_TEXT, false },
@@ -32,19 +33,22 @@ print_errors(const struct topo_errors *errs, const char *path, const char *text,
 	free(all);
 }
 
-/* The file as a model; NULL after its errors were told. *text is the caller's to free(). */
-static struct topo *
-load(const char *path, char **text, size_t *len)
+struct topo *
+ctl_topo_model(const char *name, const char *text, size_t len)
 {
 	struct topo_errors errs = { 0 };
-	struct topo *topo;
+	struct topo *topo = topo_load(text, len, &errs);
 
-	if (!(*text = ctl_read_file(path, FILE_MAX, len)))
-		return NULL;
-	topo = topo_load(*text, *len, &errs);
-	print_errors(&errs, path, *text, *len);
+	print_errors(&errs, name, text, len);
 	topo_errors_free(&errs);
 	return topo;
+}
+
+struct topo *
+ctl_topo_load(const char *path, char **text, size_t *len)
+{
+	*text = ctl_read_file(path, TOPO_FILE_MAX, len);
+	return *text ? ctl_topo_model(path, *text, *len) : NULL;
 }
 
 static json_t *
@@ -68,7 +72,7 @@ ctl_topo_check(struct ctl *ctl, int argc, char **argv)
 	struct topo_errors errs = { 0 };
 	struct topo *topo;
 	size_t len;
-	char *text = ctl_read_file(argv[1], FILE_MAX, &len);
+	char *text = ctl_read_file(argv[1], TOPO_FILE_MAX, &len);
 	int status;
 
 	(void)argc;
@@ -92,10 +96,11 @@ ctl_topo_check(struct ctl *ctl, int argc, char **argv)
 	} else {
 		print_errors(&errs, argv[1], text, len);
 		if (topo)
-			fprintf(ctl->out, "%s: %zu switches, %zu links, %zu warnings\n", topo->fabric, topo->nnodes,
-			    topo->nlinks, topo_errors_count(&errs, TOPO_WARNING));
+			fprintf(ctl->out, "%s: %zu switch%s, %zu link%s, %zu warning%s\n", topo->fabric,
+			    COUNT(topo->nnodes, "es"), COUNT(topo->nlinks, "s"),
+			    COUNT(topo_errors_count(&errs, TOPO_WARNING), "s"));
 		else
-			fprintf(stderr, "%zu errors\n", topo_errors_count(&errs, TOPO_ERROR));
+			fprintf(stderr, "%zu error%s\n", COUNT(topo_errors_count(&errs, TOPO_ERROR), "s"));
 	}
 	topo_errors_free(&errs);
 	topo_free(topo);
@@ -124,7 +129,7 @@ ctl_topo_fmt(struct ctl *ctl, int argc, char **argv)
 {
 	size_t len;
 	char *text = NULL;
-	struct topo *topo = load(argv[1], &text, &len);
+	struct topo *topo = ctl_topo_load(argv[1], &text, &len);
 
 	(void)argc;
 	if (!topo) {
@@ -140,7 +145,7 @@ ctl_topo_expand(struct ctl *ctl, int argc, char **argv)
 	const char *near[1], *node = argc > 2 ? argv[2] : NULL;
 	size_t len;
 	char *text = NULL;
-	struct topo *topo = load(argv[1], &text, &len);
+	struct topo *topo = ctl_topo_load(argv[1], &text, &len);
 	int status;
 
 	if (!topo) {
@@ -182,9 +187,83 @@ ctl_topo_export(struct ctl *ctl, int argc, char **argv)
 	if (i == ARRAY_LEN(forms))
 		return ctl_fail(
 		    QUERY_USAGE, "one of: dot containerlab csv mermaid", "there is no export \"%s\"", argv[1]);
-	if (!(topo = load(argv[2], &text, &len))) {
+	if (!(topo = ctl_topo_load(argv[2], &text, &len))) {
 		free(text);
 		return QUERY_USAGE;
 	}
 	return print_text(ctl, topo, text, forms[i].make(topo), argv[1]);
+}
+
+int
+ctl_topo_upgrade(struct ctl *ctl, int argc, char **argv)
+{
+	size_t len;
+	char *text = NULL;
+	struct topo *topo = ctl_topo_load(argv[1], &text, &len);
+	int status = QUERY_USAGE;
+
+	(void)argc;
+	if (topo) { /* versions to come are read and rewritten here, with their comments */
+		fprintf(stderr, "%s: schema %u is the newest version of the language; nothing to do\n", argv[1],
+		    topo->schema);
+		fwrite(text, 1, len, ctl->out);
+		status = QUERY_OK;
+	}
+	topo_free(topo);
+	free(text);
+	return status;
+}
+
+/* The fabric's name out of the file's: "dc1.clab.yaml" is dc1; what a name may not hold becomes "-". */
+static void
+fabric_name(const char *path, char name[32])
+{
+	const char *base = strrchr(path, '/');
+	size_t n;
+
+	base = base ? base + 1 : path;
+	n = MIN_OF(strcspn(base, "."), (size_t)31);
+	if (!n || !strcmp(base, "-"))
+		n = (size_t)sprintf(name, "fabric");
+	else
+		memcpy(name, base, n);
+	name[n] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", name[i]))
+			name[i] = '-';
+}
+
+int
+ctl_topo_import(struct ctl *ctl, int argc, char **argv)
+{
+	bool dot = strcmp(argv[1], "dot") == 0;
+	struct topo_cable *cables = NULL;
+	struct topo_errors errs = { 0 };
+	size_t len, n = 0;
+	char *text, *made = NULL, name[32];
+	int err;
+
+	(void)argc;
+	if (!dot && strcmp(argv[1], "containerlab") != 0)
+		return ctl_fail(QUERY_USAGE, "one of: dot containerlab", "there is no import \"%s\"", argv[1]);
+	if (!(text = ctl_read_file(argv[2], TOPO_FILE_MAX, &len)))
+		return QUERY_USAGE;
+	err = dot ? topo_import_dot(text, len, &cables, &n) : topo_import_containerlab(text, len, &cables, &n);
+	fabric_name(argv[2], name);
+	if (!err)
+		made = topo_infer(cables, n, name, &errs);
+	if (made)
+		fputs(made, ctl->out);
+	else if (err)
+		ctl_fail(QUERY_USAGE,
+		    dot ? "edges are \"leaf1\":\"eth1\" -- \"spine1\":\"eth1\""
+			: "topology.links[].endpoints: [\"leaf1:eth1\", \"spine1:eth1\"]",
+		    "%s is no %s file of cables", argv[2], argv[1]);
+	else
+		print_errors(&errs, argv[2], "", 0);
+	topo_errors_free(&errs);
+	free(cables);
+	free(made);
+	free(text);
+	return made ? QUERY_OK : QUERY_USAGE;
 }

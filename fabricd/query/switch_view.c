@@ -373,3 +373,33 @@ view_memory(struct query_call *call)
 	}
 	return false;
 }
+
+/* ---- the topology file ---- */
+
+bool
+view_topology(struct query_call *call)
+{
+	struct topology_text *t = query_cursor(call);
+	const struct node *node = query_ctx(call);
+
+	if (!t->text)
+		t->at = t->text = topo_print(node->topo);
+	while (*t->at && !query_full(call)) {
+		size_t n = strcspn(t->at, "\n");
+		json_t *row = json_object();
+
+		json_object_set_new(row, "line", json_stringn(t->at, n));
+		query_row(call, row);
+		t->at += n + (t->at[n] == '\n');
+	}
+	return *t->at != '\0';
+}
+
+void
+view_topology_done(struct query_call *call)
+{
+	struct topology_text *t = query_cursor(call);
+
+	free(t->text);
+	t->text = NULL;
+}

@@ -48,6 +48,12 @@ bool walk_next(const struct node *, struct walk *, struct rib_view *);
 void walk_end(const struct node *, struct walk *);
 
 bool view_status(struct query_call *);
+/* The file that runs, in canonical form, line by line. */
+struct topology_text {
+	char *text, *at; /* all of it; what is not told yet */
+};
+bool view_topology(struct query_call *);
+void view_topology_done(struct query_call *);
 bool view_ports(struct query_call *);
 bool view_log(struct query_call *);
 bool view_memory(struct query_call *);

@@ -11,6 +11,11 @@
 
 const struct query_verb node_verbs[] = {
 	{ .name = "status", .schema = "fabricd.status/1", .step = view_status },
+	{ .name = "topology",
+	    .schema = "fabricd.topology/1",
+	    .cursor_size = sizeof(struct topology_text),
+	    .step = view_topology,
+	    .done = view_topology_done },
 	{ .name = "ports", .schema = "fabricd.ports/1", .step = view_ports },
 	{ .name = "log",
 	    .schema = "fabricd.log/1",
