@@ -171,6 +171,16 @@ begins_at(const struct command *c, size_t depth, const char *typed)
 	return w && is_prefix(typed, w, len);
 }
 
+/* Bytes of the first `depth` words of a command, which has that many. */
+static int
+words_length(const struct command *c, size_t depth)
+{
+	size_t len = 0;
+	const char *w = word_at(c, depth - 1, &len);
+
+	return (int)((size_t)(w - c->words) + len);
+}
+
 /* Whether some command has a word here that `typed` begins, and behind it one that `next` begins. */
 static bool
 goes_on(const struct command *path, size_t depth, const char *typed, const char *next)
@@ -190,32 +200,35 @@ goes_on(const struct command *path, size_t depth, const char *typed, const char 
 static const struct command *
 descend(const struct command *path, size_t depth, const char *typed, const char *next, struct command_match *m)
 {
-	const struct command *found = NULL;
+	const struct command *found = NULL, *named = NULL;
 	bool ahead = goes_on(path, depth, typed, next);
 	size_t used = 0;
 
 	for (size_t i = 0; i < n_commands; i++) {
+		const struct command *c = &commands[i];
 		size_t len = 0;
-		const char *w = word_at(&commands[i], depth, &len);
+		const char *w = word_at(c, depth, &len);
 
-		if (!w || (path && !same_path(path, &commands[i], depth)) || !is_prefix(typed, w, len))
+		if (!w || (path && !same_path(path, c, depth)) || !is_prefix(typed, w, len))
 			continue;
 		if (strlen(typed) == len) {
 			m->error[0] = '\0';
-			return &commands[i];
+			return c;
 		}
-		if (ahead && !begins_at(&commands[i], depth + 1, next))
+		if (ahead && !begins_at(c, depth + 1, next))
 			continue;
-		if (found && !same_path(found, &commands[i], depth + 1)) {
+		if (!found) {
+			found = named = c;
+		} else if (!same_path(named, c, depth + 1)) { /* those of one word stand together in the table */
 			if (!m->error[0])
 				used = (size_t)snprintf(m->error, sizeof(m->error),
-				    "\"%.40s\" is short for several: %s", typed, found->words);
+				    "\"%.40s\" is short for several: %.*s", typed, words_length(found, depth + 1),
+				    found->words);
 			if (used < sizeof(m->error))
-				used += (size_t)snprintf(
-				    m->error + used, sizeof(m->error) - used, ", %s", commands[i].words);
+				used += (size_t)snprintf(m->error + used, sizeof(m->error) - used, ", %.*s",
+				    words_length(c, depth + 1), c->words);
+			named = c;
 		}
-		if (!found || !m->error[0])
-			found = &commands[i];
 	}
 	return m->error[0] ? NULL : found;
 }
@@ -296,7 +309,10 @@ command_find(const char *const words[], size_t n, struct command_match *out)
 		    path && depth ? mapped[depth - 1]
 		    : n           ? mapped[0]
 				  : "");
-		snprintf(out->next, sizeof(out->next), "fabctl help");
+		if (path && depth)
+			snprintf(out->next, sizeof(out->next), "fabctl help %.*s", words_length(path, 1), path->words);
+		else
+			snprintf(out->next, sizeof(out->next), "fabctl help");
 		return;
 	}
 	if (!entry->raw && n > depth && strcmp(mapped[n - 1], "json") == 0) {
@@ -317,7 +333,7 @@ command_find(const char *const words[], size_t n, struct command_match *out)
 	out->command = entry;
 }
 
-void
+bool
 command_help(FILE *f, const char *word)
 {
 	bool any = false;
@@ -331,6 +347,5 @@ command_help(FILE *f, const char *word)
 		fprintf(f, "  %-42s %s\n", line, commands[i].help);
 		any = true;
 	}
-	if (!any)
-		fprintf(f, "  no command holds the word \"%s\"\n", word);
+	return any;
 }

@@ -39,7 +39,7 @@ void command_find(const char *const words[], size_t n, struct command_match *out
 /* Whether the words so far begin a raw command, so that the rest is not to be looked at. */
 bool command_is_raw(const char *const words[], size_t n);
 
-/* All commands, or those whose words hold `word`. */
-void command_help(FILE *, const char *word);
+/* All commands, or those whose words hold `word`; false: there are none. */
+bool command_help(FILE *, const char *word);
 
 #endif

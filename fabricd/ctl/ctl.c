@@ -38,7 +38,7 @@ ctl_read_file(const char *path, size_t max, size_t *len)
 
 	*len = 0;
 	if (fd < 0 || fstat(fd, &st)) {
-		ctl_fail(QUERY_USAGE, NULL, "%s: %s", path, strerror(errno));
+		ctl_fail(QUERY_USAGE, "the path of a topology file, or - for stdin", "%s: %s", path, strerror(errno));
 		goto out;
 	}
 	if (S_ISDIR(st.st_mode)) {

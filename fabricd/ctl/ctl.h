@@ -13,6 +13,7 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/query/protocol.h"
 
+#define CTL_FILTERS 8
 #define CTL_RUN_DIR "/run/fabricd"
 
 enum ctl_format { FORMAT_TABLE, FORMAT_WIDE, FORMAT_JSON, FORMAT_JSONL, FORMAT_CSV, FORMATS };
@@ -27,7 +28,10 @@ struct ctl {
 	const char *lab;     /* name of the laboratory */
 	int64_t timeout_us;
 	bool allow_renumber;
-	FILE *out; /* data */
+	const char *filters[CTL_FILTERS]; /* KEY=VALUE; only rows that have all of them are shown */
+	size_t n_filters;
+	int64_t since_us; /* only rows of the last so many us are shown, where they have a time; 0: all */
+	FILE *out;        /* data */
 };
 
 /* "fabctl: cause", then the next step on a line of its own (NULL: none), on stderr. Returns `status`. */

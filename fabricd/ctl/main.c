@@ -27,7 +27,19 @@ struct options {
 
 /* ---- options ---- */
 
-enum { OPT_RUN_DIR = 256, OPT_AT, OPT_LAB, OPT_TIMEOUT, OPT_COLOUR, OPT_WATCH, OPT_RENUMBER, OPT_HELP, OPT_VERSION };
+enum {
+	OPT_RUN_DIR = 256,
+	OPT_AT,
+	OPT_LAB,
+	OPT_TIMEOUT,
+	OPT_COLOUR,
+	OPT_WATCH,
+	OPT_RENUMBER,
+	OPT_FILTER,
+	OPT_SINCE,
+	OPT_HELP,
+	OPT_VERSION
+};
 
 static const struct {
 	const char *name;
@@ -42,6 +54,8 @@ static const struct {
 	{ "color", OPT_COLOUR, true, true },
 	{ "colour", OPT_COLOUR, true, true },
 	{ "watch", OPT_WATCH, true, true },
+	{ "filter", OPT_FILTER, true, false },
+	{ "since", OPT_SINCE, true, false },
 	{ "allow-renumber", OPT_RENUMBER, false, false },
 	{ "json", 'j', false, false },
 	{ "output", 'o', true, false },
@@ -62,6 +76,20 @@ set_format(struct ctl *ctl, const char *name)
 }
 
 static int
+add_filter(struct ctl *ctl, const char *text)
+{
+	const char *eq = strchr(text, '=');
+
+	if (!eq || eq == text)
+		return ctl_fail(QUERY_USAGE, "such as --filter state=Idle; the keys are those of -j",
+		    "\"%s\" is not KEY=VALUE", text);
+	if (ctl->n_filters == CTL_FILTERS)
+		return ctl_fail(QUERY_USAGE, NULL, "more than %d filters", CTL_FILTERS);
+	ctl->filters[ctl->n_filters++] = text;
+	return QUERY_OK;
+}
+
+static int
 set_option(struct options *o, int id, const char *value)
 {
 	int64_t us;
@@ -76,12 +104,15 @@ set_option(struct options *o, int id, const char *value)
 	case OPT_LAB:
 		o->ctl.lab = value;
 		return QUERY_OK;
+	case OPT_FILTER:
+		return add_filter(&o->ctl, value);
 	case OPT_TIMEOUT:
+	case OPT_SINCE:
 	case OPT_WATCH:
 		us = value ? ctl_duration(value) : SECONDS(2);
 		if (us <= 0)
 			return ctl_fail(QUERY_USAGE, "such as 500ms, 2s, 5m", "\"%s\" is no duration", value);
-		*(id == OPT_WATCH ? &o->watch_us : &o->ctl.timeout_us) = us;
+		*(id == OPT_WATCH ? &o->watch_us : id == OPT_SINCE ? &o->ctl.since_us : &o->ctl.timeout_us) = us;
 		return QUERY_OK;
 	case OPT_COLOUR:
 		o->colour = value ? value : "always";
@@ -249,9 +280,10 @@ usage(FILE *f, const char *word)
 	if (!word)
 		fprintf(f,
 		    "fabctl [-j | -o table|wide|json|jsonl|csv] [--at NODE] [--run-dir DIR] [--watch[=2s]] [--timeout "
-		    "2s] COMMAND\n"
+		    "2s]\n       [--filter KEY=VALUE] [--since 10m] COMMAND\n"
 		    "words may be cut short (fabctl b s); \"show\" in front and \"json\" behind are understood\n");
-	command_help(f, word);
+	if (!command_help(f, word))
+		return ctl_fail(QUERY_USAGE, "fabctl help", "no command holds the word \"%s\"", word);
 	if (!word)
 		fprintf(f, "exit codes: 0 fine, 1 findings, 2 usage, 3 incomplete answer, 4 no daemon, 5 refused by a "
 			   "safety rule\n");

@@ -30,7 +30,7 @@ struct out {
 	json_t *envelope;
 	json_t *problems; /* rows that have "next" */
 	struct libscols_table *table;
-	size_t rows, in_table;
+	size_t rows, left_out, in_table;
 	bool headed, failed;
 	enum query_status status;
 };
@@ -52,6 +52,18 @@ human_duration(double s, char buf[HUMAN_TEXT])
 		}
 	}
 	snprintf(buf, HUMAN_TEXT, "%ldd", (long)(s / 86400));
+	return buf;
+}
+
+char *
+human_us(double us, char buf[HUMAN_TEXT])
+{
+	if (us < 1000)
+		snprintf(buf, HUMAN_TEXT, "%.0fus", us);
+	else if (us < 1000000)
+		snprintf(buf, HUMAN_TEXT, "%.3gms", us / 1000);
+	else
+		snprintf(buf, HUMAN_TEXT, "%.3gs", us / 1000000);
 	return buf;
 }
 
@@ -135,6 +147,8 @@ readable(const struct column *c, const json_t *v)
 		return strdup(human_duration(json_number_value(v), buf));
 	if (c->kind == CELL_MS && json_is_number(v))
 		return strdup(human_duration(json_number_value(v) / 1000, buf));
+	if (c->kind == CELL_US && json_is_number(v))
+		return strdup(human_us(json_number_value(v), buf));
 	if (c->kind == CELL_TIME && json_is_string(v))
 		return strdup(human_time(json_string_value(v), buf));
 	if (c->kind == CELL_RATE && json_is_number(v))
@@ -339,13 +353,65 @@ show_row(struct out *o, json_t *row)
 	o->rows++;
 }
 
+/* A filter's value is compared with the value as a machine has it. */
+static bool
+passes(const json_t *row, const char *filter)
+{
+	const char *eq = strchr(filter, '=');
+	char key[64], *text;
+	const json_t *v;
+	bool same;
+
+	snprintf(key, sizeof(key), "%.*s", (int)(eq - filter), filter);
+	if (!(v = json_object_get(row, key)) || json_is_null(v))
+		return eq[1] == '\0'; /* KEY= is for rows without it */
+	text = plain(v);
+	same = text && strcmp(text, eq + 1) == 0;
+	free(text);
+	return same;
+}
+
+static bool
+recent(const json_t *row, int64_t since_us)
+{
+	const char *text = row_text(row, "time", NULL), *rest;
+	struct timespec now;
+	struct tm tm = { 0 };
+
+	if (!text || !(rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)))
+		return true;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)timegm(&tm) -
+		   (*rest == '.' ? strtod(rest, NULL) : 0) <=
+	       (double)since_us / 1e6;
+}
+
+/* Whether --filter and --since let the row through. */
+static bool
+wanted(const struct ctl *ctl, const char *text, size_t n)
+{
+	json_t *row;
+	bool yes;
+
+	if (!ctl->n_filters && !ctl->since_us)
+		return true;
+	row = json_loadb(text, n, 0, NULL);
+	yes = row && (!ctl->since_us || recent(row, ctl->since_us));
+	for (size_t i = 0; yes && i < ctl->n_filters; i++)
+		yes = passes(row, ctl->filters[i]);
+	json_decref(row);
+	return yes;
+}
+
 /* JSON forms pass a row's text on as it is. */
 static bool
 show_text(struct out *o, const char *text, size_t n)
 {
 	json_t *row;
 
-	if (o->ctl->format == FORMAT_JSON) {
+	if (!wanted(o->ctl, text, n)) {
+		o->left_out++;
+	} else if (o->ctl->format == FORMAT_JSON) {
 		head(o);
 		fprintf(o->to, "%s\n", o->rows ? "," : "");
 		fwrite(text, 1, n, o->to);
@@ -416,7 +482,9 @@ out_end(struct out *o, enum query_status status)
 	if (o->page || o->to != o->ctl->out)
 		print_page(o);
 	fflush(o->ctl->out);
-	if (table && !o->rows && o->view->empty)
+	if (table && !o->rows && o->left_out)
+		fprintf(stderr, "none of %zu row%s passes\n", o->left_out, o->left_out == 1 ? "" : "s");
+	else if (table && !o->rows && o->view->empty)
 		fprintf(stderr, "%s\n", o->view->empty);
 	return (int)status;
 }

@@ -16,6 +16,7 @@ enum cell {
 	CELL_NUMBER,   /* right-aligned */
 	CELL_DURATION, /* seconds -> 4m */
 	CELL_MS,       /* milliseconds -> 150ms */
+	CELL_US,       /* microseconds -> 48us, 3.3ms, 150ms */
 	CELL_RATE,     /* bits per second -> 10 Gb/s */
 	CELL_LIST,     /* of texts, with blanks between */
 	CELL_YES,      /* true -> yes */
@@ -59,6 +60,7 @@ json_t *out_envelope(const char *schema, const char *fabric);
 
 #define HUMAN_TEXT 32
 char *human_duration(double seconds, char buf[HUMAN_TEXT]);     /* 350ms, 42s, 4m, 3h, 12d */
+char *human_us(double us, char buf[HUMAN_TEXT]);                /* 48us, 3.3ms, 150ms */
 char *human_time(const char *rfc3339, char buf[HUMAN_TEXT]);    /* local, 2026-11-21 03:25:08.711; else as it is */
 char *human_rate(double bits_per_second, char buf[HUMAN_TEXT]); /* 71 Gb/s */
 

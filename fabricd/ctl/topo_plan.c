@@ -29,10 +29,13 @@ plan_heading(FILE *f, const json_t *envelope)
 	const json_t *s = json_object_get(envelope, "summary");
 	double changes = row_number(s, "changes", 0), moved = row_number(s, "renumbered", 0);
 
-	fprintf(f, "%s  %s -> %s   %.0f change%s: %.0f live, %.0f session, %.0f restart",
-	    row_text(envelope, "fabric", "?"), row_text(s, "running", "?"), row_text(s, "next", "?"), changes,
-	    changes == 1 ? "" : "s", row_number(s, "live", 0), row_number(s, "session", 0),
-	    row_number(s, "restart", 0));
+	fprintf(f, "%s  %s -> %s   ", row_text(envelope, "fabric", "?"), row_text(s, "running", "?"),
+	    row_text(s, "next", "?"));
+	if (changes > 0)
+		fprintf(f, "%.0f change%s: %.0f live, %.0f session, %.0f restart", changes, changes == 1 ? "" : "s",
+		    row_number(s, "live", 0), row_number(s, "session", 0), row_number(s, "restart", 0));
+	else
+		fprintf(f, "no changes");
 	if (moved > 0)
 		fprintf(f, "   %.0f switch%s RENUMBERED", moved, moved == 1 ? "" : "es");
 	fputc('\n', f);
@@ -42,7 +45,7 @@ static const struct view plan_view = {
 	.columns = plan_columns,
 	.n_columns = ARRAY_LEN(plan_columns),
 	.heading = plan_heading,
-	.empty = "no change: the files differ in nothing that a switch derives from them",
+	.empty = "the files do not differ in anything that a switch derives from them",
 };
 
 /* ---- the file that runs ---- */

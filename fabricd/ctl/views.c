@@ -74,12 +74,12 @@ static const struct column bfd_columns[] = {
 	{ "peer", "PEER", CELL_TEXT, false },
 	{ "address", "ADDRESS", CELL_TEXT, true },
 	{ "state", "STATE", CELL_TEXT, false },
-	{ "tx_us", "TX US", CELL_NUMBER, false },
-	{ "rx_us", "RX US", CELL_NUMBER, false },
+	{ "tx_us", "TX", CELL_US, false },
+	{ "rx_us", "RX", CELL_US, false },
 	{ "multiplier", "MULT", CELL_NUMBER, false },
-	{ "detect_us", "DETECT US", CELL_NUMBER, false },
-	{ "rx_late_p99_us", "LATE P99 US", CELL_NUMBER, false },
-	{ "tx_late_p99_us", "TX LATE P99 US", CELL_NUMBER, true },
+	{ "detect_us", "DETECT", CELL_US, false },
+	{ "rx_late_p99_us", "LATE P99", CELL_US, false },
+	{ "tx_late_p99_us", "TX LATE P99", CELL_US, true },
 	{ "missed", "MISSED", CELL_NUMBER, false },
 	{ "flaps", "FLAPS", CELL_NUMBER, false },
 	{ "since_s", "SINCE", CELL_DURATION, false },
@@ -108,6 +108,7 @@ static const struct column bgp_columns[] = {
 	{ "advertised", "TX", CELL_NUMBER, false },
 	{ "queued_bytes", "QUEUED", CELL_NUMBER, true },
 	{ "flaps", "FLAPS", CELL_NUMBER, false },
+	{ "bfd", "BFD", CELL_TEXT, false },
 	{ "policy_in", "IN", CELL_TEXT, true },
 	{ "policy_out", "OUT", CELL_TEXT, true },
 	{ "reason", "REASON", CELL_TEXT, false },
@@ -136,9 +137,9 @@ neighbor_rungs(FILE *f, const json_t *row)
 	size_t i;
 	json_t *one;
 
-	json_array_foreach(json_object_get(row, "rungs"), i, one)
-	    fprintf(f, "  %.0f %-26s %s %s\n", row_number(one, "rung", 0), row_text(one, "name", "?"),
-		mark(row_text(one, "state", "")), row_text(one, "detail", ""));
+	json_array_foreach(json_object_get(row, "rungs"), i, one) fprintf(f, "  %.0f %-26s %s%s%s\n",
+	    row_number(one, "rung", 0), row_text(one, "name", "?"), mark(row_text(one, "state", "")),
+	    json_object_get(one, "detail") ? " " : "", row_text(one, "detail", ""));
 }
 
 static void
@@ -181,13 +182,15 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 		    json_object_get(row, "accepted") && json_object_get(row, "reason") ? "; " : "",
 		    json_object_get(row, "accepted") ? row_text(row, "reason", "") : "");
 	json_array_foreach(json_object_get(row, "refusals"), i, one)
-	    fprintf(f, "refused %.0f announcements: %s; last %s\n", row_number(one, "announcements", 0),
+	    fprintf(f, "refused %.0f announcement%s: %s; last %s\n", row_number(one, "announcements", 0),
+		row_number(one, "announcements", 0) == 1 ? "" : "s",
 		row_text(one, "text", row_text(one, "reason", "?")), row_text(one, "last_prefix", "-"));
 	if (json_object_get(row, "last_reset"))
 		fprintf(f, "last reset %s ago: %s\n", human_duration(row_number(row, "last_reset_s", 0), age),
 		    row_text(row, "last_reset", ""));
-	fprintf(f, "NOTIFICATION sent %.0f / received %.0f; %.0f flaps\n", row_number(row, "notifications_sent", 0),
-	    row_number(row, "notifications_received", 0), row_number(row, "flaps", 0));
+	fprintf(f, "NOTIFICATION sent %.0f / received %.0f; %.0f flap%s\n", row_number(row, "notifications_sent", 0),
+	    row_number(row, "notifications_received", 0), row_number(row, "flaps", 0),
+	    row_number(row, "flaps", 0) == 1 ? "" : "s");
 	if (json_object_get(row, "last_notification_sent"))
 		fprintf(f, "  sent last: %s\n", row_text(row, "last_notification_sent", ""));
 	if (json_object_get(row, "last_notification_received"))

@@ -5,13 +5,19 @@
 
 #include "fabricd/lib/journal.h"
 
-#define LIMITS 64 /* (type, port) pairs that are watched for rate at a time */
+/*
+ * (type, port) pairs that are watched for rate at a time: all that a large switch can have (some ten types that a port
+ * can repeat, times some hundred ports), so that a storm on all ports at once is limited as one on a single port is.
+ */
+#define LIMITS  4096
+#define BUCKETS 512
 
 struct limit {
 	const char *type;
 	char port[32];
 	struct mono since;
 	uint32_t passed, suppressed;
+	uint32_t next; /* in its bucket, from 1; 0: the last */
 };
 
 struct journal {
@@ -20,8 +26,10 @@ struct journal {
 	void *arg;
 	struct journal_event *ring;
 	size_t cap;
-	uint64_t last; /* id */
-	struct limit limits[LIMITS];
+	uint64_t last;        /* id */
+	struct limit *limits; /* grows with the pairs that are seen */
+	size_t n_limits, cap_limits;
+	uint32_t buckets[BUCKETS]; /* index of the first, from 1 */
 };
 
 struct journal *
@@ -40,6 +48,7 @@ journal_free(struct journal *j)
 {
 	if (!j)
 		return;
+	mem_free(j->mem, MEM_EVENT, j->limits);
 	mem_free(j->mem, MEM_EVENT, j->ring);
 	mem_free(j->mem, MEM_EVENT, j);
 }
@@ -47,37 +56,82 @@ journal_free(struct journal *j)
 static bool
 is_limit_of(const struct limit *l, const char *type, const char *port)
 {
-	return l->type && strcmp(l->type, type) == 0 && strncmp(l->port, port, sizeof(l->port) - 1) == 0;
+	return strcmp(l->type, type) == 0 && strncmp(l->port, port, sizeof(l->port) - 1) == 0;
 }
 
-/* The pair's place, or a free one, or that of the pair whose window began first. */
-static struct limit *
-limit_of(struct journal *j, const char *type, const char *port)
+/* FNV-1a, of as much of the port's name as is kept. */
+static uint32_t
+bucket_of(const char *type, const char *port)
 {
-	struct limit *oldest = &j->limits[0];
+	uint32_t h = 2166136261u;
 
-	for (size_t i = 0; i < LIMITS; i++) {
-		struct limit *l = &j->limits[i];
+	for (; *type; type++)
+		h = (h ^ (uint8_t)*type) * 16777619u;
+	for (size_t i = 0; port[i] && i + 1 < sizeof(((struct limit *)0)->port); i++)
+		h = (h ^ (uint8_t)port[i]) * 16777619u;
+	return (h ^ h >> 16) % BUCKETS;
+}
 
-		if (!l->type || is_limit_of(l, type, port))
-			return l;
-		if (l->since.us < oldest->since.us)
-			oldest = l;
+static void
+unlink_limit(struct journal *j, uint32_t index)
+{
+	uint32_t *at = &j->buckets[bucket_of(j->limits[index - 1].type, j->limits[index - 1].port)];
+
+	while (*at && *at != index)
+		at = &j->limits[*at - 1].next;
+	if (*at)
+		*at = j->limits[index - 1].next;
+}
+
+/* A place for a new pair; at the bound, that of the pair whose window began first. */
+static uint32_t
+new_place(struct journal *j)
+{
+	uint32_t oldest = 1;
+
+	if (j->n_limits < LIMITS) {
+		j->limits = mem_grow(j->mem, MEM_EVENT, j->limits, &j->cap_limits, j->n_limits + 1, sizeof(*j->limits));
+		return (uint32_t)++j->n_limits;
 	}
+	for (uint32_t i = 2; i <= LIMITS; i++)
+		if (j->limits[i - 1].since.us < j->limits[oldest - 1].since.us)
+			oldest = i;
+	unlink_limit(j, oldest);
 	return oldest;
+}
+
+/* The pair's place; *known: it was there before. */
+static struct limit *
+limit_of(struct journal *j, struct mono now, const char *type, const char *port, bool *known)
+{
+	uint32_t bucket = bucket_of(type, port), index;
+	struct limit *l;
+
+	for (index = j->buckets[bucket]; index; index = j->limits[index - 1].next)
+		if (is_limit_of(&j->limits[index - 1], type, port)) {
+			*known = true;
+			return &j->limits[index - 1];
+		}
+	*known = false;
+	index = new_place(j);
+	l = &j->limits[index - 1];
+	*l = (struct limit){ .type = type, .since = now, .next = j->buckets[bucket] };
+	snprintf(l->port, sizeof(l->port), "%s", port);
+	j->buckets[bucket] = index;
+	return l;
 }
 
 static bool
 passes(struct journal *j, struct mono now, const char *type, const char *port, uint32_t *suppressed)
 {
-	struct limit *l = limit_of(j, type, port);
-	bool known = is_limit_of(l, type, port);
+	bool known;
+	struct limit *l = limit_of(j, now, type, port, &known);
 
 	*suppressed = 0;
-	if (!known || mono_sub(now, l->since) >= JOURNAL_WINDOW) {
-		*suppressed = known ? l->suppressed : 0;
-		*l = (struct limit){ .type = type, .since = now };
-		snprintf(l->port, sizeof(l->port), "%s", port);
+	if (known && mono_sub(now, l->since) >= JOURNAL_WINDOW) {
+		*suppressed = l->suppressed;
+		l->since = now;
+		l->passed = l->suppressed = 0;
 	}
 	if (l->passed < JOURNAL_RATE) {
 		l->passed++;

@@ -26,12 +26,17 @@ put_us(json_t *row, const char *key, int64_t us)
 }
 
 /* The port of a session; one that nobody watches any more is known by its index alone. NULL: not of the file. */
+static bool
+is_of(const struct node_port *port, const struct node_bfd_row *r)
+{
+	return strcmp(port->name, r->port) == 0 || (port->present && port->plat.ifindex == r->view.path.ifindex);
+}
+
 static const struct node_port *
 port_of(const struct node *n, const struct node_bfd_row *r)
 {
 	for (size_t i = 0; i < n->nports; i++)
-		if (strcmp(n->ports[i].name, r->port) == 0 ||
-		    (n->ports[i].present && n->ports[i].plat.ifindex == r->view.path.ifindex))
+		if (is_of(&n->ports[i], r))
 			return &n->ports[i];
 	return NULL;
 }
@@ -50,8 +55,11 @@ bfd_row(const struct node *n, const struct node_bfd_row *r)
 	put_ip(row, "address", &v->path.peer);
 	put_text(row, "state", bfd_state_name(v->state));
 	if (v->state != BFD_UP) {
-		put_text(row, "reason", bfd_diag_name(v->diag));
-		put_problem(row, name, bfd_diag_name(v->diag), "fabctl bgp neighbor %s", name);
+		/* A port without carrier is not watched any more: that is the cause, and not who took BFD down. */
+		const char *why = port && port->present && !port->plat.carrier ? "port dark" : bfd_diag_name(v->diag);
+
+		put_text(row, "reason", why);
+		put_problem(row, name, why, "fabctl bgp neighbor %s", name);
 	}
 	put_us(row, "tx_us", v->tx_us);
 	put_us(row, "rx_us", v->rx_us);
@@ -68,6 +76,14 @@ bfd_row(const struct node *n, const struct node_bfd_row *r)
 	if (r->since_us >= 0)
 		json_object_set_new(row, "since_s", json_real((double)r->since_us / 1e6));
 	return row;
+}
+
+static void
+put_bfd_row(struct query_call *call, const struct node *n, const struct node_bfd_row *r)
+{
+	query_row(call, bfd_row(n, r));
+	if (r->view.state != BFD_UP)
+		query_exit(call, QUERY_FINDINGS);
 }
 
 bool
@@ -92,7 +108,10 @@ view_bfd(struct query_call *call)
 		query_fail(call, QUERY_UNREACHABLE, "fabctl log", "bfdd does not answer");
 		return false;
 	}
-	for (; c->at < n->n_bfd_rows && !query_full(call); c->at++)
-		query_row(call, bfd_row(n, &n->bfd_rows[c->at]));
-	return c->at < n->n_bfd_rows;
+	/* In the order of the ports, those of nobody's port last. bfdd has them in the order in which they began. */
+	for (; c->at <= n->nports && !query_full(call); c->at++)
+		for (size_t i = 0; i < n->n_bfd_rows; i++)
+			if (c->at < n->nports ? is_of(&n->ports[c->at], &n->bfd_rows[i]) : !port_of(n, &n->bfd_rows[i]))
+				put_bfd_row(call, n, &n->bfd_rows[i]);
+	return c->at <= n->nports;
 }

@@ -260,8 +260,8 @@ peer_of_call(struct query_call *call)
 		return NULL;
 	}
 	if (!port)
-		query_fail(call, QUERY_USAGE, "fabctl ports", "%s has no port \"%.40s\" in the topology file",
-		    node->self->name, name);
+		query_fail(call, QUERY_USAGE, "fabctl ports",
+		    "%s has neither a port nor a neighbour \"%.40s\" in the topology file", node->self->name, name);
 	else if (!port->peer)
 		query_fail(call, QUERY_USAGE, "fabctl bgp",
 		    "port %s has no BGP session: the file does not say who is behind it", port->name);

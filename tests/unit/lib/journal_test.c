@@ -99,6 +99,53 @@ test_the_rate_of_a_type_and_port_is_limited(void **state)
 	journal_free(j);
 }
 
+/* A storm on all ports of a large switch is limited on each of them, as on one alone. */
+static void
+test_a_storm_on_every_port_is_limited(void **state)
+{
+	struct mem m = { 0 };
+	struct journal *j = journal_new(&m, NULL, NULL);
+	uint64_t passed = 0;
+	char port[32];
+
+	(void)state;
+	for (int round = 0; round < JOURNAL_RATE + 10; round++)
+		for (int n = 0; n < 512; n++) {
+			snprintf(port, sizeof(port), "swp%d", n);
+			passed += journal_add(j, at(round), 0, "LINK_DOWN", port, 0, "x") != 0;
+			passed += journal_add(j, at(round), 0, "LINK_UP", port, 0, "x") != 0;
+		}
+	assert_int_equal(passed, 2 * 512 * JOURNAL_RATE);
+	journal_free(j);
+	assert_int_equal(m.by[MEM_EVENT].bytes, 0);
+}
+
+/* More pairs than are watched: the memory stays bounded, and nothing is lost of what was found. */
+static void
+test_pairs_beyond_the_bound_take_the_oldest_place(void **state)
+{
+	struct mem m = { 0 };
+	struct journal *j = journal_new(&m, NULL, NULL);
+	size_t bytes = 0;
+	char port[32];
+
+	(void)state;
+	for (int n = 0; n < 12000; n++) {
+		snprintf(port, sizeof(port), "swp%d", n);
+		assert_int_not_equal(journal_add(j, at(n), 0, "LINK_DOWN", port, 0, "x"), 0);
+		if (n == 6000)
+			bytes = m.by[MEM_EVENT].bytes;
+	}
+	assert_int_equal(m.by[MEM_EVENT].bytes, bytes);
+	/* the newest pair is still watched, the first one begins anew */
+	for (int i = 1; i < JOURNAL_RATE; i++)
+		assert_int_not_equal(journal_add(j, at(12000), 0, "LINK_DOWN", "swp11999", 0, "x"), 0);
+	assert_int_equal(journal_add(j, at(12000), 0, "LINK_DOWN", "swp11999", 0, "x"), 0);
+	assert_int_not_equal(journal_add(j, at(12000), 0, "LINK_DOWN", "swp0", 0, "x"), 0);
+	journal_free(j);
+	assert_int_equal(m.by[MEM_EVENT].bytes, 0);
+}
+
 static void
 test_a_type_is_its_text(void **state)
 {
@@ -187,6 +234,8 @@ main(void)
 		cmocka_unit_test(test_ids_grow_by_one),
 		cmocka_unit_test(test_the_ring_keeps_the_newest),
 		cmocka_unit_test(test_the_rate_of_a_type_and_port_is_limited),
+		cmocka_unit_test(test_a_storm_on_every_port_is_limited),
+		cmocka_unit_test(test_pairs_beyond_the_bound_take_the_oldest_place),
 		cmocka_unit_test(test_a_type_is_its_text),
 		cmocka_unit_test(test_a_long_port_name_is_limited_as_well),
 		cmocka_unit_test(test_many_pairs),
