@@ -78,7 +78,7 @@ put_session(json_t *row, const struct node_peer *p, struct mono now)
 	put_count(row, "refused", refused(p));
 	put_count(row, "flaps", c->flaps);
 	if (p->bfd)
-		put_text(row, "bfd", p->bfd_up ? "up" : "down");
+		put_text(row, "bfd", !bfd_client_connected(p->node->cfg.bfd) ? "off" : p->bfd_up ? "up" : "down");
 	put_policy(row, p);
 	if (!p->established) {
 		node_peer_why(p, why, sizeof(why));

@@ -71,7 +71,7 @@ def test_habits_of_other_tools(fab, words):
 
 
 @pytest.mark.parametrize("words,want,says", [
-    ("bgp neighbor eth9", 2, "has no port"),
+    ("bgp neighbor eth9", 2, "has neither a port nor a neighbour"),
     ("bgp neighbor eth3", 2, "no BGP session"),
     ("routes 10.99.0.0/16", 1, "nobody offers"),
     ("routes 300.0.0.1", 2, "neither a prefix nor an address"),

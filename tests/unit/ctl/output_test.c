@@ -231,10 +231,81 @@ times(void **state)
 	tzset();
 }
 
+/* Rows that --filter and --since leave. */
+static const struct {
+	const char *name, *filter;
+	int64_t since_us;
+	const char *left; /* ids */
+} sifted[] = {
+	{ "all", NULL, 0, "1 2 3 " },
+	{ "a text", "port=swp1", 0, "1 " },
+	{ "a part of it is not it", "port=swp", 0, "" },
+	{ "a number", "id=2", 0, "2 " },
+	{ "a truth value", "used=true", 0, "1 " },
+	{ "a list", "ports=a b", 0, "2 " },
+	{ "without the key", "port=", 0, "2 3 " },
+	{ "no such key", "colour=red", 0, "" },
+	{ "young", NULL, 3600LL * 1000000, "1 3 " }, /* a row without a time stays */
+	{ "young and so", "port=swp1", 3600LL * 1000000, "1 " },
+};
+
+static void
+filters_and_times(void **state)
+{
+	char young[64], first[256];
+	time_t now = time(NULL);
+	const char *rows[] = { first, "{\"id\":2,\"ports\":[\"a\",\"b\"],\"time\":\"2001-01-01T00:00:00.5Z\"}",
+		"{\"id\":3,\"used\":false}" };
+	static const struct column id[] = { { "id", "ID", CELL_NUMBER, false } };
+	static const struct view ids = { .columns = id, .n_columns = 1 };
+
+	(void)state;
+	strftime(young, sizeof(young), "%Y-%m-%dT%H:%M:%S.25Z", gmtime(&now));
+	snprintf(first, sizeof(first), "{\"id\":1,\"port\":\"swp1\",\"used\":true,\"time\":\"%s\"}", young);
+	for (size_t i = 0; i < ARRAY_LEN(sifted); i++) {
+		struct ctl ctl = { .format = FORMAT_CSV, .since_us = sifted[i].since_us };
+		char *text = NULL, got[32] = "";
+		size_t n = 0;
+		struct out *out;
+
+		if (sifted[i].filter)
+			ctl.filters[ctl.n_filters++] = sifted[i].filter;
+		ctl.out = open_memstream(&text, &n);
+		out = out_new(&ctl, &ids);
+		for (size_t k = 0; k < ARRAY_LEN(rows); k++)
+			assert_true(out_sink.row(out, rows[k], strlen(rows[k])));
+		out_end(out, QUERY_OK);
+		out_free(out);
+		fclose(ctl.out);
+		for (char *at = strchr(text, '\n'); at && at[1]; at = strchr(at + 1, '\n'))
+			snprintf(got + strlen(got), sizeof(got) - strlen(got), "%c ", at[1]);
+		if (strcmp(got, sifted[i].left) != 0)
+			fail_msg("%s: %s left, not %s", sifted[i].name, got, sifted[i].left);
+		free(text);
+	}
+}
+
+static void
+microseconds(void **state)
+{
+	static const struct {
+		double us;
+		const char *want;
+	} times[] = { { 0, "0us" }, { 48, "48us" }, { 3300, "3.3ms" }, { 50000, "50ms" }, { 150000, "150ms" },
+		{ 1000000, "1s" }, { 1500000, "1.5s" } };
+	char buf[HUMAN_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(times); i++)
+		assert_string_equal(human_us(times[i].us, buf), times[i].want);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(filters_and_times),
+		cmocka_unit_test(microseconds),
 		cmocka_unit_test(forms),
 		cmocka_unit_test(times),
 		cmocka_unit_test(json_is_one_document),

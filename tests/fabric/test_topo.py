@@ -1,0 +1,106 @@
+"""Topology files as people handle them: plan against a running switch, import, and the filters of answers."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FILE = os.path.join(ROOT, "tests", "data", "topology", "4x2.yaml")
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """A copy of the laboratory's file with one text in place of another."""
+
+    def edit(find, put):
+        with open(FILE, encoding="utf-8") as f:
+            text = f.read()
+        assert find in text
+        path = tmp_path / "next.yaml"
+        path.write_text(text.replace(find, put), encoding="utf-8")
+        return str(path)
+
+    return edit
+
+
+def test_plan_against_the_running_file(fab, edited):
+    answer = fab.ask("leaf1", "topo", "plan", FILE)
+    assert answer["data"] == [] and answer["summary"]["changes"] == 0
+    assert answer["summary"]["running"] == fab.ask("leaf1", "status")["revision"]
+
+    rows = fab.rows("leaf1", "topo", "plan", edited("count: 4,", "count: 5,"), want=1)
+    assert {(r["node"], r["what"], r["effect"]) for r in rows} == {
+        ("spine1", "port", "session"), ("spine2", "port", "session"), ("leaf5", "switch", "session")}  # fmt: skip
+    assert not any(r["renumbered"] for r in rows)
+
+
+def test_plan_refuses_to_renumber_unawares(fab, edited):
+    path = edited("asn: {base: 65000}", "asn: {base: 65200}")
+    refused = fab.run("--at", "leaf1", "topo", "plan", path, want=5)
+    assert "4 switches would be renumbered" in refused.stderr and "--allow-renumber" in refused.stderr
+    rows = fab.rows("leaf1", "topo", "plan", path, "--allow-renumber", want=1)
+    assert [(r["node"], r["from"], r["to"]) for r in rows] == [(f"leaf{n}", f"6500{n}", f"6520{n}") for n in range(1, 5)]
+
+
+def test_plan_of_two_files_needs_no_daemon(fab, edited, tmp_path):
+    path = edited("count: 4,", "count: 3,")
+    assert fab.run("--run-dir", str(tmp_path), "topo", "plan", path, FILE, want=1).stdout.count("leaf4") == 3
+    silent = fab.run("--run-dir", str(tmp_path), "topo", "plan", path, want=4)
+    assert "topo plan FILE RUNNING" in silent.stderr
+    assert "next:" in fab.run("topo", "plan", str(tmp_path / "none"), FILE, want=2).stderr
+
+
+@pytest.mark.parametrize("form", ["dot", "containerlab"])
+def test_import_gives_back_what_export_gave(fab, tmp_path, form):
+    cables = tmp_path / "plan.txt"
+    cables.write_text(fab.run("topo", "export", form, FILE).stdout)
+    again = tmp_path / "again.yaml"
+    again.write_text(fab.run("topo", "import", form, str(cables)).stdout)
+    fab.run("topo", "check", str(again))
+    assert fab.run("topo", "export", "csv", str(again)).stdout == fab.run("topo", "export", "csv", FILE).stdout
+    assert "fabric: plan" in again.read_text()
+
+
+def test_import_says_what_it_does_not_understand(fab, tmp_path):
+    path = tmp_path / "x.dot"
+    for text, says in [('graph x { "Leaf A":"e1" -- "spine1":"e2" }', "no name of this language"), ("{", "is no dot file")]:
+        path.write_text(text)
+        r = fab.run("topo", "import", "dot", str(path), want=2)
+        assert says in r.stderr and r.stdout == ""
+
+
+def test_upgrade_keeps_the_newest(fab):
+    r = fab.run("topo", "upgrade", FILE)
+    with open(FILE, encoding="utf-8") as f:
+        assert r.stdout == f.read()
+    assert "nothing to do" in r.stderr
+
+
+def test_filters(fab):
+    every = fab.rows("leaf1", "routes")
+    local = fab.rows("leaf1", "routes", "--filter", "state=local")
+    assert local == [r for r in every if r["state"] == "local"] and local
+    assert fab.rows("leaf1", "routes", "--filter", "state=local", "--filter", "width=2") == []
+    assert fab.rows("leaf1", "routes", "--filter", "as_path=") == [r for r in every if "as_path" not in r]
+    lines = fab.run("--at", "leaf1", "bgp", "--filter", "port=eth2", "-o", "csv").stdout.splitlines()
+    assert len(lines) == 2 and lines[1].startswith("eth2,")
+    assert "KEY=VALUE" in fab.run("--at", "leaf1", "bgp", "--filter", "port", want=2).stderr
+
+
+def test_since(fab):
+    assert fab.rows("leaf1", "log", "--since", "1h") == fab.rows("leaf1", "log")
+    fab.run("lab", "cut", "leaf1:eth1")
+    fab.until("the cut is seen", lambda: fab.rows("leaf1", "log", "--filter", "event=LINK_DOWN"))
+    fab.run("lab", "heal")
+    fab.run("lab", "wait", "--timeout", "60s")
+    begun = len(fab.rows("leaf1", "log"))
+    fab.until("old events are left out", lambda: len(fab.rows("leaf1", "log", "--since", "300ms")) == 0)
+    assert len(fab.rows("leaf1", "log")) >= begun
+
+
+def test_a_pipe_that_closes_is_no_failure_of_the_daemon(fab):
+    argv = f"{fab.bin}/fabctl --lab {fab.name} --at leaf1 routes -j | head -c 10"
+    assert subprocess.run(["sh", "-c", argv], capture_output=True, timeout=20).stdout == b'{"schema":'
+    assert json.loads(fab.run("--at", "leaf1", "status", "-j").stdout)["complete"]
