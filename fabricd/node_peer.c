@@ -1016,12 +1016,17 @@ key_hint(const struct node_peer *peer)
 void
 node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 {
+	const struct bgp_restart *r = bgp_peer_restart(peer->bgp);
 	const struct node_port *p = peer->port;
 	struct link_view v;
 	int rung = node_peer_rung(peer);
 
 	if (peer->established)
 		snprintf(buf, size, "-");
+	else if (r->stale)
+		snprintf(buf, size, "restarts; what it told is kept for %lld s: %.200s",
+		    (long long)((MAX_OF(mono_sub(r->until, node_now(peer->node)), 0) + SECONDS(1) - 1) / SECONDS(1)),
+		    bgp_peer_last_reset(peer->bgp)->text);
 	else if (!p->present)
 		snprintf(buf, size, "port missing");
 	else if (rung == 1)

@@ -156,6 +156,42 @@ neighbor_prefixes(FILE *f, const json_t *row)
 }
 
 static void
+restart_side(FILE *f, const char *who, const json_t *side)
+{
+	size_t i;
+	json_t *one;
+
+	if (!side) {
+		fprintf(f, "  %s: not offered\n", who);
+		return;
+	}
+	fprintf(f, "  %s: %.0f s%s%s; forwarding kept:", who, row_number(side, "restart_s", 0),
+	    json_is_true(json_object_get(side, "restarted")) ? ", has restarted" : "",
+	    json_is_true(json_object_get(side, "notification")) ? ", NOTIFICATION ends nothing" : "");
+	json_array_foreach(json_object_get(side, "forwarding"), i, one) fprintf(f, " %s", json_string_value(one));
+	fprintf(f, "%s\n", json_array_size(json_object_get(side, "forwarding")) ? "" : " none");
+}
+
+static void
+neighbor_restart(FILE *f, const json_t *gr)
+{
+	char age[HUMAN_TEXT], left[HUMAN_TEXT];
+
+	fprintf(f, "graceful restart: helped %.0f times, %.0f to the end\n", row_number(gr, "helped", 0),
+	    row_number(gr, "completed", 0));
+	restart_side(f, "ours", json_object_get(gr, "ours"));
+	restart_side(f, "theirs", json_object_get(gr, "theirs"));
+	if (json_object_get(gr, "waits_for"))
+		fprintf(f, "  %.0f stale paths for %s, waits for its %s, %s left\n", row_number(gr, "stale_paths", 0),
+		    human_duration(row_number(gr, "since_s", 0), age),
+		    strcmp(row_text(gr, "waits_for", ""), "session") == 0 ? "session" : "End-of-RIB",
+		    human_duration(row_number(gr, "left_s", 0), left));
+	if (json_object_get(gr, "ended"))
+		fprintf(f, "  ended %s ago: %s\n", human_duration(row_number(gr, "ended_s", 0), age),
+		    row_text(gr, "ended_why", ""));
+}
+
+static void
 neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 {
 	int rung = (int)row_number(row, "rung", 0);
@@ -185,6 +221,8 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 	    fprintf(f, "refused %.0f announcement%s: %s; last %s\n", row_number(one, "announcements", 0),
 		row_number(one, "announcements", 0) == 1 ? "" : "s",
 		row_text(one, "text", row_text(one, "reason", "?")), row_text(one, "last_prefix", "-"));
+	if (json_object_get(row, "graceful_restart"))
+		neighbor_restart(f, json_object_get(row, "graceful_restart"));
 	if (json_object_get(row, "last_reset"))
 		fprintf(f, "last reset %s ago: %s\n", human_duration(row_number(row, "last_reset_s", 0), age),
 		    row_text(row, "last_reset", ""));

@@ -75,6 +75,8 @@ put_session(json_t *row, const struct node_peer *p, struct mono now)
 			    export_count(p->export, FAMILY_IPV4) + export_count(p->export, FAMILY_IPV6));
 		put_count(row, "queued_bytes", bgp_queue_bytes(p->bgp));
 	}
+	if (stale_paths(p))
+		put_count(row, "stale", stale_paths(p));
 	put_count(row, "refused", refused(p));
 	put_count(row, "flaps", c->flaps);
 	if (p->bfd)
@@ -316,6 +318,7 @@ view_neighbor(struct query_call *call)
 		put_router_id(row, "peer_router_id", f->remote.id);
 		put_text(row, "peer_hostname", f->remote.hostname);
 	}
+	put_restart(row, p, now);
 	json_object_set_new(row, "refusals", refusals(p));
 	json_object_set_new(row, "messages", messages(c));
 	json_object_set_new(row, "verdicts", verdicts(c));
@@ -356,7 +359,7 @@ view_received(struct query_call *call)
 
 	if (!p)
 		return false;
-	if (!p->established) {
+	if (!p->established && !stale_paths(p)) {
 		query_fail(call, QUERY_FINDINGS, neighbor_next(p, next, sizeof(next)),
 		    "the session with %s is not Established, so nothing is offered", p->label);
 		return false;

@@ -104,3 +104,166 @@ def test_P01_restart_loses_nothing(away, node, how, family):
     for n in neighbours:
         assert not events(lab, n, "RESTART_LOST")
     lab.run("--at", node, "fib", "check")
+
+
+def restart_of(lab, node, port):
+    return lab.rows(node, "bgp", "neighbor", port, want=ENDED)[0]["graceful_restart"]
+
+
+def test_P01_what_is_shown(away):
+    """Both sides' capabilities, what is kept while a neighbour is away, and why that ended."""
+    lab, it = away("leaf3", "3x2")
+    gr = restart_of(lab, "spine1", "eth3")
+    both = ["ipv4", "ipv6"]
+    for side in ("ours", "theirs"):
+        assert gr[side]["restart_s"] == 30 and gr[side]["notification"] and gr[side]["families"] == both
+    assert gr["stale_paths"] == gr["helped"] == 0 and "ended" not in gr
+    paths = lab.rows("spine1", "bgp")[2]["accepted"]
+    it.kill()
+    lab.until("kept", lambda: restart_of(lab, "spine1", "eth3")["stale_paths"] == paths, 10)
+    gr = restart_of(lab, "spine1", "eth3")
+    assert gr["waits_for"] == "session" and 20 < gr["left_s"] <= 30 and gr["helped"] == 1
+    row = lab.rows("spine1", "bgp", want=1)[2]
+    assert row["state"] != "Established" and row["stale"] == paths and "restarts; what it told is kept" in row["reason"]
+    assert len(lab.rows("spine1", "bgp", "received", "eth3")) == paths
+    assert "stale paths" in lab.run("--at", "spine1", "bgp", "neighbor", "eth3", want=ENDED).stdout
+    it.start()
+    lab.until("over", lambda: restart_of(lab, "spine1", "eth3").get("ended") == "end_of_rib", 30)
+    gr = restart_of(lab, "spine1", "eth3")
+    assert gr["completed"] == 1 and gr["stale_paths"] == 0 and gr["theirs"]["forwarding"] == both
+    assert gr["theirs"]["restarted"]
+    assert events(lab, "leaf3", "RESTARTED") and events(lab, "leaf3", "RESTART_HEARD")
+    assert not events(lab, "leaf3", "RESTART_LATE")
+
+
+def test_P01_link_cut_during_restart(away):
+    """What is kept of a neighbour goes with its link, at once; what others offer carries the packets on."""
+    lab, it = away("leaf3", "3x2")
+    it.kill()
+    lab.until("kept", lambda: restart_of(lab, "spine1", "eth3")["stale_paths"], 10)
+    lab.run("lab", "cut", "leaf3:eth1")
+    lab.until("dropped", lambda: restart_of(lab, "spine1", "eth3").get("ended") == "link_down", 5)
+    assert restart_of(lab, "spine2", "eth3")["stale_paths"]
+    lab.until("only by spine2", lambda: ["eth2"] in [
+        r["ports"] for r in lab.rows("leaf1", "routes") if r["prefix"] == "10.1.3.0/24"], 5)
+    traffic = Traffic(lab, "h1", "h3", "10.1.3.2", per_s=1000)
+    it.start()
+    lab.until("back", lambda: restart_of(lab, "spine2", "eth3").get("ended") == "end_of_rib", 30)
+    sent, lost, span = traffic.stop()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost, {span}"
+    assert not events(lab, "leaf3", "RESTART_LATE")  # a dark port is not waited for
+
+
+def test_P01_both_ends_restart(away):
+    """Both are away, then both wait for others, but not for each other: each says that it has restarted."""
+    lab, leaf = away("leaf3", "3x2")
+    spine = Away(lab, "spine1")
+    traffic = Traffic(lab, "h1", "h3", "10.1.3.2")
+    try:
+        leaf.kill()
+        spine.kill()
+        leaf.start()
+        spine.start()
+        lab.until("settled", lambda: leaf.settled() and spine.settled(), 60)
+    finally:
+        sent, lost, span = traffic.stop()
+        late = events(lab, "leaf3", "RESTART_LATE") + events(lab, "spine1", "RESTART_LATE")
+        spine.end()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
+    assert not late
+
+
+def test_P01_whole_fabric_restarts(away):
+    """Every fabricd dies in the same moment, and nobody is left to keep anything but the kernels."""
+    lab, leaf = away("leaf3", "3x2")
+    all_of_it = [leaf] + [Away(lab, n) for n in ("spine1", "spine2", "leaf1", "leaf2")]
+    traffic = Traffic(lab, "h1", "h3", "fd00:1:0:3::2")
+    try:
+        for a in all_of_it:
+            a.kill()
+        for a in all_of_it:
+            a.start()
+        lab.until("settled", lambda: all(a.settled() for a in all_of_it), 60)
+    finally:
+        sent, lost, span = traffic.stop()
+        for a in all_of_it[1:]:
+            a.end()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
+
+
+def bfdd_pid(lab, node):
+    """bfdd of a node, found by the socket that it listens on."""
+    path = os.path.join(lab.run_dir(node), "bfdd.sock")
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline") as f:
+                words = f.read().split("\0")
+        except OSError:
+            continue
+        if words[0].rsplit("/", 1)[-1] == "bfdd" and path in words:
+            return int(pid)
+    return None
+
+
+def bfd_up(lab, node):
+    return all(r["state"] == "Up" for r in lab.rows(node, "bfd", want=ENDED))
+
+
+def test_P01_bfd_goes_on(away):
+    """bfdd outlives fabricd: no BFD session goes down while it is away, and strict sessions come back at once."""
+    lab, it = away("leaf3", "3x2", "--bfd")
+    lab.until("BFD", lambda: all(bfd_up(lab, n) for n in ("leaf3", "spine1", "spine2")), 20)
+    traffic = Traffic(lab, "h1", "h3", "10.1.3.2")
+    try:
+        for how in (signal.SIGKILL, signal.SIGTERM):
+            it.kill(how)
+            lab.until("kept", lambda: restart_of(lab, "spine1", "eth3")["stale_paths"], 10)
+            it.start()
+            lab.until("settled", it.settled, 60)
+            lab.until("told", lambda: restart_of(lab, "spine1", "eth3").get("ended") == "end_of_rib", 30)
+    finally:
+        sent, lost, span = traffic.stop()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
+    assert not events(lab, "spine1", "BFD_DOWN") and not events(lab, "spine2", "BFD_DOWN")
+
+
+def test_P01_bfd_down_during_restart(away):
+    """Its forwarding plane dies while it restarts: BFD with the C bit says so, and nothing is kept any longer."""
+    lab, it = away("leaf3", "3x2", "--bfd")
+    lab.until("BFD", lambda: all(bfd_up(lab, n) for n in ("leaf3", "spine1", "spine2")), 20)
+    pid = bfdd_pid(lab, "leaf3")
+    it.kill()
+    lab.until("kept", lambda: restart_of(lab, "spine1", "eth3")["stale_paths"], 10)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for spine in ("spine1", "spine2"):
+            lab.until("dropped", lambda s=spine: restart_of(lab, s, "eth3").get("ended") == "bfd_down", 5)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    it.start()
+    lab.until("settled", it.settled, 60)
+
+
+@pytest.mark.parametrize("seconds", [4.5, 10])
+def test_P02_stopped_process(away, seconds):
+    """fabricd is stopped for half a hold time, and for longer: BFD says that it forwards, so its paths are kept."""
+    lab, it = away("leaf3", "3x2", "--bfd")
+    lab.until("BFD", lambda: all(bfd_up(lab, n) for n in ("leaf3", "spine1", "spine2")), 20)
+    pid = it.pid()
+    traffic = Traffic(lab, "h1", "h3", "10.1.3.2", per_s=1000)
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        end = time.monotonic() + seconds
+        if seconds > 9:
+            lab.until("kept", lambda: restart_of(lab, "spine1", "eth3")["stale_paths"], 12)
+        while time.monotonic() < end:  # the fault itself lasts so long
+            time.sleep(0.05)
+        os.kill(pid, signal.SIGCONT)
+        lab.until("settled", it.settled, 30)
+        lab.until("none is stale", lambda: not restart_of(lab, "spine1", "eth3")["stale_paths"], 60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        sent, lost, span = traffic.stop()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
+    assert bool(events(lab, "spine1", "RESTART_HELP")) == (seconds > 9)
+    assert not events(lab, "spine1", "RESTART_LOST")
