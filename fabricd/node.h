@@ -12,6 +12,7 @@
 #include "fabricd/bgp/session.h"
 #include "fabricd/lib/journal.h"
 #include "fabricd/link/advertiser.h"
+#include "fabricd/link/damp.h"
 #include "fabricd/link/port.h"
 #include "fabricd/policy/policy.h"
 #include "fabricd/rib/rib.h"
@@ -70,6 +71,7 @@ struct node_peer {
 	uint64_t bfd_event;                /* id of the event that took BFD down last */
 	int closed_by;                     /* of the connection that ended last, -errno; 0: the peer closed it */
 	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */
+	bool reachable;                    /* carrier, and an address that answers */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];
@@ -88,8 +90,10 @@ struct node_port {
 	struct rt_packets *nd, *lldp;
 	struct rt_timer *timer;
 	struct mono timer_at;
-	struct node_peer *peer; /* the first session here, others by its `next`; NULL: none */
-	uint64_t carrier_event; /* id of the last event of its carrier */
+	struct node_peer *peer;      /* the first session here, others by its `next`; NULL: none */
+	uint64_t carrier_event;      /* id of the last event of its carrier */
+	struct damp damp;            /* suppressed: its sessions wait */
+	struct rt_timer *damp_timer; /* its release; NULL: it never was */
 };
 
 /* What a node that goes on from another fabricd is born with: so it does nothing anew that is done. */
@@ -208,6 +212,11 @@ uint64_t node_event(struct node *, const char *type, const char *port, uint64_t 
 int node_peer_rung(const struct node_peer *);
 /* Why the session is not Established, in a few words for a table: "port dark", "wrong node: expected ..., saw ...". */
 void node_peer_why(const struct node_peer *, char *buf, size_t size);
+
+/* Of a port that is damped: why, and for how long. Its penalty, a flap is DAMP_FLAP; and the seconds until its release. */
+void node_damp_why(const struct node_port *, char *buf, size_t size);
+uint64_t node_damp_penalty(const struct node_port *);
+double node_damp_left(const struct node_port *);
 
 /* The gateway of a rack prefix: its first address. */
 struct ip node_rack_gateway(const struct prefix *rack);

@@ -30,8 +30,7 @@ bfd_up(struct node_peer *peer)
 	if (n->held)
 		return;
 	node_event(n, "BFD_UP", peer->port->name, 0, "%s", peer->far->name);
-	if (is_strict(peer))
-		bgp_peer_link_up(peer->bgp, node_now(n));
+	node_peer_try(peer);
 }
 
 static void
@@ -50,6 +49,7 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	bgp_peer_bfd_down(peer->bgp, s->independent, node_now(n));
 	if (is_strict(peer))
 		bgp_peer_link_wait(peer->bgp, "waits for BFD", node_now(n));
+	node_damp_flap(peer->port, peer->bfd_event);
 }
 
 static void
@@ -68,7 +68,7 @@ on_bfd(void *arg, const struct bfd_status *s)
 	node_peer_settle(peer);
 }
 
-bool
+void
 node_bfd_begin(struct node_peer *peer)
 {
 	struct node *n = peer->node;
@@ -81,16 +81,19 @@ node_bfd_begin(struct node_peer *peer)
 		    .multiplier = (uint8_t)t->bfd_multiplier,
 		    .independent = !n->cfg.bfd_inside } };
 
-	if (!n->cfg.bfd || !peer->far)
-		return true;
-	if (!peer->bfd) {
-		if (n->topo->bfd_echo)
-			target.params.echo_us = target.params.echo_rx_us = (uint32_t)t->bfd_us;
-		snprintf(target.port, sizeof(target.port), "%s", peer->port->name);
-		peer->bfd = bfd_watch_new(n->cfg.bfd, &target, on_bfd, peer);
-	}
-	/* Where nobody runs bfdd, nobody waits for it. */
-	return !is_strict(peer) || peer->bfd_up || !bfd_client_connected(n->cfg.bfd);
+	if (!n->cfg.bfd || !peer->far || peer->bfd)
+		return;
+	if (n->topo->bfd_echo)
+		target.params.echo_us = target.params.echo_rx_us = (uint32_t)t->bfd_us;
+	snprintf(target.port, sizeof(target.port), "%s", peer->port->name);
+	peer->bfd = bfd_watch_new(n->cfg.bfd, &target, on_bfd, peer);
+}
+
+/* Where nobody runs bfdd, nobody waits for it. */
+bool
+node_bfd_ready(const struct node_peer *peer)
+{
+	return !peer->bfd || !is_strict(peer) || peer->bfd_up || !bfd_client_connected(peer->node->cfg.bfd);
 }
 
 void
@@ -107,12 +110,12 @@ node_bfd_told(struct node *n, bool connected)
 	node_event(n, connected ? "BFDD_UP" : "BFDD_LOST", "", 0, "%s",
 	    connected ? "bfdd watches the neighbours"
 		      : "bfdd is gone: dead neighbours are found by hold time until it is back");
-	if (connected)
+	if (connected || n->held)
 		return;
 	for (size_t i = 0; i < n->nports; i++)
 		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
-			if (peer->bfd && !peer->bfd_up && !ip_is_zero(&peer->address)) {
-				bgp_peer_link_up(peer->bgp, node_now(n));
+			if (peer->bfd && !peer->bfd_up) {
+				node_peer_try(peer);
 				node_peer_settle(peer);
 			}
 }

@@ -46,6 +46,11 @@ bool node_peer_read_key(struct node_peer *); /* false after an event that says w
 void node_peer_lost(struct node_peer *); /* all that it told goes */
 void node_isolation_update(struct node *);
 
+void node_peer_try(struct node_peer *); /* its session may begin, if nothing is in the way any more */
+
+/* node_damp.c */
+void node_damp_flap(struct node_port *, uint64_t cause);
+
 /* node_restart.c */
 void node_restart_init(struct node *); /* the forwarding plane was read; the ports are there, and not set up */
 void node_restart_taken_over(struct node *);
@@ -57,8 +62,9 @@ void node_restart_stale_end(struct node_peer *, uint8_t families, enum bgp_stale
 void node_restart_drop(struct node_peer *); /* what waits in stale_over, if now is the time */
 
 /* node_bfd.c */
-/* Watches the neighbour at its address; false: the session has to wait for BFD (strict). */
-bool node_bfd_begin(struct node_peer *);
+void node_bfd_begin(struct node_peer *); /* watches the neighbour at its address */
+/* The session need not wait for BFD (any longer). */
+bool node_bfd_ready(const struct node_peer *);
 void node_bfd_end(struct node_peer *);
 void node_bfd_free(struct node *);
 

@@ -771,6 +771,13 @@ node_peer_free(struct node_peer *peer)
 }
 
 void
+node_peer_try(struct node_peer *peer)
+{
+	if (peer->reachable && !peer->port->damp.suppressed && node_bfd_ready(peer))
+		bgp_peer_link_up(peer->bgp, node_now(peer->node));
+}
+
+void
 node_peer_reachable(struct node_peer *peer, const struct ip *address)
 {
 	struct mono now = node_now(peer->node);
@@ -785,8 +792,9 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 		node_bfd_end(peer);
 	}
 	peer->address = *address;
-	if (node_bfd_begin(peer))
-		bgp_peer_link_up(peer->bgp, now);
+	peer->reachable = true;
+	node_bfd_begin(peer);
+	node_peer_try(peer);
 }
 
 void
@@ -794,6 +802,7 @@ node_peer_unreachable(struct node_peer *peer, const char *why)
 {
 	if (peer->node->held)
 		return;
+	peer->reachable = false;
 	bgp_peer_link_down(peer->bgp, why, node_now(peer->node));
 	node_bfd_end(peer);
 	if (!peer->external)
@@ -1033,6 +1042,8 @@ node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 		snprintf(buf, size, "port admin down");
 	else if (rung == 2)
 		snprintf(buf, size, "port dark");
+	else if (p->damp.suppressed)
+		node_damp_why(p, buf, size);
 	else if (peer->identity[0])
 		snprintf(buf, size, "%s", peer->identity);
 	else if (rung == 5 && (link_port_view(p->link, &v), true))

@@ -228,6 +228,7 @@ node_ports_free(struct node *n)
 			node_peer_free(peer);
 		}
 		rt_timer_free(p->timer);
+		rt_timer_free(p->damp_timer);
 		link_port_free(p->link);
 	}
 	mem_free(&n->mem, MEM_LINK, n->ports);
@@ -323,6 +324,8 @@ port_carrier_event(struct node_port *p, bool was, bool is)
 	    is             ? "carrier"
 	    : p->plat.gone ? "port gone"
 			   : "carrier lost");
+	if (was)
+		node_damp_flap(p, p->carrier_event);
 }
 
 static void

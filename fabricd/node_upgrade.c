@@ -148,7 +148,7 @@ node_peer_restore(struct node_peer *peer, const struct ip *address, struct rd sa
 	c = node_conn_new(peer, bgp);
 	c->open = true;
 	node_peer_read_key(peer);
-	peer->established = true;
+	peer->established = peer->reachable = true;
 	peer->source.router_id = f->remote.id;
 	peer->source.asn = f->remote.asn;
 	peer->source.address = *address;

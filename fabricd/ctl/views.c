@@ -409,6 +409,8 @@ static const struct column ports_columns[] = {
 	{ "seen_peer", "SEEN", CELL_TEXT, false },
 	{ "seen_port", "SEEN PORT", CELL_TEXT, false },
 	{ "cabling", "CABLING", CELL_TEXT, false },
+	{ "penalty", "PENALTY", CELL_NUMBER, false },
+	{ "release_s", "DAMPED FOR", CELL_DURATION, false },
 	{ "speed_bits_per_s", "SPEED", CELL_RATE, false },
 	{ "mtu_bytes", "MTU", CELL_NUMBER, false },
 	{ "mac", "MAC", CELL_TEXT, true },

@@ -154,6 +154,7 @@ port_row(const struct node_port *port, struct mono now)
 	};
 	json_t *row = json_object();
 	struct link_view link = { 0 };
+	char why[128];
 
 	put_text(row, "port", port->name);
 	put_text(row, "kind", kinds[port->topo->kind]);
@@ -185,11 +186,22 @@ port_row(const struct node_port *port, struct mono now)
 		    port->plat.mac[2], port->plat.mac[3], port->plat.mac[4], port->plat.mac[5]);
 		put_ip(row, "link_local", &port->plat.link_local);
 	}
+	if (port->damp.flaps) {
+		put_count(row, "flaps", port->damp.flaps);
+		json_object_set_new(row, "penalty", json_real((double)node_damp_penalty(port) / DAMP_FLAP));
+		put_flag(row, "damped", port->damp.suppressed);
+	}
+	if (port->damp.suppressed)
+		json_object_set_new(row, "release_s", json_real(node_damp_left(port)));
 	if (port->setup_error)
 		put_text(row, "setup_error", strerror(-port->setup_error));
 	if (port->link && (link.state != LINK_UP || link.mismatch[0]) && port->peer)
 		put_problem(row, port->name, link.mismatch[0] ? link.mismatch : link_state_name(link.state),
 		    "fabctl bgp neighbor %s", port->name);
+	else if (port->damp.suppressed) {
+		node_damp_why(port, why, sizeof(why));
+		put_problem(row, port->name, why, "fabctl log");
+	}
 	return row;
 }
 

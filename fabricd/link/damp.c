@@ -1,0 +1,83 @@
+/* fabricd/link/damp.c -- see damp.h */
+#include "fabricd/link/damp.h"
+
+#include "fabricd/lib/base.h"
+
+#define CEILING 4 /* times `suppress` */
+#define REUSE   2 /* a part of `suppress` */
+
+/* v * 2^(-us / half_life), by halving and, for the rest of a half-life, by 2^(-1/2), 2^(-1/4), ... */
+static uint64_t
+decay(uint64_t v, int64_t us, int64_t half_life_us)
+{
+	static const uint32_t roots[] = { 46341, 55109, 60097, 62757, 64132, 64830, 65182, 65359, 65447, 65492 };
+	int64_t whole = us / half_life_us, part = half_life_us, rest = us % half_life_us;
+
+	if (us <= 0)
+		return v;
+	if (whole >= 63)
+		return 0;
+	v = (v << 16) >> whole; /* 16 bits behind the point */
+	for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+		part /= 2;
+		if (rest < part || part == 0)
+			continue;
+		rest -= part;
+		v = (v >> 16) * roots[i] + ((v & 0xffff) * roots[i] >> 16);
+	}
+	return v >> 16;
+}
+
+uint64_t
+damp_penalty(const struct damp *d, const struct damp_config *cfg, struct mono now)
+{
+	return decay(d->penalty, mono_sub(now, d->at), cfg->half_life_us);
+}
+
+static uint64_t
+reuse(const struct damp_config *cfg)
+{
+	return (uint64_t)cfg->suppress * DAMP_FLAP / REUSE;
+}
+
+bool
+damp_flap(struct damp *d, const struct damp_config *cfg, struct mono now)
+{
+	uint64_t limit = (uint64_t)cfg->suppress * DAMP_FLAP;
+
+	d->penalty = MIN_OF(damp_penalty(d, cfg, now) + DAMP_FLAP, CEILING * limit);
+	d->at = now;
+	d->flaps++;
+	if (d->suppressed || d->penalty < limit)
+		return false;
+	d->suppressed = true;
+	d->times++;
+	return true;
+}
+
+bool
+damp_look(struct damp *d, const struct damp_config *cfg, struct mono now)
+{
+	if (!d->suppressed || damp_penalty(d, cfg, now) > reuse(cfg))
+		return false;
+	d->suppressed = false;
+	return true;
+}
+
+struct mono
+damp_release(const struct damp *d, const struct damp_config *cfg)
+{
+	int64_t lo = 0, hi = 4 * cfg->half_life_us; /* CEILING / (1 / REUSE) is three of them */
+
+	if (!d->suppressed)
+		return MONO_NEVER;
+	while (lo < hi) { /* the first time at which it is small enough */
+		int64_t mid = lo + (hi - lo) / 2;
+
+		if (decay(d->penalty, mid, cfg->half_life_us) <= reuse(cfg))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return mono_add(d->at, lo);
+}

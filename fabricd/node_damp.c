@@ -1,0 +1,108 @@
+/*
+ * fabricd/node_damp.c -- damping of ports that flap: their sessions wait until the port has been quiet for a while
+ *
+ *   carrier lost, BFD Down -> penalty of the port (link/damp.h) -> kept out: no session -> released -> session
+ *
+ * What is up is never taken down by this; what comes up again is not taken into use at once. Both ends of a link count
+ * for themselves. Nothing is kept out where it would cut somebody off: neither the last way up of this switch, nor the
+ * only uplink that the file gives to the switch at the other end.
+ */
+#include <stdio.h>
+
+#include "fabricd/node_impl.h"
+
+static struct damp_config
+config(const struct node *n)
+{
+	return (struct damp_config){ n->topo->timers.damping_half_life_us, n->topo->timers.damping_suppress };
+}
+
+static bool
+is_only_way(const struct node_port *p)
+{
+	const struct node *n = p->node;
+
+	if (p->topo->kind == TOPO_DOWN)
+		return p->peer->far->uplinks <= 1;
+	if (p->topo->kind != TOPO_UP)
+		return false;
+	for (size_t i = 0; i < n->nports; i++)
+		if (&n->ports[i] != p && n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer &&
+		    n->ports[i].peer->established)
+			return false;
+	return true;
+}
+
+static double
+seconds_left(const struct node_port *p)
+{
+	struct damp_config cfg = config(p->node);
+	int64_t us = mono_sub(damp_release(&p->damp, &cfg), node_now(p->node));
+
+	return us > 0 ? (double)us / 1e6 : 0;
+}
+
+void
+node_damp_why(const struct node_port *p, char *buf, size_t size)
+{
+	struct damp_config cfg = config(p->node);
+
+	snprintf(buf, size, "damped: %llu flaps, penalty %.1f; let in in %.1f s if it stays quiet",
+	    (unsigned long long)p->damp.flaps, (double)damp_penalty(&p->damp, &cfg, node_now(p->node)) / DAMP_FLAP,
+	    seconds_left(p));
+}
+
+static void
+look(void *arg)
+{
+	struct node_port *p = arg;
+	struct damp_config cfg = config(p->node);
+
+	if (damp_look(&p->damp, &cfg, node_now(p->node))) {
+		node_event(p->node, "DAMP_RELEASED", p->name, 0, "the port has been quiet, and is used again");
+		for (struct node_peer *peer = p->peer; peer; peer = peer->next) {
+			node_peer_try(peer);
+			node_peer_settle(peer);
+		}
+	} else if (p->damp.suppressed) {
+		rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
+	}
+}
+
+void
+node_damp_flap(struct node_port *p, uint64_t cause)
+{
+	struct node *n = p->node;
+	struct damp_config cfg = config(n);
+	char why[128];
+
+	if (!p->peer || n->stopping || n->held)
+		return;
+	if (!damp_flap(&p->damp, &cfg, node_now(n)))
+		return;
+	if (is_only_way(p)) {
+		p->damp.suppressed = false;
+		return;
+	}
+	node_damp_why(p, why, sizeof(why));
+	node_event(n, "DAMPED", p->name, cause, "%s", why);
+	if (!p->damp_timer)
+		p->damp_timer = rt_timer_new(n->rt, look, p);
+	rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
+	for (struct node_peer *peer = p->peer; peer; peer = peer->next)
+		bgp_peer_link_wait(peer->bgp, "the port is damped", node_now(n));
+}
+
+uint64_t
+node_damp_penalty(const struct node_port *p)
+{
+	struct damp_config cfg = config(p->node);
+
+	return damp_penalty(&p->damp, &cfg, node_now(p->node));
+}
+
+double
+node_damp_left(const struct node_port *p)
+{
+	return p->damp.suppressed ? seconds_left(p) : 0;
+}
