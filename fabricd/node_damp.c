@@ -3,9 +3,9 @@
  *
  *   carrier lost, BFD Down -> penalty of the port (link/damp.h) -> kept out: no session -> released -> session
  *
- * What is up is never taken down by this; what comes up again is not taken into use at once. Both ends of a link count
- * for themselves. Nothing is kept out where it would cut somebody off: neither the last way up of this switch, nor the
- * only uplink that the file gives to the switch at the other end.
+ * What is up is never taken down by this; what comes up again is not taken into use at once. Both ends of a link count,
+ * but the lower one decides, since it alone knows whether it has another way up: the last one is never kept out. For a
+ * switch of another vendor below the upper end decides, unless the file gives that switch one uplink only.
  */
 #include <stdio.h>
 
@@ -18,12 +18,12 @@ config(const struct node *n)
 }
 
 static bool
-is_only_way(const struct node_port *p)
+may_not_wait(const struct node_port *p)
 {
 	const struct node *n = p->node;
 
 	if (p->topo->kind == TOPO_DOWN)
-		return p->peer->far->uplinks <= 1;
+		return !p->peer->far->foreign || p->peer->far->uplinks <= 1;
 	if (p->topo->kind != TOPO_UP)
 		return false;
 	for (size_t i = 0; i < n->nports; i++)
@@ -80,7 +80,7 @@ node_damp_flap(struct node_port *p, uint64_t cause)
 		return;
 	if (!damp_flap(&p->damp, &cfg, node_now(n)))
 		return;
-	if (is_only_way(p)) {
+	if (may_not_wait(p)) {
 		p->damp.suppressed = false;
 		return;
 	}
