@@ -1020,6 +1020,7 @@ the_lower_identifier_waits_for_the_other(void **state)
 		{ 0x0a000000, AS, 0, 0 },
 		{ 0x0a000001, 65002, 0, MS(150) },
 		{ 0x0a000001, 65000, 0, 0 },
+		{ 0x0a000001, 65001, 0, 0 },
 		{ 0, AS, 0, 0 },
 	};
 
@@ -1207,6 +1208,156 @@ a_short_session_is_held_back(void **state)
 	}
 }
 
+/* While the peer's own connection is under way nothing is dialled again, and a failure of ours is no news. */
+static void
+our_attempt_waits_while_the_peers_is_under_way(void **state)
+{
+	(void)state;
+	for (int fails = 0; fails < 2; fails++) {
+		struct bench *b = bench_new();
+
+		b->cfg.peer_id = 0x09000000; /* ours would stay */
+		begin(b);
+		b->accepted = bgp_accept(b->p, b->now, NULL);
+		assert_int_equal(bgp_conn_state(b->accepted), BGP_OPEN_SENT);
+		if (fails) {
+			bgp_connect_failed(b->dialled, "no", b->now);
+			assert_null(strstr(why(b), "cannot connect"));
+			assert_int_equal(counters(b)->dial_failures, 1);
+			timer_at(b, MS(20));
+		} else {
+			timer_at(b, MS(200));
+			assert_int_equal(counters(b)->dial_failures, 0);
+		}
+		assert_int_equal(counters(b)->dials, 1);
+		timer_at(b, SECONDS(1));
+		assert_int_equal(counters(b)->dials, 1);
+		bench_free(b);
+	}
+}
+
+/* What was known of the connections before is not taken for what is known of these. */
+static void
+a_new_session_knows_nothing_of_the_one_before(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+	struct bgp_conn *c;
+
+	(void)state;
+	b->cfg.peer_id = 0;
+	bring(b, BGP_ESTABLISHED);
+	in_update(b); /* End-of-RIB */
+	assert_int_equal(bgp_peer_facts(b->p)->end_of_rib_in, 1);
+	c = b->c;
+	bgp_closed(c, "gone", b->now);
+	assert_null(bgp_conn_io(c));
+	timer_at(b, SECONDS(1));
+	connected(b);
+	b->accepted = bgp_accept(b->p, b->now, NULL);
+	assert_non_null(b->accepted);
+	assert_int_equal(counters(b)->collisions, 0); /* nobody has said who he is */
+	bgp_closed(b->accepted, "gone", b->now);
+	in_open(b, &o);
+	in_keepalive(b);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	assert_int_equal(bgp_peer_facts(b->p)->end_of_rib_in, 0);
+	assert_int_equal(bgp_peer_facts(b->p)->end_of_rib_out, 0);
+	bench_free(b);
+}
+
+/* Stopped and started again: errors and failures of before count no more. */
+static void
+a_start_begins_anew(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	b->cfg.polite_us = MS(150);
+	b->p = bgp_peer_new(&b->mem, &b->scratch, &b->cfg, &ops, b);
+	bgp_peer_link_up(b->p, b->now);
+	assert_string_equal(why(b), "not started");
+	bgp_peer_start(b->p, b->now);
+	assert_string_equal(why(b), "started, not connected yet");
+	for (int k = 0; k < 2; k++) {
+		timer_at(b, MS(150)); /* polite, since nothing failed yet */
+		bgp_connect_failed(b->dialled, "no", b->now);
+		timer_at(b, MS(20));
+		bgp_connect_failed(b->dialled, "no", b->now);
+		timer_at(b, MS(40));
+		connected(b);
+		in_junk(b);
+		timer_at(b, SECONDS(1));
+		connected(b);
+		in_junk(b);
+		assert_int_equal(bgp_deadline(b->p).us - b->now.us, SECONDS(2));
+		bgp_peer_stop(b->p, NULL, b->now);
+		assert_string_equal(why(b), "stopped by the operator");
+		assert_true(mono_is_never(bgp_deadline(b->p)));
+		bgp_peer_start(b->p, b->now);
+		bgp_peer_start(b->p, b->now); /* twice is once */
+	}
+	bench_free(b);
+}
+
+/* How UPDATEs for this peer are written follows from the session and from the next hops that were set. */
+static void
+updates_are_encoded_as_was_agreed(void **state)
+{
+	static const struct {
+		uint32_t asn, caps;
+		bool internal, as4, extended;
+	} cases[] = {
+		{ AS, BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_EXTENDED_MESSAGE, false, true, true },
+		{ AS, BGP_CAP_MP | BGP_CAP_AS4, false, true, false },
+		{ AS, BGP_CAP_MP | BGP_CAP_EXTENDED_MESSAGE, false, false, true },
+		{ 65001, BGP_CAP_MP | BGP_CAP_AS4, true, true, false },
+	};
+	static const uint8_t six[16] = { 0xfe, 0x80, [15] = 1 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bgp_next_hop four = { .has_global = true, .global = ip_v4(1) },
+				    two = { .has_link_local = true, .link_local = ip_v6(six) },
+				    one = { .has_global = true, .global = ip_v6(six) };
+		struct bench *b = bench_new();
+		struct bgp_open open = his_open();
+		struct bgp_encode_opts o;
+
+		b->cfg.peer_as = open.asn = cases[i].asn;
+		open.caps = cases[i].caps;
+		begin(b);
+		connected(b);
+		in_open(b, &open);
+		in_keepalive(b);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV4, &four);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV6, &two);
+		o = bgp_peer_encode_opts(b->p);
+		assert_int_equal(o.local_as, 65001);
+		assert_int_equal(o.internal, cases[i].internal);
+		assert_int_equal(o.prepend, !cases[i].internal);
+		assert_int_equal(o.as4, cases[i].as4);
+		assert_int_equal(o.extended, cases[i].extended);
+		assert_int_equal(o.form[FAMILY_IPV4], 0);
+		assert_int_equal(o.form[FAMILY_IPV6], BGP_NH_IPV6_TWO);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV4, &one);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV6, &one);
+		o = bgp_peer_encode_opts(b->p);
+		assert_int_equal(o.form[FAMILY_IPV4], BGP_NH_IPV6);
+		assert_int_equal(o.form[FAMILY_IPV6], BGP_NH_IPV6);
+		bench_free(b);
+	}
+}
+
+static void
+what_is_no_cause_has_no_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < BGP_CAUSES; i++)
+		assert_string_not_equal(bgp_cause_name((enum bgp_cause)i), "?");
+	assert_string_equal(bgp_cause_name(BGP_CAUSES), "?");
+}
+
 int
 main(void)
 {
@@ -1232,6 +1383,11 @@ main(void)
 		cmocka_unit_test(what_is_not_configured_has_its_default),
 		cmocka_unit_test(too_many_prefixes_are_told),
 		cmocka_unit_test(a_short_session_is_held_back),
+		cmocka_unit_test(our_attempt_waits_while_the_peers_is_under_way),
+		cmocka_unit_test(a_new_session_knows_nothing_of_the_one_before),
+		cmocka_unit_test(a_start_begins_anew),
+		cmocka_unit_test(updates_are_encoded_as_was_agreed),
+		cmocka_unit_test(what_is_no_cause_has_no_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -240,6 +240,24 @@ test_width_is_bounded(void **state)
 	}
 }
 
+/* In no step better than itself: the last one is reached, and tells nothing. */
+static void
+test_a_path_equals_itself(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct path_list *l = make_list(cases[i].p, cases[i].n, NULL);
+
+		for (unsigned int k = 0; k < l->n; k++) {
+			enum tiebreak why = WHY_ONLY;
+
+			assert_int_equal(path_compare(&l->paths[k], &l->paths[k], &why), 0);
+			assert_int_equal(why, WHY_ADDRESS);
+		}
+		free_list(l);
+	}
+}
+
 static void
 test_names(void **state)
 {
@@ -258,6 +276,7 @@ main(void)
 		cmocka_unit_test(test_med_is_deterministic),
 		cmocka_unit_test(test_random_lists_in_any_order),
 		cmocka_unit_test(test_width_is_bounded),
+		cmocka_unit_test(test_a_path_equals_itself),
 		cmocka_unit_test(test_names),
 	};
 

@@ -606,9 +606,9 @@ test_a_refresh_keeps_what_is_told_again(void **state)
 		}
 		run(t);
 		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
-		for (unsigned int i = 0; i < PREFIXES; i++)
-			if (i < PREFIXES - 1)
-				announce(t, 0, FAMILY_IPV4, i, 0);
+		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV6);
+		for (unsigned int i = 0; i < PREFIXES - 1; i++)
+			announce(t, 0, FAMILY_IPV4, i, 0);
 		rib_refresh_begin(t->rib, &t->sources[1], FAMILY_IPV4);
 		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4); /* anew */
 		for (unsigned int i = 0; i < kept; i++)
@@ -626,18 +626,25 @@ test_a_refresh_keeps_what_is_told_again(void **state)
 		run(t);
 		assert_int_equal(t->sources[1].paths[FAMILY_IPV4], 0);
 		assert_int_equal(t->sources[0].paths[FAMILY_IPV4], kept);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV6], PREFIXES - 1);
+		for (unsigned int i = 0; i < 5; i++)
+			announce(t, 0, FAMILY_IPV6, i, 0);
+		rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV6);
+		run(t);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV6], 5);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV4], kept);
 		done(t);
 	}
 }
 
-/* More prefixes than a byte of the notes holds, refreshed in any pattern; one that came after the begin is not lost. */
+/* More prefixes than a byte of the notes holds, refreshed in any pattern; those that came after the begin are not lost. */
 static void
 test_prefixes_that_come_during_a_refresh_stay(void **state)
 {
-	struct fixture *t = fixture((struct rib_config){ .no_fib = true });
-
 	(void)state;
-	for (unsigned int first = 0; first < 20; first++) {
+	for (unsigned int first = 1; first < 20; first++) {
+		struct fixture *t = fixture((struct rib_config){ .no_fib = true });
+
 		for (unsigned int i = 0; i < first; i++)
 			announce(t, 0, FAMILY_IPV4, i, 0);
 		run(t);
@@ -653,9 +660,26 @@ test_prefixes_that_come_during_a_refresh_stay(void **state)
 
 			assert_int_equal(rib_get(t->rib, 7, &p, &v), i >= first || i % 3);
 		}
-		down(t, 0);
-		run(t);
-		rib_source_up(t->rib, &t->sources[0]);
+		done(t);
+	}
+}
+
+/* A hint for any number of prefixes reads these and no others, known or not; without a table it is none. */
+static void
+test_prefixes_may_be_fetched_before(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .no_fib = true });
+
+	(void)state;
+	for (size_t n = 0; n < 70; n++) {
+		struct prefix *p = malloc(n * sizeof(*p) + 1);
+
+		for (size_t i = 0; i < n; i++)
+			p[i] = prefix_no(FAMILY_IPV4, (unsigned int)i % PREFIXES);
+		rib_prefetch(t->rib, 7, p, n);
+		free(p);
+		if (n == 10)
+			announce(t, 0, FAMILY_IPV4, 5, 0);
 	}
 	done(t);
 }
@@ -1027,6 +1051,7 @@ main(void)
 		cmocka_unit_test(test_members_are_told_up_to_a_number),
 		cmocka_unit_test(test_a_refresh_keeps_what_is_told_again),
 		cmocka_unit_test(test_prefixes_that_come_during_a_refresh_stay),
+		cmocka_unit_test(test_prefixes_may_be_fetched_before),
 		cmocka_unit_test(test_the_fibs_answers_are_shown),
 		cmocka_unit_test(test_all_of_it_agrees_with_a_naive_model),
 		cmocka_unit_test(test_changes_are_told_a_thousand_at_a_time),
