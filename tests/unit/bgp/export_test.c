@@ -632,6 +632,37 @@ compare(const struct fixture *t, const char *when)
 	}
 }
 
+/* What export says that each line was told, prefix by prefix, and with how many octets of attributes. */
+static void
+compare_views(const struct fixture *t)
+{
+	struct export_stats s;
+	size_t peers = 0;
+
+	for (unsigned int k = 0; k < LINES; k++) {
+		const struct line *l = &t->line[k];
+
+		peers += l->export != NULL;
+		for (unsigned int i = 0; l->export && i < 64; i++) {
+			struct prefix p = prefix_no(FAMILY_IPV4, i);
+			int best = best_line(t, FAMILY_IPV4, i);
+			uint8_t buf[8192];
+			struct rib_view v;
+			bool told;
+
+			if (!rib_get(t->rib, RIB_MAIN_TABLE, &p, &v))
+				continue;
+			told = best != NOTHING &&
+			       !(l->class == CLASS_ABOVE && t->line[best].source.side == RIB_ABOVE) &&
+			       !(l->class == CLASS_EVEN && i % 2);
+			assert_int_equal(export_told(l->export, &v), told && best != (int)k);
+			assert_int_equal(export_attrs(l->export, &v, buf, sizeof(buf)) > 0, told);
+		}
+	}
+	export_stats(t->export, &s);
+	assert_int_equal(s.peers, peers);
+}
+
 /* ---- cases ---- */
 
 static void
@@ -984,6 +1015,139 @@ test_a_group_made_while_a_source_is_going(void **state)
 	done(t);
 }
 
+/* ---- the rule, prefix by prefix, counted on the wire ---- */
+
+static bool
+class_hears(const struct fixture *t, const struct line *l, unsigned int i, int from)
+{
+	if (from == NOTHING)
+		return false;
+	return l->class == CLASS_BELOW || (l->class == CLASS_EVEN && i % 2 == 0) ||
+	       (l->class == CLASS_ABOVE && t->line[from].source.side != RIB_ABOVE);
+}
+
+/*
+ * One change at a time: a path that is told now goes once to each neighbour of the class but its source, which is sent
+ * a withdrawal when it was told another's path before; a path that is told no more is withdrawn once from all of them.
+ */
+static void
+test_each_change_is_said_once_to_whom_it_concerns(void **state)
+{
+	struct fixture *t = all_up();
+	uint32_t rnd = 5;
+
+	(void)state;
+	for (unsigned int step = 0; step < 1500; step++) {
+		uint64_t out[LINES], withdrawn[LINES];
+		unsigned int i, k, set;
+		int was, now;
+		int16_t had;
+		bool moved;
+
+		rnd = rnd * 1664525u + 1013904223u;
+		i = (rnd >> 8) % 8;
+		k = (rnd >> 12) % LINES;
+		set = (rnd >> 16) % 3;
+		was = best_line(t, FAMILY_IPV4, i);
+		had = was == NOTHING ? NOTHING : t->offers[FAMILY_IPV4][i][was];
+		for (unsigned int n = 0; n < LINES; n++) {
+			out[n] = bgp_peer_counters(t->line[n].near)->prefixes_out[FAMILY_IPV4];
+			withdrawn[n] = bgp_peer_counters(t->line[n].near)->withdrawn_out[FAMILY_IPV4];
+		}
+		if (rnd >> 30)
+			offer(t, k, FAMILY_IPV4, i, set, 0);
+		else
+			retract(t, k, FAMILY_IPV4, i);
+		settle(t);
+		now = best_line(t, FAMILY_IPV4, i);
+		moved = was != now || (now != NOTHING && had != t->offers[FAMILY_IPV4][i][now]);
+		for (unsigned int n = 0; n < LINES; n++) {
+			const struct line *l = &t->line[n];
+			const struct bgp_counters *c = bgp_peer_counters(l->near);
+			bool before = class_hears(t, l, i, was), after = class_hears(t, l, i, now), own = now == (int)n;
+
+			out[n] += moved && after && !own;
+			withdrawn[n] += moved && ((before && !after) || (before && after && own && was != now));
+			if (c->prefixes_out[FAMILY_IPV4] != out[n] || c->withdrawn_out[FAMILY_IPV4] != withdrawn[n])
+				fail_msg("step %u, line %u: %d announcements and %d withdrawals too many", step, n,
+				    (int)(c->prefixes_out[FAMILY_IPV4] - out[n]),
+				    (int)(c->withdrawn_out[FAMILY_IPV4] - withdrawn[n]));
+		}
+		compare(t, "after one change");
+		compare_views(t);
+	}
+	done(t);
+}
+
+/* A refresh, and a new neighbour, hear each prefix once; nobody else hears any. */
+static void
+test_a_walk_says_each_prefix_once(void **state)
+{
+	struct fixture *t = all_up();
+
+	(void)state;
+	for (unsigned int i = 0; i < 60; i++)
+		offer(t, i % 3 + 1, FAMILY_IPV4, i, i % 4, 0);
+	settle(t);
+	for (unsigned int asks = 0; asks < LINES; asks++)
+		for (int joins = 0; joins < 2; joins++) {
+			uint64_t out[LINES], want = 0;
+
+			if (joins && asks >= 1 && asks <= 3)
+				continue; /* it would take its own along */
+			for (unsigned int n = 0; n < LINES; n++)
+				out[n] = bgp_peer_counters(t->line[n].near)->prefixes_out[FAMILY_IPV4];
+			for (unsigned int i = 0; i < 60; i++)
+				want += must_hold(t, &t->line[asks], FAMILY_IPV4, i) != NOTHING;
+			if (joins) {
+				line_down(t, asks);
+				settle(t);
+				compare_views(t);
+				line_up(t, asks);
+			} else {
+				assert_true(bgp_send_refresh(t->line[asks].far, FAMILY_IPV4, BGP_REFRESH_REQUEST));
+				settle(t);
+			}
+			for (unsigned int n = 0; n < LINES; n++)
+				assert_int_equal(bgp_peer_counters(t->line[n].near)->prefixes_out[FAMILY_IPV4] - out[n],
+				    n == asks ? want : 0);
+			compare(t, "after a walk");
+			compare_views(t);
+		}
+	done(t);
+}
+
+/* What one source says with one set of attributes goes out in one message, whatever it stands between. */
+static void
+test_changes_of_one_set_are_packed(void **state)
+{
+	struct fixture *t = all_up();
+	unsigned int updates[LINES];
+	struct export_stats before, after;
+
+	(void)state;
+	for (unsigned int k = 0; k < LINES; k++)
+		updates[k] = t->line[k].updates;
+	export_stats(t->export, &before);
+	for (unsigned int i = 0; i < 100; i++)
+		offer(t, 2, FAMILY_IPV4, i, i % 5, 0);
+	settle(t);
+	export_stats(t->export, &after);
+	assert_int_equal(after.changes - before.changes, 100);
+	assert_int_equal(after.groups, before.groups);
+	for (unsigned int k = 0; k < LINES; k++)
+		assert_int_equal(t->line[k].updates - updates[k], k == 2 ? 0 : 5);
+	assert_true(after.sent_bytes - before.sent_bytes > after.batch_bytes - before.batch_bytes);
+	for (unsigned int k = 0; k < LINES; k++)
+		updates[k] = t->line[k].updates;
+	for (unsigned int i = 0; i < 100; i++)
+		retract(t, 2, FAMILY_IPV4, i);
+	settle(t);
+	for (unsigned int k = 0; k < LINES; k++)
+		assert_int_equal(t->line[k].updates - updates[k], 1);
+	done(t);
+}
+
 /* ---- at random ---- */
 
 static uint32_t
@@ -1068,6 +1232,9 @@ main(void)
 		cmocka_unit_test(test_a_joiner_that_does_not_read),
 		cmocka_unit_test(test_a_refresh_cut_short),
 		cmocka_unit_test(test_a_group_made_while_a_source_is_going),
+		cmocka_unit_test(test_each_change_is_said_once_to_whom_it_concerns),
+		cmocka_unit_test(test_a_walk_says_each_prefix_once),
+		cmocka_unit_test(test_changes_of_one_set_are_packed),
 		cmocka_unit_test(test_at_random_against_the_model),
 	};
 
