@@ -1487,6 +1487,24 @@ packets_go_along_with_others_that_are_due(void **state)
 	}
 }
 
+/* ---- words ---- */
+
+static void
+what_is_no_state_and_no_reason_has_no_name(void **state)
+{
+	(void)state;
+	for (int i = 0; i < BFD_STATES; i++)
+		assert_string_not_equal(bfd_state_name((enum bfd_state)i), "?");
+	for (unsigned int i = 0; i < BFD_DIAGS; i++)
+		assert_string_not_equal(bfd_diag_name(i), "unknown");
+	for (int i = 0; i < BFD_DROPS; i++)
+		assert_string_not_equal(bfd_drop_name((enum bfd_drop)i), "?");
+	assert_string_equal(bfd_state_name(BFD_STATES), "?");
+	assert_string_equal(bfd_diag_name(BFD_DIAGS), "unknown");
+	assert_string_equal(bfd_diag_name(31), "unknown");
+	assert_string_equal(bfd_drop_name(BFD_DROPS), "?");
+}
+
 int
 main(void)
 {
@@ -1525,6 +1543,7 @@ main(void)
 		cmocka_unit_test(sessions_are_found_by_each_part_of_their_path),
 		cmocka_unit_test(each_deadline_of_many_is_kept),
 		cmocka_unit_test(packets_go_along_with_others_that_are_due),
+		cmocka_unit_test(what_is_no_state_and_no_reason_has_no_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

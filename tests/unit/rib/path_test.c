@@ -301,6 +301,44 @@ test_random_walks(void **state)
 	done(t);
 }
 
+/* Hundreds of lists: each is found by its id, no other id is one; a source that is in none of them leaves them be. */
+static void
+test_ids_are_those_of_lists(void **state)
+{
+	struct fixture *t = fixture();
+	struct rib_source above = { .index = 4000, .up = true }, below = { .index = 0, .up = true };
+	uint32_t ids[256];
+
+	(void)state;
+	for (unsigned int i = 0; i < 256; i++) { /* attributes of four sources, in each combination */
+		ids[i] = 0;
+		for (unsigned int s = 0; s < 4; s++)
+			ids[i] = step(t, ids[i], s + 1, (int)(i >> 2 * s) % SETS);
+		assert_null(path_list_get(t->lists, path_lists_limit(t->lists)));
+	}
+	assert_null(path_list_get(t->lists, 0));
+	assert_int_equal(path_lists_count(t->lists), 256);
+	for (unsigned int i = 0; i < 256; i++) {
+		struct path_list *l = path_list_get(t->lists, ids[i]);
+		uint32_t serial = l->serial;
+
+		assert_int_equal(l->id, ids[i]);
+		path_list_drop(t->lists, l, &above);
+		path_list_drop(t->lists, l, &below);
+		path_list_drop(t->lists, l, &t->sources[0]);
+		path_list_drop(t->lists, l, &t->sources[7]);
+		assert_int_equal(l->n, 4);
+		assert_int_equal(l->serial, serial);
+		assert_null(path_list_find(l, &above));
+		assert_null(path_list_find(l, &below));
+		for (unsigned int s = 0; s < 4; s++)
+			assert_ptr_equal(path_list_find(l, &t->sources[s + 1])->attrs, t->set[(i >> 2 * s) % SETS]);
+	}
+	for (unsigned int i = 0; i < 256; i++)
+		path_list_unref(t->lists, ids[i]);
+	done(t);
+}
+
 int
 main(void)
 {
@@ -312,6 +350,7 @@ main(void)
 		cmocka_unit_test(test_a_drop_in_place),
 		cmocka_unit_test(test_a_drop_decides_as_anew),
 		cmocka_unit_test(test_next_hops_are_shared),
+		cmocka_unit_test(test_ids_are_those_of_lists),
 		cmocka_unit_test(test_random_walks),
 	};
 
