@@ -120,7 +120,9 @@ typedef void rt_watch_fn(void *arg, unsigned int what);
 struct runtime_ops {
 	const char *name;
 	struct mono (*now)(struct runtime *); /* cached per turn of the loop */
-	/* Monotonic time read anew, to measure slices of work; NULL: now. The simulator's stands still within a turn.
+	/*
+	 * Monotonic time read anew, to measure slices of work; NULL: now. The simulator's stands still within a turn,
+	 * unless CPU time is modelled.
 	 */
 	struct mono (*clock)(struct runtime *);
 	int64_t (*wall_us)(struct runtime *); /* microseconds since the epoch; for humans only */

@@ -162,9 +162,12 @@ chaos_make(const struct chaos_config *cfg, struct scenario *out)
 	uint32_t bursts = cfg->events / BURST + 1;
 	int64_t period = MAX_OF(cfg->us / bursts, MS(1)), window = MIN_OF(WINDOW_US, MAX_OF(period / 4, 1));
 
-	*out = (struct scenario){
-		.topo = cfg->topo, .seed = cfg->seed, .bfd = cfg->bfd, .outside = cfg->outside, .feed = cfg->feed
-	};
+	*out = (struct scenario){ .topo = cfg->topo,
+		.seed = cfg->seed,
+		.bfd = cfg->bfd,
+		.outside = cfg->outside,
+		.feed = cfg->feed,
+		.cpu_us = cfg->cpu_us };
 	out->faults = mem_zalloc(NULL, MEM_OTHER, (cfg->events + 1) * sizeof(*out->faults));
 	p.link_free = mem_zalloc(NULL, MEM_OTHER, nlinks * sizeof(struct mono));
 	p.node_free = mem_zalloc(NULL, MEM_OTHER, nnodes * sizeof(struct mono));

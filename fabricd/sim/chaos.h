@@ -13,6 +13,7 @@ struct chaos_config {
 	int64_t us;        /* virtual time in which they come */
 	bool bfd, outside; /* as in struct scenario, as is feed; the faults are the same */
 	uint32_t feed;
+	int64_t cpu_us;
 };
 
 /* A scenario of random faults; scenario_done() it. The same configuration gives the same list everywhere. */

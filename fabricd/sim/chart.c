@@ -85,10 +85,10 @@ describe(const uint8_t *bytes, size_t n, char out[WHAT])
 }
 
 void
-chart_tap(void *arg, const struct runtime *from, const struct runtime *to, const uint8_t *bytes, size_t n)
+chart_tap(void *arg, const struct sim_segment *seg)
 {
 	struct chart *c = arg;
-	const struct world_node *a = sim_node_owner(from), *b = sim_node_owner(to);
+	const struct world_node *a = sim_node_owner(seg->from), *b = sim_node_owner(seg->to);
 	struct said *s;
 
 	if (a->file != c->t || b->file != c->t) /* outside the fabric */
@@ -97,7 +97,7 @@ chart_tap(void *arg, const struct runtime *from, const struct runtime *to, const
 	s->at = sim_now(world_net(c->w));
 	s->from = a->topo->index;
 	s->to = b->topo->index;
-	describe(bytes, n, s->what);
+	describe(seg->bytes, seg->n, s->what);
 }
 
 /* The columns: nodes by how often they speak or are spoken to. */

@@ -14,7 +14,7 @@ struct chart *chart_new(const struct topo *);
 void chart_free(struct chart *);              /* NULL is allowed */
 void chart_made(void *chart, struct world *); /* where the time comes from */
 /* Notes what arrives: a sim_tap_fn. The newest are kept. */
-void chart_tap(void *chart, const struct runtime *from, const struct runtime *to, const uint8_t *bytes, size_t n);
+void chart_tap(void *chart, const struct sim_segment *);
 /* Draws those up to a time. */
 void chart_print(const struct chart *, struct mono until, FILE *);
 

@@ -22,6 +22,7 @@
 #define HOP_US        MS(1)  /* what a node needs to pass news on, beside the link and its forwarding plane */
 #define DOUBT_US      MS(50) /* so long a port may be used that the neighbour has just withdrawn, at most */
 #define SLOW_HOLDS_UP 1      /* hold times that a slow node may delay others */
+#define CALLBACKS     100    /* in which a node passes news on, where its CPU takes time for each */
 #define SELDOM_US     SECONDS(31)
 #define SWEPT_US      SECONDS(4)  /* what a restarted node found is swept so long after timers.restart at the latest */
 #define HEALTHY_US    SECONDS(60) /* who has worked for so long has a good name again */
@@ -38,6 +39,7 @@ static const char *const kinds[CHECK_KINDS] = {
 	[CHECK_RESTLESS] = "no rest",
 	[CHECK_LEAK] = "left over",
 	[CHECK_OUTSIDE] = "the outside is not reached",
+	[CHECK_LATE] = "late keepalive",
 };
 
 const char *
@@ -376,7 +378,8 @@ static int64_t
 propagation(const struct check *c)
 {
 	const struct world_config *cfg = world_config(c->w);
-	int64_t hop = (cfg->latency_us ? cfg->latency_us : WORLD_LATENCY_US) + cfg->model.ack_us + HOP_US;
+	int64_t hop = (cfg->latency_us ? cfg->latency_us : WORLD_LATENCY_US) + cfg->model.ack_us + HOP_US +
+		      CALLBACKS * cfg->cpu_us;
 	uint32_t top = 0;
 
 	for (uint32_t i = 0; i < c->n; i++)
@@ -406,6 +409,9 @@ check_fault(struct check *c, int64_t detection_us, const struct place *places, s
 	int64_t propagated = propagation(c);
 	bool slow = false;
 
+	for (size_t i = 0; i < n; i++)
+		if (places[i].link != TOPO_NONE)
+			c->touched[places[i].link] = now;
 	for (uint32_t i = 0; i < c->n; i++)
 		slow |= c->slow_until[i].us > now.us;
 	for (uint32_t to = 0; to < c->n; to++) {
@@ -495,6 +501,7 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->list_ports = mem_zalloc(NULL, MEM_OTHER, CHECK_LISTS * c->words * sizeof(*c->list_ports));
 	c->moved = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n + 1);
 	c->seen = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) + 1);
+	check_heard_init(c);
 	c->deadline = check_now(c);
 	c->began = check_now(c);
 	c->soonest = MONO_NEVER;
@@ -518,6 +525,7 @@ check_free(struct check *c)
 {
 	if (!c)
 		return;
+	check_heard_done(c);
 	flow_free(c->flow);
 	for (size_t i = 0; i < c->n; i++) {
 		oracle_paths_done(&c->paths[i]);

@@ -5,6 +5,7 @@
  *                    take unless its neighbour advertises the prefix
  *   after a fault    whoever can be reached is reached again within detection + propagation + 10 ms, worst flow; only
  *                    pairs between which the fault lies may be lost at all
+ *   between messages a session hears of a switch that is not stalled at least each third of its hold time, and a slice
  *   when quiet       every switch sends to every destination over the full set of shortest valley-free paths, as the
  *                    oracle finds them; RIB = what sync wants = what the forwarding plane does; every session that is
  *                    down says why
@@ -34,6 +35,7 @@ enum check_kind {
 	CHECK_RESTLESS,
 	CHECK_LEAK,
 	CHECK_OUTSIDE,
+	CHECK_LATE,
 	CHECK_KINDS,
 };
 const char *check_kind_name(enum check_kind);
@@ -94,6 +96,9 @@ void check_slow(struct check *, uint32_t node, struct mono until, int64_t detect
 void check_unsafe(struct check *, uint32_t link, struct mono until);
 /* What a fault left in a forwarding plane may be there until then, when its audit has found it: no rest before. */
 void check_untidy(struct check *, struct mono until);
+
+/* Also shows all segments to somebody, from now on; the check has the tap of the world. */
+void check_tap(struct check *, sim_tap_fn *, void *arg);
 
 /* Runs the world, and looks. Ends early, at the next millisecond or so, on a violation. */
 void check_run_until(struct check *, struct mono);

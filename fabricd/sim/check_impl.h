@@ -30,6 +30,12 @@ struct check_doubt {
 	struct mono since;
 };
 
+/* The last segment of BGP that came from a port. */
+struct check_heard {
+	struct mono at;
+	uint64_t conn;
+};
+
 struct check {
 	struct world *w;
 	const struct topo *t;
@@ -40,11 +46,16 @@ struct check {
 	uint64_t *scratch;
 	struct check_part *nodes, *ends; /* ends: [link x 2], lower and upper */
 	bool *node_sure, *end_sure;
-	struct mono *slow_until; /* by node */
-	struct mono *unsafe;     /* by link: not counted on before */
-	struct mono tidy;        /* by then what faults left in forwarding planes has been found */
-	int64_t slow_us;         /* how long a slow node may hold up others */
-	struct mono next_sure;   /* when something that works is counted on next */
+	struct mono *slow_until;   /* by node */
+	struct mono *unsafe;       /* by link: not counted on before */
+	struct mono tidy;          /* by then what faults left in forwarding planes has been found */
+	int64_t slow_us;           /* how long a slow node may hold up others */
+	struct mono next_sure;     /* when something that works is counted on next */
+	struct check_heard *heard; /* [node][port] */
+	size_t width;              /* of its rows */
+	struct mono *touched;      /* by link: a fault began or ended there */
+	sim_tap_fn *tap;
+	void *tap_arg;
 	bool light;
 	uint8_t *moved;             /* [dest][node]: packets went elsewhere since light was set */
 	uint64_t *concerned;        /* scratch: a set of nodes */
@@ -68,6 +79,9 @@ struct check {
 struct mono check_now(const struct check *);
 /* Reads anew what works, without any leave to be lost. */
 void check_look(struct check *);
+/* keepalive.c */
+void check_heard_init(struct check *);
+void check_heard_done(struct check *);
 void check_fail(struct check *, enum check_kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -25,6 +25,7 @@ struct cmd {
 	bool bfd;         /* on all links between switches */
 	bool outside;     /* routers at the other end of external ports */
 	uint32_t feed;    /* prefixes of each */
+	int64_t cpu_us;   /* CPU time of each callback of a switch */
 	bool log;         /* print the event log */
 };
 

@@ -135,7 +135,8 @@ cmd_chaos(const struct cmd *c)
 		.us = c->us,
 		.bfd = c->bfd,
 		.outside = c->outside,
-		.feed = c->feed };
+		.feed = c->feed,
+		.cpu_us = c->cpu_us };
 	struct scenario sc;
 	int rc;
 

@@ -254,7 +254,7 @@ cmd_run(const struct cmd *c)
 	struct fault faults[CMD_FAILS];
 	char err[256];
 	int rc = read_failures(c, faults);
-	struct study_config sc = { c->topo, c->seed, c->bfd, c->outside, c->feed, c->log ? stdout : NULL };
+	struct study_config sc = { c->topo, c->seed, c->bfd, c->outside, c->feed, c->cpu_us, c->log ? stdout : NULL };
 	struct study *s;
 
 	if (rc)

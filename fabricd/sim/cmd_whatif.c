@@ -218,7 +218,7 @@ int
 cmd_whatif(const struct cmd *c)
 {
 	struct whatif w = { .c = c };
-	struct study_config sc = { c->topo, c->seed, c->bfd, c->outside, c->feed, NULL };
+	struct study_config sc = { c->topo, c->seed, c->bfd, c->outside, c->feed, c->cpu_us, NULL };
 	char err[256];
 	int rc = EXIT_UNMET;
 

@@ -29,7 +29,8 @@ static const char usage[] =
     "\n"
     "  --bfd: BFD on every link between switches; --outside N: routers at the other end of external ports, each with "
     "a\n"
-    "  default route and N prefixes\n";
+    "  default route and N prefixes\n"
+    "  --cpu 20us: CPU time of each callback of a switch, and 5 times that for each 256 prefixes; default: none\n";
 
 struct options {
 	struct cmd cmd;
@@ -223,6 +224,7 @@ enum {
 	O_LOG,
 	O_BFD,
 	O_OUTSIDE,
+	O_CPU,
 	O_HELP
 };
 
@@ -241,6 +243,7 @@ static const struct option longs[] = {
 	{ "topologies", required_argument, NULL, O_DIR },
 	{ "log", no_argument, NULL, O_LOG },
 	{ "bfd", no_argument, NULL, O_BFD },
+	{ "cpu", required_argument, NULL, O_CPU },
 	{ "outside", required_argument, NULL, O_OUTSIDE },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -305,6 +308,10 @@ read_option(struct options *o, int opt)
 	case O_SAVE:
 		c->save = optarg;
 		return 0;
+	case O_CPU:
+		return read_span(optarg, &c->cpu_us) && c->cpu_us <= MS(100)
+			   ? 0
+			   : fail("--cpu", optarg, "no time up to 100ms", "such as 20us");
 	case O_DIR:
 		o->dir = optarg;
 		return 0;

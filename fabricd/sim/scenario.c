@@ -48,7 +48,7 @@ go_on(struct run *r, struct mono to)
 {
 	if (r->watch && r->watch->tap && !r->tapped && to.us >= r->watch->tap_from.us) {
 		check_run_until(r->c, r->watch->tap_from);
-		sim_stream_tap(world_net(r->w), r->watch->tap, r->watch->tap_arg);
+		check_tap(r->c, r->watch->tap, r->watch->tap_arg);
 		r->tapped = true;
 	}
 	check_run_until(r->c, to);
@@ -156,6 +156,7 @@ scenario_run(const struct scenario *sc, const struct scenario_watch *watch, stru
 		.bfd = sc->bfd,
 		.outside = sc->outside,
 		.feed = sc->feed,
+		.cpu_us = sc->cpu_us,
 		.log = on_event,
 		.log_arg = r.log };
 	struct check_config check = { .cold = true, .log = r.log };
@@ -220,6 +221,10 @@ parse_line(struct parse *p, const char *s)
 		p->out->feed = (uint32_t)n;
 		return true;
 	}
+	if (sscanf(s, "cpu %llu", &n) == 1 && n <= 100000) {
+		p->out->cpu_us = (int64_t)n;
+		return true;
+	}
 	if (!p->out->topo) {
 		snprintf(p->err, p->errlen, "a trace begins with the line: topology FILE");
 		return false;
@@ -272,6 +277,8 @@ print(const struct scenario *sc, const char *file, const char *between, FILE *ou
 		fprintf(out, "%sbfd", between);
 	if (sc->outside)
 		fprintf(out, "%soutside %u", between, sc->feed);
+	if (sc->cpu_us)
+		fprintf(out, "%scpu %lld", between, (long long)sc->cpu_us);
 	for (size_t i = 0; i < sc->nfaults; i++)
 		fprintf(out, "%s%s", between, fault_print(sc->topo, &sc->faults[i], text));
 	fputc('\n', out);

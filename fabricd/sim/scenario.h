@@ -16,6 +16,7 @@ struct scenario {
 	bool bfd;             /* on every link between switches; else silence ends by hold time */
 	bool outside;         /* routers at the other end of external ports */
 	uint32_t feed;        /* prefixes that each of them announces beside a default route */
+	int64_t cpu_us;       /* as in struct world_config */
 	struct fault *faults; /* any order */
 	size_t nfaults;
 	struct mono until; /* at least; the end of the last fault, and some rest, are waited for */
@@ -49,7 +50,8 @@ void scenario_run(const struct scenario *, const struct scenario_watch *, struct
 #define SCENARIO_WARM_US SECONDS(100)
 
 /*
- * A trace: lines "topology FILE", "seed N", "until SECONDS", "bfd", "outside N", and faults; # begins a comment. `load` gives the
+ * A trace: lines "topology FILE", "seed N", "until SECONDS", "bfd", "outside N", "cpu US", and
+ * faults; # begins a comment. `load` gives the
  * topology for a file's name. False with a sentence in err, which names the line.
  */
 typedef const struct topo *scenario_load_fn(void *arg, const char *file, char *err, size_t errlen);

@@ -69,9 +69,13 @@ study_new(const struct study_config *sc, char *err, size_t errlen)
 {
 	const struct topo *t = sc->topo;
 	struct study *s = calloc(1, sizeof(*s));
-	struct world_config cfg = {
-		.topo = t, .seed = sc->seed, .bfd = sc->bfd, .outside = sc->outside, .feed = sc->feed, .log = on_event
-	};
+	struct world_config cfg = { .topo = t,
+		.seed = sc->seed,
+		.bfd = sc->bfd,
+		.outside = sc->outside,
+		.feed = sc->feed,
+		.cpu_us = sc->cpu_us,
+		.log = on_event };
 	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||

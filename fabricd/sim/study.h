@@ -11,6 +11,7 @@ struct study_config {
 	uint64_t seed;
 	bool bfd, outside;
 	uint32_t feed;
+	int64_t cpu_us;
 	FILE *log; /* NULL: none */
 };
 

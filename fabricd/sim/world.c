@@ -299,6 +299,7 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 
 	if (!sim_node_running(wn->rt))
 		sim_node_boot(wn->rt);
+	sim_node_cpu(wn->rt, w->cfg.cpu_us, WORLD_LOOKS * w->cfg.cpu_us);
 	if (wn->platform) {
 		model_adopt(wn->platform);
 	} else {

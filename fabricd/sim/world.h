@@ -14,6 +14,7 @@
 
 struct world;
 
+#define WORLD_LOOKS      5
 #define WORLD_LATENCY_US 10 /* of a link, unless the configuration says otherwise */
 
 struct world_node {
@@ -33,6 +34,8 @@ struct world_config {
 	uint64_t seed;
 	int64_t latency_us;        /* of each link; 0: 10 us */
 	bool bfd;                  /* an engine in each node; else silent loss ends by hold time */
+	int64_t cpu_us;            /* CPU time of each callback of a node; WORLD_LOOKS times as much between two looks
+				      at the clock, some 256 prefixes; 0: none */
 	bool outside;              /* a router at the other end of each external port; see outside.h */
 	uint32_t feed;             /* prefixes that each of these announces beside a default route */
 	struct model_config model; /* of each forwarding plane */

@@ -108,6 +108,8 @@ struct sim_node {
 	struct mono stalled; /* until */
 	bool off, dark;
 	int64_t wall_shift, slice_us;
+	int64_t callback_us, look_us, spent_us; /* CPU time: of each callback, of each look at the clock; of this one */
+	struct mono busy;                       /* until when its CPU is */
 	struct sim_handle handles; /* ring */
 	struct sim_port **ports;   /* by ifindex */
 	size_t nports, cap_ports;
@@ -124,7 +126,7 @@ struct sim_net {
 	uint64_t seed, random;
 	struct mono now;
 	struct heap queue;
-	uint64_t packet_ids;
+	uint64_t packet_ids, conn_ids;
 	struct sim_node *nodes, *last_node;
 	struct sim_link *links;
 	struct sim_conn *conns;

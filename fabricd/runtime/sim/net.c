@@ -107,7 +107,16 @@ sim_next(const struct sim_net *net)
 	return ev ? ev->due.at : MONO_NEVER;
 }
 
-/* An event of a stalled node is put off: that is a step, too, so that no caller runs past its limit. */
+/* What runs is done at once, and its node is busy as long as it would have taken. */
+static void
+run_busy(struct sim_node *node, struct sim_event *ev)
+{
+	node->spent_us = 0;
+	ev->fn(ev);
+	node->busy = mono_add(node->net->now, node->callback_us + node->spent_us);
+}
+
+/* An event of a stalled node, and of one whose CPU is busy, is put off: that is a step, too, so that no caller runs past its limit. */
 bool
 sim_step(struct sim_net *net)
 {
@@ -120,9 +129,16 @@ sim_step(struct sim_net *net)
 		sim_event_set(net, ev, ev->node->stalled);
 		return true;
 	}
+	if (ev->node && ev->node->busy.us > net->now.us) {
+		sim_event_set(net, ev, ev->node->busy);
+		return true;
+	}
 	heap_remove(&net->queue, &ev->due);
 	net->stats.events++;
-	ev->fn(ev);
+	if (ev->node && ev->node->callback_us)
+		run_busy(ev->node, ev);
+	else
+		ev->fn(ev);
 	return true;
 }
 
@@ -372,6 +388,15 @@ node_now(struct runtime *rt)
 	return sim_node_of(rt)->net->now;
 }
 
+static struct mono
+node_clock(struct runtime *rt)
+{
+	struct sim_node *node = sim_node_of(rt);
+
+	node->spent_us += node->look_us;
+	return mono_add(node->net->now, node->spent_us);
+}
+
 static int64_t
 node_wall_us(struct runtime *rt)
 {
@@ -406,6 +431,7 @@ watch_free(struct rt_watch *w UNUSED)
 static const struct runtime_ops sim_ops = {
 	.name = "sim",
 	.now = node_now,
+	.clock = node_clock,
 	.wall_us = node_wall_us,
 	.random = node_random,
 	.timer_new = timer_new,
@@ -552,6 +578,15 @@ void
 sim_node_wall_shift(struct runtime *rt, int64_t us)
 {
 	sim_node_of(rt)->wall_shift += us;
+}
+
+void
+sim_node_cpu(struct runtime *rt, int64_t callback_us, int64_t look_us)
+{
+	struct sim_node *node = sim_node_of(rt);
+
+	node->callback_us = callback_us;
+	node->look_us = callback_us ? look_us : 0;
 }
 
 void

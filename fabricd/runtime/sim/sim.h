@@ -77,6 +77,12 @@ bool sim_node_running(const struct runtime *);
 void sim_node_wall_shift(struct runtime *, int64_t us);
 /* Virtual time that one slice of work takes (default 1 us; at least 1, so that endless work cannot stop the clock). */
 void sim_node_slice_cost(struct runtime *, int64_t us);
+/*
+ * The CPU time of a node: each of its callbacks takes `callback_us`, and `look_us` more for each time that it looks at
+ * the clock, which long work does after a fixed number of steps. While it is busy, nothing else of it runs. 0, 0: it
+ * takes no time (the default).
+ */
+void sim_node_cpu(struct runtime *, int64_t callback_us, int64_t look_us);
 
 /* ---- ports and links ---- */
 
@@ -139,8 +145,15 @@ int sim_unix_connect(struct runtime *client, struct runtime *server, const char 
     void *arg, struct rt_stream **);
 
 /* Looks at the bytes of connections over links as they arrive; NULL: nobody. It must change nothing. */
-typedef void sim_tap_fn(
-    void *arg, const struct runtime *from, const struct runtime *to, const uint8_t *bytes, size_t n);
+struct sim_segment {
+	const struct runtime *from, *to;
+	uint32_t from_ifindex;
+	uint64_t conn; /* of the connection, the same for both directions */
+	uint16_t port; /* that was connected to */
+	const uint8_t *bytes;
+	size_t n;
+};
+typedef void sim_tap_fn(void *arg, const struct sim_segment *);
 void sim_stream_tap(struct sim_net *, sim_tap_fn *, void *arg);
 
 /* ---- packets ---- */

@@ -54,6 +54,7 @@ struct sim_conn {
 	struct sim_net *net;
 	struct sim_link *link; /* NULL: UNIX, or the link was taken away */
 	struct sim_conn *net_prev, *net_next, *link_prev, *link_next;
+	uint64_t id;
 	unsigned int side; /* of end 0 in the link */
 	bool is_unix;
 	bool crashed[2]; /* the end's node crashed: whatever arrives there is answered with a reset */
@@ -425,6 +426,21 @@ pipe_deliver(struct pipe *p)
 }
 
 static void
+pipe_tap(const struct pipe *p, size_t n)
+{
+	const struct sim_conn *c = p->conn;
+	struct sim_segment seg = { .from = &c->node[p->from]->rt,
+		.to = &c->node[!p->from]->rt,
+		.from_ifindex = c->link->port[p->from == 0 ? c->side : !c->side]->ifindex,
+		.conn = c->id,
+		.port = c->port[1],
+		.bytes = p->buf + p->off + p->arrived,
+		.n = n };
+
+	c->net->tap_fn(c->net->tap_arg, &seg);
+}
+
+static void
 pipe_arrive(struct sim_event *ev)
 {
 	struct pipe *p = CONTAINER_OF(ev, struct pipe, ev);
@@ -442,8 +458,7 @@ pipe_arrive(struct sim_event *ev)
 	else
 		pipe_schedule(p, p->segs[p->seg_first].at);
 	if (seg.n && c->link && c->net->tap_fn)
-		c->net->tap_fn(c->net->tap_arg, &c->node[p->from]->rt, &c->node[!p->from]->rt,
-		    p->buf + p->off + p->arrived, seg.n);
+		pipe_tap(p, seg.n);
 	if (seg.n)
 		p->arrived += seg.n;
 	else
@@ -465,6 +480,7 @@ conn_new(struct sim_net *net)
 	struct sim_conn *c = mem_zalloc(net->mem, MEM_RUNTIME, sizeof(*c));
 
 	c->net = net;
+	c->id = ++net->conn_ids;
 	c->tcp = net->tcp;
 	for (unsigned int i = 0; i < 2; i++) {
 		c->pipe[i].conn = c;

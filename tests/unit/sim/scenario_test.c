@@ -112,16 +112,18 @@ traces_as_texts(void **state)
 	assert_int_equal(sc.nfaults, 1);
 	scenario_done(&sc);
 	free(text);
-	assert_true(scenario_parse("topology x; bfd; outside 20; @1 kill leaf1 for 2", give, t, &sc, err, sizeof(err)));
+	assert_true(
+	    scenario_parse("topology x; bfd; outside 20; cpu 30; @1 kill leaf1 for 2", give, t, &sc, err, sizeof(err)));
 	assert_true(sc.bfd);
 	assert_true(sc.outside);
 	assert_int_equal(sc.feed, 20);
+	assert_int_equal(sc.cpu_us, 30);
 	f = open_memstream(&text, &len);
 	assert_non_null(f);
 	scenario_print_line(&sc, "x", f);
 	fclose(f);
 	assert_string_equal(
-	    text, "topology x; seed 1; until 0.000000; bfd; outside 20; @1.000000 kill leaf1 for 2.000000\n");
+	    text, "topology x; seed 1; until 0.000000; bfd; outside 20; cpu 30; @1.000000 kill leaf1 for 2.000000\n");
 	scenario_done(&sc);
 	free(text);
 	assert_false(scenario_parse("topology x\n@1 kill leef", give, t, &sc, err, sizeof(err)));
@@ -430,6 +432,37 @@ a_narrow_route_is_found(void **state)
 	bench_done(&b, CHECK_PATHS);
 }
 
+/* A switch whose every callback takes a second, and says so to nobody. */
+static void
+a_late_keepalive_is_found(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "4x2.yaml");
+	check_run_until(b.c, (struct mono){ SECONDS(60) });
+	assert_int_equal(check_violation(b.c)->kind, CHECK_NONE);
+	sim_node_cpu(world_node_find(b.w, "leaf1")->rt, SECONDS(1), 0);
+	check_run_until(b.c, (struct mono){ SECONDS(90) });
+	bench_done(&b, CHECK_LATE);
+}
+
+/* With CPU time nothing is late, and time passes while a fabric comes up. */
+static void
+cpu_time_passes(void **state)
+{
+	struct topo *t = load("outside.yaml");
+	struct scenario sc = { .topo = t, .seed = 5, .outside = true, .feed = 3000, .until = { SECONDS(150) } };
+	struct outcome free_of_charge, slow;
+
+	(void)state;
+	expect_nothing(&sc, &free_of_charge);
+	sc.cpu_us = 50;
+	expect_nothing(&sc, &slow);
+	assert_true(slow.hash != free_of_charge.hash);
+	topo_free(t);
+}
+
 static void
 what_is_left_is_found(void **state)
 {
@@ -481,6 +514,8 @@ main(void)
 		cmocka_unit_test(a_black_hole_is_found),
 		cmocka_unit_test(a_narrow_route_is_found),
 		cmocka_unit_test(what_is_left_is_found),
+		cmocka_unit_test(a_late_keepalive_is_found),
+		cmocka_unit_test(cpu_time_passes),
 		cmocka_unit_test(shrinking_keeps_the_violation),
 	};
 
