@@ -163,7 +163,7 @@ choose_trials(struct whatif *w)
 
 /* ---- the table ---- */
 
-/* The worst first: violations, then who is cut off, then loss, then width, then load. */
+/* The worst first: violations, then racks that are cut off, then switches that are, then loss, width, load. */
 static int
 by_harm(const void *a, const void *b)
 {
@@ -172,6 +172,8 @@ by_harm(const void *a, const void *b)
 
 	if (!!x->violation != !!y->violation)
 		return x->violation ? -1 : 1;
+	if (x->racks != y->racks)
+		return x->racks > y->racks ? -1 : 1;
 	if (cx != cy)
 		return cx > cy ? -1 : 1;
 	if (x->worst_us != y->worst_us)
@@ -187,11 +189,11 @@ static int
 print_trials(struct whatif *w)
 {
 	const struct topo *t = w->c->topo;
-	uint32_t bad = 0, parted = 0, isolated = 0;
+	uint32_t bad = 0, parted = 0, isolated = 0, racks = 0;
 
 	qsort(w->trials, w->n, sizeof(*w->trials), by_harm);
-	printf("%-44s %9s %7s %7s %8s %6s %6s  %s\n", "failure", "loss us", "pairs", "parted", "isolated", "width",
-	    "load", "busiest port");
+	printf("%-44s %9s %7s %7s %8s %6s %6s %6s  %s\n", "failure", "loss us", "pairs", "parted", "isolated", "racks",
+	    "width", "load", "busiest port");
 	for (size_t i = 0; i < w->n; i++) {
 		const struct trial *x = &w->trials[i];
 		const struct topo_node *busy = &t->nodes[x->r.most_node];
@@ -200,17 +202,20 @@ print_trials(struct whatif *w)
 		bad += x->r.violation != CHECK_NONE;
 		parted += x->r.parted != 0;
 		isolated += x->r.isolated != 0;
+		racks += x->r.racks != 0;
 		if (i >= SHOW)
 			continue;
 		print_what(t, x, what, sizeof(what));
-		printf("%-44s %9lld %7u %7u %8u %6u %6.2f  %s:%s\n", what, (long long)x->r.worst_us, x->r.lost_pairs,
-		    x->r.parted, x->r.isolated, x->r.narrowest, x->r.most, busy->name,
+		printf("%-44s %9lld %7u %7u %8u %6u %6u %6.2f  %s:%s\n", what, (long long)x->r.worst_us,
+		    x->r.lost_pairs, x->r.parted, x->r.isolated, x->r.racks, x->r.narrowest, x->r.most, busy->name,
 		    x->r.most_port < busy->nports ? busy->ports[x->r.most_port].name : "-");
 		if (x->r.violation)
 			printf("  VIOLATION: %s: %s\n", check_kind_name(x->r.violation), x->r.text);
 	}
-	printf("%zu failures tried: %u part the fabric, %u isolate switches by design, %u violate an invariant\n", w->n,
-	    parted, isolated, bad);
+	printf("%zu failures tried: %u part the fabric, %u isolate switches by design, %u part or isolate racks, %u "
+	       "violate "
+	       "an invariant\n",
+	    w->n, parted, isolated, racks, bad);
 	return bad ? EXIT_UNMET : EXIT_MET;
 }
 

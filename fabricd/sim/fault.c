@@ -202,6 +202,33 @@ swap(struct deed *d)
 
 /* ---- nodes ---- */
 
+/* How long any neighbour is still stalled: only then it begins to wait for a restart. */
+static int64_t
+stall_around(const struct deed *d)
+{
+	struct mono now = sim_now(world_net(d->w));
+	struct sim_port_view v;
+	int64_t us = 0;
+
+	for (uint32_t i = 0; i < d->wn[0]->topo->nports; i++)
+		if (sim_port_get(d->wn[0]->rt, i + 1, &v) == 0 && v.far_node)
+			us = MAX_OF(us, mono_sub(sim_node_stalled(v.far_node), now));
+	return us;
+}
+
+/* Whether a neighbour's process has ended, and may be waited for. */
+static bool
+waits_for_restart(const struct deed *d)
+{
+	struct sim_port_view v;
+
+	for (uint32_t i = 0; i < d->wn[0]->topo->nports; i++)
+		if (sim_port_get(d->wn[0]->rt, i + 1, &v) == 0 && v.carrier && v.far_node &&
+		    !sim_node_running(v.far_node))
+			return true;
+	return false;
+}
+
 /*
  * A process that was killed: its switch forwards on as it was, whatever happens around it, for as long as neighbours
  * keep what it told; and when it is back, until it has heard them all (RFC 4724).
@@ -209,7 +236,7 @@ swap(struct deed *d)
 static void
 restarts(struct deed *d)
 {
-	d->unnoticed_us = world_topo(d->w)->timers.restart_us + d->hold_us;
+	d->unnoticed_us = stall_around(d) + world_topo(d->w)->timers.restart_us + d->hold_us;
 	d->slow = mono_add(sim_now(world_net(d->w)), d->unnoticed_us);
 }
 
@@ -245,6 +272,10 @@ begin_stall(struct deed *d)
 		return 0;
 	sim_node_stall(d->wn[0]->rt, d->f->us);
 	d->slow = mono_add(d->f->at, d->f->us);
+	if (waits_for_restart(d)) {
+		d->unnoticed_us = d->f->us + world_topo(d->w)->timers.restart_us + d->hold_us;
+		return 1;
+	}
 	d->unnoticed_us = is_deaf(d->wn[0]) ? d->f->us + granted(d) : MIN_OF(d->f->us, silence_around(d));
 	return 1;
 }

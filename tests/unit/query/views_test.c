@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "fabricd/query/views.h"
+#include "fabricd/sim/fault.h"
 #include "fabricd/sim/world.h"
 
 #define RUN_DIR "/run/leaf1"
@@ -407,6 +408,63 @@ test_Q05_dump_during_churn(void **state)
 	close_fabric(&a);
 }
 
+/* What status and the lists of ports and sessions show of a state that is not as it should be carries its cause. */
+static void
+expect_reasons(struct asker *a, const char *after)
+{
+	size_t i;
+	json_t *row, *rows = ask(a, "status", NULL);
+
+	json_array_foreach(rows, i, row)
+	{
+		if (!text_of(row, "reason")[0] || !text_of(row, "kind")[0])
+			fail_msg("%s: status shows \"%s\" without a reason", after, text_of(row, "what"));
+	}
+	rows = ask(a, "bgp.summary", NULL);
+	json_array_foreach(rows, i, row)
+	{
+		if (strcmp(text_of(row, "state"), "Established") != 0 && !text_of(row, "reason")[0])
+			fail_msg("%s: the session on %s is %s without a reason", after, text_of(row, "port"),
+			    text_of(row, "state"));
+	}
+}
+
+static void
+every_state_has_a_reason(void **state)
+{
+	static const char *const faults[] = { "@0 cut leaf1:eth1 for 9", "@0 cut spine1:eth1 for 9",
+		"@0 flap leaf1:eth2 for 3", "@0 dark spine1 for 9", "@0 kill spine2 for 90", "@0 kill spine2 for 2",
+		"@0 one-way leaf1:eth1 for 30", "@0 one-way spine1:eth1 for 30", "@0 two-way leaf1:eth2 for 30",
+		"@0 stall spine1 for 20", "@0 swap leaf1:eth1 leaf2:eth2 for 20",
+		"@0 swap leaf1:eth1 leaf1:eth2 for 20", "@0 refuse leaf1 for 9 with 0", "@0 refuse leaf1 for 9 with 1",
+		"@0 refuse leaf1 for 9 with 2", "@0 hang leaf1 for 9", "@0 lose leaf1 with 1", "@0 lie leaf1 for 20",
+		"@0 late leaf1:eth1 for 9 with 9", "@0 lossy leaf1:eth1 for 20 with 5" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		char err[256];
+		struct fault f;
+		struct asker a;
+
+		open_fabric(&a);
+		if (!fault_parse(a.topo, faults[i], &f, err, sizeof(err)))
+			fail_msg("%s: %s", faults[i], err);
+		f.at = sim_now(world_net(a.world));
+		assert_true(fault_do(a.world, NULL, &f, 0) > 0);
+		for (int k = 0; k < 30; k++) { /* soon after, and for a while */
+			world_run(a.world, k < 10 ? MS(3) : MS(700));
+			expect_reasons(&a, faults[i]);
+		}
+		if (f.us)
+			fault_do(a.world, NULL, &f, 1);
+		for (int k = 0; k < 20; k++) {
+			world_run(a.world, k < 10 ? MS(3) : MS(700));
+			expect_reasons(&a, faults[i]);
+		}
+		close_fabric(&a);
+	}
+}
+
 int
 main(void)
 {
@@ -416,6 +474,7 @@ main(void)
 		cmocka_unit_test(a_dark_port_says_where_it_stopped),
 		cmocka_unit_test(what_is_offered_and_told),
 		cmocka_unit_test(wrong_questions),
+		cmocka_unit_test(every_state_has_a_reason),
 		cmocka_unit_test(test_Q05_dump_during_churn),
 	};
 
