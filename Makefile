@@ -94,7 +94,7 @@ arch = $(patsubst %,$(O)/lib%.a,$1)
 libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
 
 .PHONY: all help clean unit
-all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd $(O)/bin/bfdwatch
+all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd $(O)/bin/bfdwatch $(O)/bin/bfdflood
 
 help:
 	@sed -n 's/^#: //p' Makefile
@@ -143,6 +143,9 @@ bfdwatch_libs = bfd_client bfd_host bfd runtime runtime_event lib
 $(O)/bin/bfdwatch: $(O)/tests/support/bfdwatch.o $(call arch,$(bfdwatch_libs))
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(bfdwatch_libs))
+$(O)/bin/bfdflood: $(O)/tests/support/bfdflood.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $<
 $(patsubst %.c,$(O)/%.o,$(wildcard bfd/client/*.c bfd/daemon/*.c)): | $(O)/gen/bfd/client/bfd.pb-c.h
 $(O)/bin/fabsim: $(O)/fabricd/sim/main.o $(call arch,$(fabsim_libs))
 	@mkdir -p $(@D)

@@ -9,6 +9,9 @@
  * given up, and the old one has not even noticed. The program is looked up anew by its path, so after an upgrade of the
  * package a reload starts the new version.
  *
+ * A worker that was stopped (SIGSTOP) for STOPPED_MS is ended and replaced: its sessions are lost by then, and it must not
+ * wake up into another time.
+ *
  * A worker that dies at once again and again is started less and less often, and without the store, which may be what
  * kills it. If the keeper is killed, its worker is killed with it (PR_SET_PDEATHSIG): then it is for the service manager
  * to start both again, and the store to say what was.
@@ -36,6 +39,7 @@
 
 #define READY_MS   5000
 #define ROOM_MS    500
+#define STOPPED_MS 1000
 #define YOUNG_MS   100 /* a worker that dies sooner has not worked: what it found in the store may be why */
 #define YOUNG_MANY 3   /* of them in a row: now without the store, and not at once */
 #define PAUSE_MAX  60000
@@ -69,7 +73,8 @@ struct keeper {
 	struct kept *kept;
 	size_t nkept, cap;
 	bool ending;
-	int64_t room_ms; /* until when `now` may take to end; 0: nobody asked */
+	int64_t stopped_ms; /* until when `now` may be stopped; 0: it is not */
+	int64_t room_ms;    /* until when `now` may take to end; 0: nobody asked */
 	unsigned int young;
 	int64_t pause_until_ms; /* before another attempt; 0: none */
 };
@@ -339,9 +344,14 @@ reap(struct keeper *k, int *code)
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		if (ended(k, pid, status, code))
+	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+		bool gone = WIFEXITED(status) || WIFSIGNALED(status);
+
+		if (pid == k->now.pid)
+			k->stopped_ms = WIFSTOPPED(status) ? now_ms() + STOPPED_MS : 0;
+		if (gone && ended(k, pid, status, code))
 			return true;
+	}
 	return false;
 }
 
@@ -401,6 +411,11 @@ look_at_clock(struct keeper *k)
 		kill(k->next.pid, SIGKILL); /* its end is told as any other */
 	if (k->room_ms && t >= k->room_ms && k->now.pid)
 		kill(k->now.pid, SIGKILL); /* it was asked; what it knew stands in the store */
+	if (k->stopped_ms && t >= k->stopped_ms && k->now.pid) {
+		fprintf(stderr, "bfdd: the process of the sessions was stopped for a second; it is replaced\n");
+		k->stopped_ms = 0;
+		kill(k->now.pid, SIGKILL);
+	}
 	if (k->pause_until_ms && t >= k->pause_until_ms && !k->now.pid)
 		start_now(k);
 }
@@ -416,6 +431,8 @@ wait_ms(const struct keeper *k)
 		next = MIN_OF(next, k->room_ms);
 	if (k->pause_until_ms)
 		next = MIN_OF(next, k->pause_until_ms);
+	if (k->stopped_ms)
+		next = MIN_OF(next, k->stopped_ms);
 	return next == INT64_MAX ? -1 : (int)MAX_OF(next - t, 0);
 }
 

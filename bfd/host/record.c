@@ -197,8 +197,8 @@ take_saved(struct rd *r, struct bfd_saved *s)
 	s->down_at.us = (int64_t)rd_u64(r);
 }
 
-static size_t
-record_encode(const struct bfd_record *rec, uint8_t *buf, size_t room)
+size_t
+bfd_record_encode(const struct bfd_record *rec, uint8_t *buf, size_t room)
 {
 	struct wr w = wr_make(buf, room);
 
@@ -213,8 +213,8 @@ record_encode(const struct bfd_record *rec, uint8_t *buf, size_t room)
 	return w.full ? 0 : wr_len(&w);
 }
 
-static bool
-record_decode(struct rd r, struct bfd_record *out)
+bool
+bfd_record_decode(struct rd r, struct bfd_record *out)
 {
 	const uint8_t *name;
 
@@ -282,7 +282,7 @@ bfd_image_put(uint8_t *slot, uint32_t number, const struct bfd_record *rec)
 	to = whole[0] == 1 && (whole[1] != 1 || half[1].generation < half[0].generation);
 	generation = whole[!to] == 1 ? half[!to].generation + 1 : 1;
 	at = slot + to * BFD_HALF_BYTES;
-	len = rec ? record_encode(rec, at + HALF_HEAD, BFD_HALF_BYTES - HALF_HEAD) : 0;
+	len = rec ? bfd_record_encode(rec, at + HALF_HEAD, BFD_HALF_BYTES - HALF_HEAD) : 0;
 	put_u64(at, generation);
 	put_u32(at + 8, (uint32_t)len);
 	put_u64(at + 12, half_sum(number, at, len));
@@ -309,7 +309,7 @@ bfd_image_read(const uint8_t *bytes, size_t n, void (*fn)(void *arg, uint32_t nu
 		}
 		if (best >= 0 && rd_left(&half[best].body) == 0)
 			continue;
-		if (best >= 0 && record_decode(half[best].body, &rec)) {
+		if (best >= 0 && bfd_record_decode(half[best].body, &rec)) {
 			found->sessions++;
 			fn(arg, number, &rec);
 		} else if (best >= 0 || whole[0] < 0 || whole[1] < 0) {

@@ -23,6 +23,11 @@ struct bfd_record {
 	struct bfd_saved saved;
 };
 
+/* Its length; 0: there is no room for it. */
+size_t bfd_record_encode(const struct bfd_record *, uint8_t *buf, size_t room);
+/* False: these are not the bytes of a record. Whether its values make a session is for bfd_session_restore() to say. */
+bool bfd_record_decode(struct rd, struct bfd_record *);
+
 /* Where and when an image is good for: another boot has another clock, another namespace other port numbers. */
 struct bfd_image_id {
 	uint64_t boot, space;

@@ -12,7 +12,7 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
-from support.bfd import Bfdd, BirdBfd, FrrBfd  # noqa: E402
+from support.bfd import BIN, Bfdd, BirdBfd, FrrBfd  # noqa: E402
 from support.netns import Failed, Lab, link_local  # noqa: E402
 from support.wait import holds, until  # noqa: E402
 
@@ -194,11 +194,13 @@ def control(state, my, your, interval=50000):
     return struct.pack("!BBBBIIIII", 0x20, state << 6, 3, 24, my, your, interval, interval, 0)
 
 
-def spoof(lab, node, to, packets, hops=255):
+def spoof(lab, node, to, packets, hops=255, port="eth1", source=None):
     with lab.inside(node):
         s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
         s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, hops)
-        index = socket.if_nametoindex("eth1")
+        index = socket.if_nametoindex(port)
+        if source:
+            s.bind((source, 0, 0, index))
     for p in packets:
         s.sendto(p, (to, 3784, 0, index))
     s.close()
@@ -242,27 +244,56 @@ def test_B05_spoofed_down(lab):
             bfdds[n].process.stop()
 
 
-def test_B04_flood(lab):
-    """As much as one sender can do, for three seconds: no session is lost."""
+def test_B02_wrong_port_or_source(lab):
+    """With the right discriminators, but on another port, or from another address: dropped, counted, nothing else."""
+    lab.cables((("a", "eth2", None), ("b", "eth2", "02:01:00:00:0b:2b")))
+    for n in "ab":
+        lab.ip(n, "link set eth2 up")
+    lab.ip("a", "addr add fe80::2a/64 dev eth2 nodad")
+    lab.ip("b", "addr add fe80::99/64 dev eth1 nodad", "addr add fe80::2b/64 dev eth2 nodad")
+    bfdds, clients = pair(lab, 200000)
+    clients["a"].watch(2, "eth2", "fe80::2a", "fe80::2b", 200000, 3)
+    row = until(lambda: next((r for r in clients["a"].list() if r["peer"] == LL["b"]), None), 5, "the session")
+    down = control(1, row["remote_discr"], row["local_discr"])
+    spoof(lab, "b", "fe80::2a", [down] * 3, port="eth2")
+    spoof(lab, "b", LL["a"], [down] * 2, source="fe80::99")
+    until(lambda: bfdds["a"].stats()["dropped"]["port"] == 3, 5, "the wrong port is counted")
+    until(lambda: bfdds["a"].stats()["dropped"]["address"] == 2, 5, "the wrong source is counted")
+    assert clients["a"].downs() == 0
+
+
+@pytest.mark.parametrize("what", ["junk", "up", "polls"])
+def test_B04_B06_flood(lab, what):
+    """As much as a core can send, for three seconds: random bytes, packets for nobody, polls. No session is lost on this
+    port or the other, bfdd stays idle enough, and every packet is accounted for."""
+    lab.cables((("a", "eth2", None), ("b", "eth2", None)))
+    for n in "ab":
+        lab.ip(n, "link set eth2 up", f"addr add fe80::2{n}/64 dev eth2 nodad")
     bfdds, clients = pair(lab, 50000)
-    with lab.inside("b"):
-        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
-        s.connect((LL["a"], 3784, 0, socket.if_nametoindex("eth1")))
-    junk = [os.urandom(64) for _ in range(256)]
-    junk += [control(3, 9, 77 + i) for i in range(256)]
-    end, sent = time.monotonic() + 3, 0
-    while time.monotonic() < end:
-        for j in junk:
-            try:
-                s.send(j)
-                sent += 1
-            except (BlockingIOError, OSError):
-                pass
-    s.close()
-    assert sent > 50000
-    assert clients["a"].downs() == 0 and clients["b"].downs() == 0
-    clients["a"].wait("Up")
+    for n, o in ("ab", "ba"):
+        clients[n].watch(2, "eth2", f"fe80::2{n}", f"fe80::2{o}", 50000, 3)
+    for c in clients.values():
+        c.wait("Up", 2)
+    row = next(r for r in clients["a"].list() if r["peer"] == LL["b"])
+    before = bfdds["a"].stats()
+    pid = bfdds["a"].process.pid
+    cpu = time.clock_gettime_ns(~pid << 3 | 2)
+    sent = int(lab.run("b", [f"{BIN}/bfdflood", "eth1", LL["a"], "3", what, str(row["remote_discr"]),
+                            str(row["local_discr"])]))
+    cpu = (time.clock_gettime_ns(~pid << 3 | 2) - cpu) / 1e9
+    print(f"{what}: {sent / 3:.0f} packets/s, bfdd used {cpu:.2f} s of 3 s")
+    assert sent > 30000
+    for c in clients.values():
+        assert c.downs(1) == 0 and c.downs(2) == 0
+    if what != "polls":  # those are this session's own, and are read as fast as they come
+        assert cpu < 1
+        until(lambda: gone(bfdds["a"].stats(), before) >= sent * 0.99, 5, "all of them are counted")
+    else:
+        assert next(r for r in clients["a"].list() if r["peer"] == LL["b"])["tx"] < 3 / 0.0375 + 3 * 20 + 200
+
+
+def gone(stats, before):
+    return sum(stats["dropped"].values()) - sum(before["dropped"].values()) + stats["overflowed"] - before["overflowed"]
 
 
 @pytest.mark.parametrize("kind", [4, 5], ids=["keyed", "meticulous"])

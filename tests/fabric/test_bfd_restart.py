@@ -143,6 +143,25 @@ def test_handed_over(lab):
     assert (after["local_discr"], after["flaps"], after["clients"]) == (before["local_discr"], 0, 1)
 
 
+def test_P03_stopped(lab):
+    """SIGSTOP of the process of the sessions: they fall by design, once; in a second it is replaced, and they come back.
+    One that is stopped for less than its neighbours wait goes on as if nothing had been."""
+    bfdds, clients = pair(lab, 100000)
+    worker = bfdds["a"].worker()
+    os.kill(worker, signal.SIGSTOP)
+    holds(lambda: clients["b"].downs() == 0, 0.15, "b waits for 300 ms")
+    os.kill(worker, signal.SIGCONT)
+    rx = clients["b"].list()[0]["rx"]
+    until(lambda: clients["b"].list()[0]["rx"] > rx + 12, 5, "packets")
+    assert bfdds["a"].worker() == worker and clients["b"].downs() == clients["a"].downs() == 0
+    os.kill(worker, signal.SIGSTOP)
+    until(lambda: bfdds["a"].worker() not in (None, worker), 3, "another one")
+    until(lambda: clients["b"].downs() == 1 and clients["b"].state() == "Up", 5, "b lost it, and has it again")
+    clients["a"].wait("Up")
+    holds(lambda: clients["b"].downs() == 1 and clients["b"].state() == "Up", 1, "no flapping")
+    assert "stopped" in bfdds["a"].process.output()
+
+
 def test_a_short_session_may_fall_and_shows_it(lab):
     """The whole service is away for longer than the detection time: one fall, told to both, and Up again."""
     bfdds, clients = pair(lab, 10000)
