@@ -248,6 +248,8 @@ port_config(const struct node_port *p, struct plat_port_config *cfg)
 		cfg->mtu = n->topo->mtu;
 	} else if (p->topo->kind == TOPO_HOST && node_has_bridge(n)) {
 		snprintf(cfg->bridge, sizeof(cfg->bridge), "%s", node_tier(n)->bridge_name);
+	} else if (p->topo->kind == TOPO_HOST && node_tier(n)->bridge == TOPO_BRIDGE_NONE) {
+		cfg->fabric = true; /* a router's port: it learns no addresses, and its own are usable at once */
 	}
 }
 
@@ -256,11 +258,18 @@ static int
 set_addresses(struct node_port *p)
 {
 	struct platform *plat = p->node->platform;
+	struct prefix net;
+	struct ip gateway;
 	int e = 0;
 
 	for (const struct node_peer *peer = p->peer; peer && e == 0; peer = peer->next)
 		if (peer->external)
 			e = plat->ops->address_set(plat, p->name, &peer->external->local, peer->external->len, true);
+	for (unsigned int f = 0; f < FAMILIES && e == 0; f++)
+		if (topo_host_network(p->node->topo, p->node->self, p->topo, f, &net)) {
+			gateway = node_rack_gateway(&net);
+			e = plat->ops->address_set(plat, p->name, &gateway, net.len, true);
+		}
 	return e;
 }
 
@@ -359,6 +368,14 @@ external_port_news(struct node_port *p, bool carrier_was)
 	}
 }
 
+static void
+host_port_news(struct node_port *p, bool carrier_was)
+{
+	if (p->present && p->plat.carrier && !carrier_was)
+		p->setup_error = set_addresses(p);
+	node_rack_update(p->node);
+}
+
 void
 node_port_news(struct node *n, const struct plat_port *news)
 {
@@ -392,5 +409,5 @@ node_port_news(struct node *n, const struct plat_port *news)
 	else if (p->peer)
 		external_port_news(p, carrier_was);
 	else
-		node_rack_update(n);
+		host_port_news(p, carrier_was);
 }

@@ -2,6 +2,8 @@
  * fabricd/node_rack.c -- the hosts' side of a leaf: their bridge, its gateway, its advertisements, their prefixes
  *
  *   host ports -> bridge (rack0) with the gateway addresses -> router advertisements
+ *              or routed (`bridge: none`): each with a network of its own out of the rack, see topo_host_network();
+ *                 the hosts' addresses are given by hand there, so nothing is advertised to them
  *   carrier of any host port -> the rack prefixes are announced, or withdrawn
  *   no way up left -> the host ports are kept or shut, as the file says (on_isolated)
  */

@@ -270,6 +270,14 @@ check_pool(const struct plan *p, const struct plan_tier *t, const struct file_po
 		    t->file->name, what, len, base, bits);
 		return;
 	}
+	if (rack && strcmp(t->file->hosts.bridge, "none") == 0 &&
+	    len + topo_slot_bits(t->file->hosts.ports.n) + 2 > bits) { /* two bits: a gateway and a host */
+		error_hint(error_add(errs, tree_at(pool->is.at, "len"),
+			       "tier `%s`, %s: a rack of /%u has no room for a network on each of %u routed host ports",
+			       t->file->name, what, len, t->file->hosts.ports.n),
+		    "`bridge: none` needs /%u or more", bits - 2 - topo_slot_bits(t->file->hosts.ports.n));
+		return;
+	}
 	if (pods && !fits(p->pods_max, pool->pod_len - base))
 		too_small(pool, t, what, "pods", p->pods_max, pool->pod_len - base, errs);
 	if (!fits(t->number_max, len - (pods ? pool->pod_len : base)))

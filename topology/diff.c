@@ -18,6 +18,8 @@
 #include "fabricd/lib/wire.h"
 #include "topology/tree.h"
 
+static const char *const families[FAMILIES] = { [FAMILY_IPV4] = "IPv4", [FAMILY_IPV6] = "IPv6" };
+
 struct diff {
 	const struct topo *old, *now;
 	struct topo_changes *out;
@@ -89,8 +91,8 @@ moved(struct diff *d, size_t before)
 /* ---- one switch ---- */
 
 static void
-prefix_line(struct diff *d, const char *node, const char *what, unsigned int family, bool had,
-    const struct prefix *from, bool has, const struct prefix *to)
+prefix_line(struct diff *d, const char *node, const char *what, const char *key, bool had, const struct prefix *from,
+    bool has, const struct prefix *to)
 {
 	char a[PREFIX_TEXT] = "", b[PREFIX_TEXT] = "";
 	size_t before = d->out->n;
@@ -99,7 +101,7 @@ prefix_line(struct diff *d, const char *node, const char *what, unsigned int fam
 		prefix_print(from, a);
 	if (has)
 		prefix_print(to, b);
-	text_line(d, node, what, family ? "IPv6" : "IPv4", a, b, TOPO_RESTART);
+	text_line(d, node, what, key, a, b, TOPO_RESTART);
 	if (had && has)
 		moved(d, before);
 }
@@ -123,6 +125,12 @@ port_lines(struct diff *d, const struct topo_node *a, const struct topo_node *b)
 		const struct topo_port *p = &a->ports[i], *q = topo_port_find(b, p->name);
 		size_t before = d->out->n;
 
+		for (unsigned int f = 0; q && p->kind == TOPO_HOST && f < FAMILIES; f++) {
+			struct prefix x, y;
+			bool had = topo_host_network(d->old, a, p, f, &x), has = topo_host_network(d->now, b, q, f, &y);
+
+			prefix_line(d, a->name, "host network", p->name, had, &x, has, &y);
+		}
 		if (p->kind == TOPO_HOST && (!q || q->kind != TOPO_HOST))
 			text_line(d, a->name, "port", p->name, "host", far_end(d->now, q, to), TOPO_LIVE);
 		if (p->kind == TOPO_HOST || p->kind == TOPO_EXTERNAL)
@@ -157,9 +165,9 @@ node_lines(struct diff *d, const struct topo_node *a, const struct topo_node *b)
 	text_line(d, a->name, "router id", "", ip_print(&a->router_id, x), ip_print(&b->router_id, y), TOPO_RESTART);
 	moved(d, before);
 	for (unsigned int f = 0; f < FAMILIES; f++) {
-		prefix_line(d, a->name, "loopback", f, a->has_loopback[f], &a->loopback[f], b->has_loopback[f],
-		    &b->loopback[f]);
-		prefix_line(d, a->name, "rack", f, a->has_rack[f], &a->rack[f], b->has_rack[f], &b->rack[f]);
+		prefix_line(d, a->name, "loopback", families[f], a->has_loopback[f], &a->loopback[f],
+		    b->has_loopback[f], &b->loopback[f]);
+		prefix_line(d, a->name, "rack", families[f], a->has_rack[f], &a->rack[f], b->has_rack[f], &b->rack[f]);
 	}
 	text_line(d, a->name, "state", "", states[a->state], states[b->state], TOPO_LIVE);
 	text_line(

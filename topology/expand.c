@@ -72,6 +72,31 @@ add_names(struct buf *out, const struct topo_node *n, const char *key, bool host
 		buf_text(out, "]\n");
 }
 
+/* Routed host ports: the network that each has for itself. */
+static void
+add_host_networks(struct buf *out, const struct topo *t, const struct topo_node *n)
+{
+	const char *head = "  host_networks:\n";
+
+	for (uint32_t i = 0; i < n->nports; i++) {
+		const char *comma = "";
+		struct prefix net;
+		char text[PREFIX_TEXT];
+
+		for (unsigned int f = 0; f < FAMILIES; f++) {
+			if (!topo_host_network(t, n, &n->ports[i], f, &net))
+				continue;
+			if (!*comma)
+				buf_add(out, "%s    %s: [", head, n->ports[i].name);
+			head = "";
+			buf_add(out, "%s\"%s\"", comma, prefix_print(&net, text));
+			comma = ", ";
+		}
+		if (*comma)
+			buf_text(out, "]\n");
+	}
+}
+
 static void
 add_sessions(struct buf *out, const struct topo *t, const struct topo_node *n)
 {
@@ -117,6 +142,7 @@ add_node(struct buf *out, const struct topo *t, const struct topo_node *n)
 	add_links(out, t, n, TOPO_UP, "up");
 	add_links(out, t, n, TOPO_DOWN, "down");
 	add_names(out, n, "hosts", true);
+	add_host_networks(out, t, n);
 	add_names(out, n, "reserved", false);
 	add_sessions(out, t, n);
 }

@@ -229,6 +229,32 @@ topo_port_find(const struct topo_node *n, const char *name)
 	return NULL;
 }
 
+unsigned int
+topo_slot_bits(uint64_t slots)
+{
+	unsigned int bits = 0;
+
+	while (slots >> bits)
+		bits++;
+	return bits;
+}
+
+bool
+topo_host_network(const struct topo *t, const struct topo_node *n, const struct topo_port *port, unsigned int family,
+    struct prefix *out)
+{
+	uint64_t slots = 0, slot = 0;
+
+	if (port->kind != TOPO_HOST || t->tiers[n->tier].bridge != TOPO_BRIDGE_NONE || !n->has_rack[family])
+		return false;
+	for (uint32_t i = 0; i < n->nports; i++) {
+		slots += n->ports[i].kind == TOPO_HOST;
+		if (&n->ports[i] == port)
+			slot = slots;
+	}
+	return slot && prefix_sub(&n->rack[family], n->rack[family].len + topo_slot_bits(slots), slot, out);
+}
+
 size_t
 topo_node_near(const struct topo *t, const char *name, const char *near[], size_t max)
 {
@@ -271,11 +297,16 @@ compare_ports(struct buf *moved, const struct topo *old, const struct topo_node 
     const struct topo_node *b)
 {
 	for (uint32_t i = 0; i < a->nports; i++) {
-		const struct topo_port *p = &a->ports[i], *q;
+		const struct topo_port *p = &a->ports[i], *q = topo_port_find(b, p->name);
 
+		for (unsigned int f = 0; q && p->kind == TOPO_HOST && f < FAMILIES; f++) {
+			struct prefix x, y;
+			bool had = topo_host_network(old, a, p, f, &x), has = topo_host_network(now, b, q, f, &y);
+
+			same_prefix(moved, p->name, had, &x, has, &y);
+		}
 		if (p->far_node == TOPO_NONE)
 			continue;
-		q = topo_port_find(b, p->name);
 		if (!q || q->far_node == TOPO_NONE)
 			continue;
 		if (strcmp(old->nodes[p->far_node].name, now->nodes[q->far_node].name) != 0 ||

@@ -237,6 +237,15 @@ char *topo_print(const struct topo *);
 /* NULL when there is none. */
 const struct topo_node *topo_node_find(const struct topo *, const char *name);
 const struct topo_port *topo_port_find(const struct topo_node *, const char *name);
+/*
+ * The network that a host port has for itself where hosts hang on routed ports (`bridge: none`): network k of the rack
+ * prefix for slot k, of the least number of bits that counts all slots. Its first address is the gateway. False: the port is no
+ * such port, or there is no rack of that family.
+ */
+bool topo_host_network(
+    const struct topo *, const struct topo_node *, const struct topo_port *, unsigned int family, struct prefix *);
+/* Bits that count `slots` ports, network 0 left out. */
+unsigned int topo_slot_bits(uint64_t slots);
 /* The node names nearest to a misspelt one, best first; at most max; returns how many. */
 size_t topo_node_near(const struct topo *, const char *name, const char *near[], size_t max);
 

@@ -212,6 +212,20 @@ ctl_lab_exec(struct ctl *ctl, int argc, char **argv)
 
 /* ---- cut and heal ---- */
 
+int
+lab_host_net(struct lab_nl *nl, const struct lab_node *host)
+{
+	int err = 0;
+
+	for (int f = 0; f < FAMILIES && !err; f++) {
+		if (!host->net[f].set)
+			continue;
+		if ((err = lab_nl_address(nl, "eth0", &host->net[f].address, host->net[f].len)) == 0)
+			err = lab_nl_default(nl, "eth0", &host->net[f].gateway);
+	}
+	return err;
+}
+
 struct target {
 	const char *text;
 	uint32_t node;
@@ -261,6 +275,8 @@ set_end(struct lab *lab, struct lab_end *e, bool down)
 
 	if (!err && (err = lab_nl_open(&nl)) == 0)
 		err = lab_nl_link_up(&nl, e->port, !down);
+	if (!err && !down && lab->nodes[e->node].kind == LAB_HOST)
+		err = lab_host_net(&nl, &lab->nodes[e->node]);
 	lab_nl_close(&nl);
 	if (err)
 		return ctl_fail(QUERY_UNREACHABLE, "fabctl lab status", "%s:%s could not be set %s: %s",

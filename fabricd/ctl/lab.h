@@ -78,6 +78,8 @@ void lab_each(void (*fn)(void *arg, const char *name), void *arg);
 int lab_open(const struct ctl *, struct lab *);
 /* Moves this process into the laboratory's user namespace (when it has one), and into the node's network. */
 int lab_enter(struct lab *, const char *node);
+/* Addresses and default routes of a host whose namespace the caller is in; the kernel drops some with its carrier. */
+int lab_host_net(struct lab_nl *, const struct lab_node *host);
 
 /* ---- lab_up.c, lab.c ---- */
 

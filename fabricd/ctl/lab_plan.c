@@ -82,7 +82,8 @@ lab_node_find(const struct lab *lab, const char *name)
 	return NULL;
 }
 
-/* A host on the first host port: second address of each rack prefix, the first is its gateway. */
+/* A host on the first host port: second address of each rack prefix, or of a routed port's part of it; the first is its
+ * gateway. */
 static void
 host_add(
     struct lab *lab, const struct topo *topo, const struct topo_node *leaf, uint32_t leaf_index, unsigned int number)
@@ -102,15 +103,18 @@ host_add(
 		snprintf(name, sizeof(name), "host-%u", number);
 	host = node_add(lab, name, LAB_HOST);
 	for (int f = 0; f < FAMILIES; f++) {
-		struct prefix one;
+		struct prefix one, net = leaf->rack[f];
 
-		if (!leaf->has_rack[f] || !prefix_sub(&leaf->rack[f], family_bits(f), 1, &one))
+		if (!leaf->has_rack[f])
+			continue;
+		topo_host_network(topo, leaf, port, (unsigned int)f, &net);
+		if (!prefix_sub(&net, family_bits(f), 1, &one))
 			continue;
 		host->net[f].gateway = prefix_addr(&one);
-		if (!prefix_sub(&leaf->rack[f], family_bits(f), 2, &one))
+		if (!prefix_sub(&net, family_bits(f), 2, &one))
 			continue;
 		host->net[f].address = prefix_addr(&one);
-		host->net[f].len = leaf->rack[f].len;
+		host->net[f].len = net.len;
 		host->net[f].set = true;
 	}
 	wire_add(lab, (uint32_t)(lab->n_nodes - 1), "eth0", leaf_index, port->name);

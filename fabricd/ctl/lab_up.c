@@ -274,14 +274,10 @@ set_up_host(const struct lab_node *host)
 	lab_sysctl("net/ipv6/conf/eth0/accept_ra", "0");
 	lab_sysctl("net/ipv6/conf/all/accept_dad", "0"); /* the kernel asks both */
 	lab_sysctl("net/ipv6/conf/eth0/accept_dad", "0");
-	if ((err = lab_nl_open(&nl)) || (err = lab_nl_link_up(&nl, "eth0", true)))
+	if ((err = lab_nl_open(&nl)))
 		return err;
-	for (int f = 0; f < FAMILIES && !err; f++) {
-		if (!host->net[f].set)
-			continue;
-		if ((err = lab_nl_address(&nl, "eth0", &host->net[f].address, host->net[f].len)) == 0)
-			err = lab_nl_default(&nl, "eth0", &host->net[f].gateway);
-	}
+	if ((err = lab_nl_link_up(&nl, "eth0", true)) == 0)
+		err = lab_host_net(&nl, host);
 	lab_nl_close(&nl);
 	return err;
 }

@@ -376,6 +376,9 @@ static const struct {
 	    "leaf1 is renumbered: router id 10.0.1.1 becomes 10.0.3.1, loopback 10.0.1.1/32 becomes 10.0.3.1/32" },
 	{ "len", "4x2", "10.1.0.0/16, len: 24", "10.1.0.0/16, len: 25",
 	    "leaf1 is renumbered: rack 10.1.1.0/24 becomes 10.1.0.128/25" },
+	{ "routed host ports", "routed", "eth[3-6]", "eth[3-10]",
+	    "leaf1 is renumbered: eth3 10.1.1.32/27 becomes 10.1.1.16/28, eth3 fd00:1:0:1:2000::/67 becomes "
+	    "fd00:1:0:1:1000::/68" },
 	{ "pod_step", "dc1-500", "pod_step: 1000", "pod_step: 2000",
 	    "p1-leaf1 is renumbered: AS 4200101001 becomes 4200102001" },
 	{ "pod_len", "dc1-500", "10.32.0.0/11, pod_len: 20", "10.32.0.0/11, pod_len: 19",

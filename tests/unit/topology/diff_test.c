@@ -24,6 +24,8 @@ static const struct {
 	{ "the ports above", "4x2", "eth[1-32]", "eth[33-64]", 24, "leaf1", "port", "eth1", "spine1:eth1",
 	    "spine1:eth33", TOPO_SESSION, true },
 	{ "host ports", "4x2", "eth[3-6]", "eth[3-7]", 4, "leaf1", "port", "eth7", "", "host", TOPO_LIVE, false },
+	{ "routed host ports", "4x2", "ports: \"eth[3-6]\",", "ports: \"eth[3-6]\", bridge: none,", 33, "leaf3",
+	    "host network", "eth4", "", "10.1.3.64/27", TOPO_RESTART, false },
 	{ "the hold time", "dc1-500", "hold: 9s", "hold: 30s", 1, "", "setting", "timers.hold", "9000ms", "30000ms",
 	    TOPO_RESTART, false },
 	{ "BFD", "dc1-500", "3x50ms", "3x100ms", 1, "", "setting", "timers.bfd", "50ms", "100ms", TOPO_LIVE, false },

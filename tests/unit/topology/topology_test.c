@@ -41,6 +41,53 @@ names_to_nodes(void **state)
 	}
 }
 
+static const struct {
+	const char *ports, *racks, *leaf, *port;
+	const char *four, *six; /* NULL: none */
+} host_networks[] = {
+	{ "eth[3-6]", "{pool: 10.1.0.0/16, len: 24}", "leaf1", "eth3", "10.1.1.32/27", NULL },
+	{ "eth[3-6]", "{pool: 10.1.0.0/16, len: 24}", "leaf3", "eth6", "10.1.3.128/27", NULL },
+	{ "eth[3-5]", "{pool: 10.1.0.0/16, len: 24}", "leaf1", "eth5", "10.1.1.192/26", NULL },
+	{ "eth3", "{pool: 10.1.0.0/16, len: 24}", "leaf2", "eth3", "10.1.2.128/25", NULL },
+	{ "eth[3-6]", "{pool: \"fd00:1::/48\", len: 64}", "leaf10", "eth4", NULL, "fd00:1:0:a:4000::/67" },
+	{ "eth[3-6]", "{pool: 10.1.0.0/16, len: 27}", "leaf1", "eth3", "10.1.0.36/30", NULL },
+	{ "eth[3-6]", "{pool: 10.1.0.0/16, len: 24}", "leaf1", "eth1", NULL, NULL }, /* an uplink */
+};
+
+/* The networks of routed host ports lie side by side in the rack, and network 0 is nobody's. */
+static void
+networks_of_routed_host_ports(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(host_networks); i++) {
+		char text[1024], got[PREFIX_TEXT];
+		const struct topo_node *n;
+		const struct topo_port *p;
+		struct topo *t;
+
+		snprintf(text, sizeof(text),
+		    "schema: 1\nfabric: f\ntiers:\n  - {name: spine, count: 1, asn: 65000, loopback: 10.0.0.0/24}\n"
+		    "  - {name: leaf, count: 12, asn: {base: 65000}, loopback: 10.0.1.0/24, up: {to: spine, local: "
+		    "\"eth1\", "
+		    "remote: \"eth[1-32]\"}, hosts: {bridge: none, ports: \"%s\", racks: %s}}\n",
+		    host_networks[i].ports, host_networks[i].racks);
+		t = load(text);
+		n = topo_node_find(t, host_networks[i].leaf);
+		p = topo_port_find(n, host_networks[i].port);
+		for (unsigned int f = 0; f < FAMILIES; f++) {
+			const char *want = f == FAMILY_IPV4 ? host_networks[i].four : host_networks[i].six;
+			struct prefix net;
+			bool has = topo_host_network(t, n, p, f, &net);
+
+			if (has != !!want || (want && strcmp(prefix_print(&net, got), want) != 0))
+				fail_msg("%zu: %s, not %s", i, has ? got : "none", want ? want : "none");
+			if (has)
+				assert_true(prefix_covers(&n->rack[f], &net));
+		}
+		topo_free(t);
+	}
+}
+
 static void
 near_names(void **state)
 {
@@ -120,6 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_to_nodes),
 		cmocka_unit_test(near_names),
+		cmocka_unit_test(networks_of_routed_host_ports),
 		cmocka_unit_test(distances),
 		cmocka_unit_test(digest_of_the_bytes),
 		cmocka_unit_test(nothing_at_all),
