@@ -501,6 +501,7 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->list_ports = mem_zalloc(NULL, MEM_OTHER, CHECK_LISTS * c->words * sizeof(*c->list_ports));
 	c->moved = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n + 1);
 	c->seen = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) + 1);
+	c->empty = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->empty));
 	check_heard_init(c);
 	c->deadline = check_now(c);
 	c->began = check_now(c);
@@ -533,6 +534,7 @@ check_free(struct check *c)
 			mem_free(NULL, MEM_OTHER, c->ribs[i].dest[f]);
 	}
 	mem_free(NULL, MEM_OTHER, c->ribs);
+	mem_free(NULL, MEM_OTHER, c->empty);
 	mem_free(NULL, MEM_OTHER, c->lists);
 	mem_free(NULL, MEM_OTHER, c->list_ports);
 	mem_free(NULL, MEM_OTHER, c->seen);

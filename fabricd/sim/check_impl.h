@@ -24,6 +24,12 @@ struct check_rib {
 
 #define CHECK_LISTS 1024 /* places of the cache of path lists */
 
+/* What a node held when it was empty, by kind of memory. */
+struct check_empty {
+	struct mono started; /* of the node; 0: it was not empty yet */
+	size_t bytes[MEM_KINDS];
+};
+
 struct check_doubt {
 	size_t dest;
 	uint32_t node;
@@ -69,6 +75,7 @@ struct check {
 	struct check_doubt *doubts;
 	size_t ndoubts, cap_doubts;
 	struct check_rib *ribs; /* by node */
+	struct check_empty *empty;
 	const struct path_list **lists;
 	uint64_t *list_ports; /* [CHECK_LISTS][words] */
 	bool *seen;           /* by destination */

@@ -334,6 +334,25 @@ own_prefixes(const struct topo_node *t, enum family f)
 	return (size_t)t->has_loopback[f] + t->has_rack[f];
 }
 
+/* Arrays keep the room of their fullest moment, which may be another one each time. */
+#define SLACK 1024
+
+static void
+compare_memory(struct check *c, uint32_t node)
+{
+	const struct node *n = world_node_at(c->w, node)->node;
+	struct check_empty *was = &c->empty[node];
+
+	for (int k = 0; k < MEM_KINDS; k++) {
+		if (was->started.us == n->started.us && k != MEM_EVENT && n->mem.by[k].bytes > was->bytes[k] + SLACK)
+			check_fail(c, CHECK_LEAK, "%s: %zu bytes of kind %s are left, %zu more than the last time",
+			    c->t->nodes[node].name, n->mem.by[k].bytes, mem_kind_name((enum mem_kind)k),
+			    n->mem.by[k].bytes - was->bytes[k]);
+		was->bytes[k] = n->mem.by[k].bytes;
+	}
+	was->started = n->started;
+}
+
 void
 check_empty(struct check *c)
 {
@@ -363,5 +382,6 @@ check_empty(struct check *c)
 		if (r.attrs > 1 || r.lists > 1)
 			check_fail(c, CHECK_LEAK, "%s: %llu sets of attributes and %llu path lists are left",
 			    wn->topo->name, (unsigned long long)r.attrs, (unsigned long long)r.lists);
+		compare_memory(c, i);
 	}
 }

@@ -14,6 +14,7 @@
 
 #define LOOK_US   MS(100)     /* carriers are up by then */
 #define EMPTY_US  SECONDS(30) /* so long after all links were cut nothing may be left */
+#define AGAIN_US  SECONDS(20)
 #define MARGIN_US SECONDS(1)
 
 struct run {
@@ -108,16 +109,36 @@ count_overlaps(struct run *r)
 }
 
 static void
-withdraw_all(struct run *r)
+set_all_links(struct run *r, bool up)
 {
 	const struct topo *t = r->sc->topo;
 
-	simlog_add(r->log, sim_now(world_net(r->w)), "*", "all links are cut");
+	simlog_add(r->log, sim_now(world_net(r->w)), "*", "all links are %s", up ? "healed" : "cut");
 	for (size_t i = 0; i < t->nlinks; i++)
-		world_link_set(r->w, t->nodes[t->links[i].lower].name, t->links[i].lower_port, false);
-	world_outside_set(r->w, false);
+		world_link_set(r->w, t->nodes[t->links[i].lower].name, t->links[i].lower_port, up);
+	world_outside_set(r->w, up);
 	check_fault(r->c, 0, NULL, 0);
+}
+
+/*
+ * Twice: after the first time nothing of others may be left, and after the second no node may hold more memory than
+ * after the first.
+ */
+static void
+withdraw_all(struct run *r)
+{
+	set_all_links(r, false);
 	go_on(r, mono_add(sim_now(world_net(r->w)), EMPTY_US));
+	if (!bad(r))
+		check_empty(r->c);
+	if (!bad(r))
+		set_all_links(r, true);
+	if (!bad(r))
+		go_on(r, mono_add(sim_now(world_net(r->w)), AGAIN_US));
+	if (!bad(r))
+		set_all_links(r, false);
+	if (!bad(r))
+		go_on(r, mono_add(sim_now(world_net(r->w)), EMPTY_US));
 	if (!bad(r))
 		check_empty(r->c);
 }
