@@ -2,7 +2,7 @@
  * fabricd/sim/chart.c -- see chart.h
  *
  * A tap sees segments, in which messages begin anywhere; a message is recognized by its marker (RFC 4271 4.1), and a
- * segment without one continues what came before. The switches that speak most get a column, the others are named.
+ * segment without one continues what came before. Keepalives are left out. The switches that speak most get a column, the others are named.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +98,8 @@ chart_tap(void *arg, const struct sim_segment *seg)
 	s->from = a->topo->index;
 	s->to = b->topo->index;
 	describe(seg->bytes, seg->n, s->what);
+	if (strcmp(s->what, "KEEPALIVE") == 0) /* tells nothing, and there are many */
+		c->n--;
 }
 
 /* The columns: nodes by how often they speak or are spoken to. */
@@ -167,7 +169,11 @@ chart_print(const struct chart *c, struct mono until, FILE *out)
 	while (end > first && c->said[(end - 1) % KEEP].at.us > until.us)
 		end--;
 	n = choose(c, first, end, column);
-	fprintf(out, "messages before it, as they arrived:\n%14s ", "");
+	if (first == end) {
+		fprintf(out, "no message but keepalives in the %d s before it\n", CHART_SECONDS);
+		return;
+	}
+	fprintf(out, "messages before it, as they arrived, without keepalives:\n%14s ", "");
 	for (size_t i = 0; i < n; i++)
 		fprintf(out, "%*.*s%*s", WIDE / 2 + 1 + (int)strlen(c->t->nodes[column[i]].name) / 2, WIDE - 1,
 		    c->t->nodes[column[i]].name, WIDE / 2 - 1 - (int)strlen(c->t->nodes[column[i]].name) / 2, "");

@@ -8,6 +8,8 @@
 
 #include "fabricd/sim/world.h"
 
+#define CHART_SECONDS 120 /* that are worth looking at before a violation */
+
 struct chart;
 
 struct chart *chart_new(const struct topo *);

@@ -9,8 +9,7 @@
 #include "fabricd/sim/chart.h"
 #include "fabricd/sim/cmd.h"
 
-#define CHART_BEFORE_US MS(30)
-#define TAIL            30
+#define TAIL 30
 
 static void
 print_counts(const struct outcome *o)
@@ -64,7 +63,7 @@ show(const struct scenario *sc, const struct outcome *found)
 
 	if (!log || !chart)
 		goto done;
-	watch.tap_from.us = MAX_OF(found->violation.at.us - CHART_BEFORE_US, 0);
+	watch.tap_from.us = MAX_OF(found->violation.at.us - SECONDS(CHART_SECONDS), 0);
 	scenario_run(sc, &watch, &out);
 	printf("the last events:\n");
 	simlog_tail(log, TAIL, stdout);
