@@ -1,14 +1,15 @@
 /*
  * fabricd/sim/chart.c -- see chart.h
  *
- * A tap sees segments, in which messages begin anywhere; a message is recognized by its marker (RFC 4271 4.1), and a
- * segment without one continues what came before. Keepalives are left out. The switches that speak most get a column, the others are named.
+ * A tap sees segments, in which messages begin anywhere: each direction of a connection is followed from header to
+ * header (RFC 4271 4.1). A message is drawn when its header is there; keepalives tell nothing, and are left out. The
+ * switches that speak most get a column, the others are named.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "fabricd/lib/base.h"
-#include "fabricd/lib/wire.h"
+#include "fabricd/lib/hash.h"
 #include "fabricd/sim/chart.h"
 #include "fabricd/sim/log.h"
 
@@ -16,6 +17,9 @@
 #define COLUMNS 7
 #define WIDE    12
 #define WHAT    48
+#define STREAMS 1024
+
+enum { HEADER = 19, KEEPALIVE = 4 }; /* RFC 4271 4.1 */
 
 struct said {
 	struct mono at;
@@ -23,7 +27,17 @@ struct said {
 	char what[WHAT];
 };
 
+/* One direction of a connection, and where in its messages it is. */
+struct stream {
+	uint64_t conn;
+	uint32_t from;
+	size_t skip; /* bytes of a message that are still to come */
+	size_t nhead;
+	uint8_t head[HEADER];
+};
+
 struct chart {
+	struct stream streams[STREAMS];
 	const struct topo *t;
 	struct world *w;
 	struct said said[KEEP];
@@ -54,34 +68,58 @@ chart_made(void *arg, struct world *w)
 	c->w = w;
 }
 
-/* "UPDATE UPDATE KEEPALIVE", as far as there is room. */
-static void
-describe(const uint8_t *bytes, size_t n, char out[WHAT])
+static const char *const types[] = { "?", "OPEN", "UPDATE", "NOTIFICATION", "KEEPALIVE", "REFRESH" };
+
+static bool
+is_header(const uint8_t head[HEADER])
 {
-	static const char *const types[] = { "?", "OPEN", "UPDATE", "NOTIFICATION", "KEEPALIVE", "REFRESH" };
-	static const uint8_t marker[16] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff };
+	for (size_t i = 0; i < 16; i++)
+		if (head[i] != 0xff)
+			return false;
+	return true;
+}
+
+/* The stream that a segment belongs to; a place that another one had begins anew. */
+static struct stream *
+stream_of(struct chart *c, const struct sim_segment *seg, uint32_t from)
+{
+	struct stream *s = &c->streams[hash_u64(seg->conn, from) % STREAMS];
+
+	if (s->conn != seg->conn || s->from != from)
+		*s = (struct stream){ .conn = seg->conn, .from = from };
+	return s;
+}
+
+/* Names the messages whose headers end in these bytes, as far as there is room; not keepalives. */
+static void
+read_on(struct stream *s, const uint8_t *bytes, size_t n, char out[WHAT])
+{
 	size_t at = 0;
 
 	out[0] = '\0';
-	for (size_t i = 0; i + 19 <= n && at < WHAT - 16;) {
-		struct rd r;
-		uint16_t len;
+	while (n) {
+		size_t take = MIN_OF(n, s->skip ? s->skip : 1);
 		uint8_t type;
 
-		if (memcmp(bytes + i, marker, 16) != 0) {
-			i++;
+		if (!s->skip)
+			s->head[s->nhead++] = *bytes;
+		else
+			s->skip -= take;
+		bytes += take;
+		n -= take;
+		if (s->nhead < HEADER)
+			continue;
+		if (!is_header(s->head)) { /* in the middle of something: look on */
+			memmove(s->head, s->head + 1, --s->nhead);
 			continue;
 		}
-		r = (struct rd){ .at = bytes + i + 16, .end = bytes + n };
-		len = rd_u16(&r);
-		type = rd_u8(&r);
-		at += (size_t)snprintf(
-		    out + at, WHAT - at, "%s%s", at ? " " : "", types[type < ARRAY_LEN(types) ? type : 0]);
-		i += MAX_OF(len, 19);
+		s->nhead = 0;
+		s->skip = (size_t)(s->head[16] << 8 | s->head[17]);
+		s->skip = s->skip > HEADER ? s->skip - HEADER : 0;
+		type = s->head[18] < ARRAY_LEN(types) ? s->head[18] : 0;
+		if (type != KEEPALIVE && at < WHAT - 16)
+			at += (size_t)snprintf(out + at, WHAT - at, "%s%s", at ? " " : "", types[type]);
 	}
-	if (!at)
-		snprintf(out, WHAT, "%zu bytes", n);
 }
 
 void
@@ -89,17 +127,15 @@ chart_tap(void *arg, const struct sim_segment *seg)
 {
 	struct chart *c = arg;
 	const struct world_node *a = sim_node_owner(seg->from), *b = sim_node_owner(seg->to);
-	struct said *s;
+	struct said *s = &c->said[c->n % KEEP];
 
 	if (a->file != c->t || b->file != c->t) /* outside the fabric */
 		return;
-	s = &c->said[c->n++ % KEEP];
 	s->at = sim_now(world_net(c->w));
 	s->from = a->topo->index;
 	s->to = b->topo->index;
-	describe(seg->bytes, seg->n, s->what);
-	if (strcmp(s->what, "KEEPALIVE") == 0) /* tells nothing, and there are many */
-		c->n--;
+	read_on(stream_of(c, seg, s->from), seg->bytes, seg->n, s->what);
+	c->n += s->what[0] != '\0';
 }
 
 /* The columns: nodes by how often they speak or are spoken to. */

@@ -8,7 +8,7 @@
 
 #include "fabricd/sim/world.h"
 
-#define CHART_SECONDS 120 /* that are worth looking at before a violation */
+#define CHART_SECONDS 30 /* that are worth looking at before a violation */
 
 struct chart;
 

@@ -329,18 +329,19 @@ trial_us(const struct check *c, const struct check_part *p)
 }
 
 static bool
-count_on(struct check *c, struct check_part *p, bool works)
+count_on(struct check *c, struct check_part *p, bool works, bool passes)
 {
 	struct mono now = check_now(c);
 	bool was = p->sure;
 
 	if (works && !p->works)
 		p->away_us = p->strikes ? mono_sub(now, p->since) : 0;
-	if (!works && p->works)
+	if ((!works && p->works) || (!passes && p->passes)) /* a link may come and go while its node is slow */
 		p->strikes = mono_sub(now, p->since) > HEALTHY_US ? 1 : p->strikes + 1;
 	if (works != p->works)
 		p->since = now;
 	p->works = works;
+	p->passes = passes;
 	p->sure = works && mono_sub(now, p->since) >= trial_us(c, p);
 	if (works && !p->sure)
 		c->next_sure = mono_min(c->next_sure, mono_add(p->since, trial_us(c, p)));
@@ -354,17 +355,17 @@ look_at_plant(struct check *c)
 
 	c->next_sure = MONO_NEVER;
 	for (uint32_t i = 0; i < c->n; i++) {
-		changed |= count_on(c, &c->nodes[i], node_works(c, i));
+		changed |= count_on(c, &c->nodes[i], node_works(c, i), world_node_at(c->w, i)->node != NULL);
 		c->node_sure[i] = c->nodes[i].sure;
 		if (c->slow_until[i].us > check_now(c).us)
 			c->next_sure = mono_min(c->next_sure, c->slow_until[i]);
 	}
 	for (uint32_t i = 0; i < 2 * c->t->nlinks; i++) {
 		const struct topo_link *l = &c->t->links[i / 2];
-		bool safe = c->unsafe[i / 2].us <= check_now(c).us;
+		bool safe = c->unsafe[i / 2].us <= check_now(c).us, passes = end_works(c, i / 2, i % 2);
 
-		changed |= count_on(c, &c->ends[i],
-		    safe && c->nodes[l->lower].works && c->nodes[l->upper].works && end_works(c, i / 2, i % 2));
+		changed |= count_on(
+		    c, &c->ends[i], safe && passes && c->nodes[l->lower].works && c->nodes[l->upper].works, passes);
 		c->end_sure[i] = c->ends[i].sure;
 		if (!safe)
 			c->next_sure = mono_min(c->next_sure, c->unsafe[i / 2]);

@@ -8,6 +8,7 @@
 /* A node or an end of a link: does it work, is it counted on. */
 struct check_part {
 	bool works, sure;
+	bool passes;          /* as works, if nobody were slow */
 	unsigned int strikes; /* how often it ceased to work lately */
 	int64_t away_us;      /* how long it did not, the last time */
 	struct mono since;    /* it works, or does not */
