@@ -621,6 +621,13 @@ topo_infer(const struct topo_cable *cables, size_t n, const char *fabric, struct
 	for (uint32_t i = 0; ok && i < in.ntiers; i++)
 		ok = i == in.top || cast_votes(&in, i);
 	ok = ok && put_file(&in, &out, fabric) && (t = topo_load(out.at, out.n, errs));
+	if (ok && t->nlinks > 4 * n + 64) {
+		error_hint(error_add(errs, NULL, "the names imply %zu cables, and only %zu are there", t->nlinks, n),
+		    "nodes of a tier are numbered from 1 without large gaps");
+		topo_free(t);
+		t = NULL;
+		ok = false;
+	}
 	if (ok) {
 		put_leftovers(&in, t, &out);
 		topo_free(t);

@@ -19,15 +19,33 @@ must(bool ok, const char *what)
 	abort();
 }
 
+/* What is inferred from cables is a file, with no more cables than there were, or there is a reason. */
+static void
+infer(const struct topo_cable *cables, size_t n)
+{
+	struct topo_errors errs = { 0 }, none = { 0 };
+	char *file = n <= 200 ? topo_infer(cables, n, "fuzz", &errs) : NULL;
+	struct topo *t = file ? topo_load(file, strlen(file), &none) : NULL;
+
+	must(!file || (t && t->nlinks <= n), "an inferred file has the cables that it was given");
+	must(file || n > 200 || topo_errors_count(&errs, TOPO_ERROR) > 0, "cables that are refused have a reason");
+	topo_errors_free(&errs);
+	topo_errors_free(&none);
+	topo_free(t);
+	free(file);
+}
+
 static void
 try_imports(const char *text, size_t len)
 {
 	struct topo_cable *cables;
 	size_t n;
 
-	topo_import_dot(text, len, &cables, &n);
+	if (topo_import_dot(text, len, &cables, &n) == 0)
+		infer(cables, n);
 	free(cables);
-	topo_import_containerlab(text, len, &cables, &n);
+	if (topo_import_containerlab(text, len, &cables, &n) == 0)
+		infer(cables, n);
 	free(cables);
 }
 

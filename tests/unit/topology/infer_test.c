@@ -92,6 +92,8 @@ static const struct {
 	{ "a ring of tiers", { "a1:eth1 -- b1:eth1", "b1:eth2 -- c1:eth1", "c1:eth2 -- a1:eth2" }, "", "are joined" },
 	{ "within a tier", { "leaf1:eth1 -- spine1:eth1", "leaf1:eth2 -- leaf2:eth2" }, "", "are joined" },
 	{ "ports of no kind", { "leaf1:eth1 -- spine1:eth1", "leaf1:wan -- spine2:eth1" }, "", "form no range" },
+	{ "a number far off", { "leaf1:eth1 -- spine1:eth1", "leaf900:eth1 -- spine1:eth900" }, "only 2 are there",
+	    "the names imply" },
 	{ "nothing", { NULL }, "", "no cable" },
 };
 
