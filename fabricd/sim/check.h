@@ -114,8 +114,7 @@ void check_quiet(struct check *);
 void check_lightly(struct check *);
 /*
  * Nothing may be left; all links should have been cut for a while. A node that was empty before, and has not been
- * restarted, may hold no more memory than then, but for
- * 1 KiB of arrays that were fuller.
+ * restarted, may hold no more blocks of memory than then.
  */
 void check_empty(struct check *);
 

@@ -28,7 +28,7 @@ struct check_rib {
 /* What a node held when it was empty, by kind of memory. */
 struct check_empty {
 	struct mono started; /* of the node; 0: it was not empty yet */
-	size_t bytes[MEM_KINDS];
+	uint64_t blocks[MEM_KINDS];
 };
 
 struct check_doubt {

@@ -334,8 +334,8 @@ own_prefixes(const struct topo_node *t, enum family f)
 	return (size_t)t->has_loopback[f] + t->has_rack[f];
 }
 
-/* Arrays keep the room of their fullest moment, which may be another one each time. */
-#define SLACK 1024
+/* Arrays that were not needed before. Those that grow do not count: they keep the room of their fullest moment. */
+#define NEW_ARRAYS 3
 
 static void
 compare_memory(struct check *c, uint32_t node)
@@ -344,11 +344,14 @@ compare_memory(struct check *c, uint32_t node)
 	struct check_empty *was = &c->empty[node];
 
 	for (int k = 0; k < MEM_KINDS; k++) {
-		if (was->started.us == n->started.us && k != MEM_EVENT && n->mem.by[k].bytes > was->bytes[k] + SLACK)
-			check_fail(c, CHECK_LEAK, "%s: %zu bytes of kind %s are left, %zu more than the last time",
-			    c->t->nodes[node].name, n->mem.by[k].bytes, mem_kind_name((enum mem_kind)k),
-			    n->mem.by[k].bytes - was->bytes[k]);
-		was->bytes[k] = n->mem.by[k].bytes;
+		uint64_t blocks = n->mem.by[k].allocs - n->mem.by[k].frees;
+
+		if (was->started.us == n->started.us && k != MEM_EVENT && blocks > was->blocks[k] + NEW_ARRAYS)
+			check_fail(c, CHECK_LEAK,
+			    "%s: %llu blocks of memory of kind %s are left, %llu more than the last time",
+			    c->t->nodes[node].name, (unsigned long long)blocks, mem_kind_name((enum mem_kind)k),
+			    (unsigned long long)(blocks - was->blocks[k]));
+		was->blocks[k] = blocks;
 	}
 	was->started = n->started;
 }
