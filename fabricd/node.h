@@ -130,6 +130,7 @@ struct node_restart {
 	bool unswept;   /* what nobody wants in the forwarding plane is still there */
 	uint64_t found; /* routes, then */
 	struct mono until;
+	struct mono sweep_at; /* not before */
 	struct rt_timer *timer;
 };
 

@@ -8,11 +8,12 @@
  *
  *   DEFERS   the RIB takes everything in and decides nothing: the forwarding plane stays as it was found
  *   SETTLES  all who are expected sent End-of-RIB: it decides, the forwarding plane follows; nobody is told anything
- *   RUNS     it is installed: what nobody wants is swept, neighbours get their table and End-of-RIB (RFC 4724 4.1)
+ *   RUNS     it is installed: neighbours get their table and End-of-RIB (RFC 4724 4.1), and what nobody wants is swept
  *
  * A start that finds nothing RUNS at once, and sweeps when all was told. Expected is who has carrier, but for: who says
  * that he restarts himself (or both would wait for each other), who is down by BFD or is nobody or the wrong one, and
- * who sends no End-of-RIB. timers.restart is but the last resort, three quarters of it for DEFERS, so that the
+ * who sends no End-of-RIB. Where others restart with us, what they tell first is not all that they will know: the sweep
+ * waits for their End-of-RIB, and a while longer. timers.restart is but the last resort, three quarters of it for DEFERS, so that the
  * neighbours, who wait as long, hear from us in time.
  *
  * Always true: R bits are sent until RUNS, F bits when the forwarding state was kept since the neighbour knew us.
@@ -139,13 +140,20 @@ tell_peers(struct node *n)
 			bgp_peer_restarted(peer->bgp, r->recent, forwarding);
 }
 
-/* Whether its table is still to come; *why says what it is that we wait for. */
 static bool
-is_awaited(const struct node_peer *peer, int64_t age_us, const char **why)
+restarts_too(const struct node_peer *peer)
+{
+	return peer->established && (bgp_peer_facts(peer->bgp)->remote.gr_flags & BGP_RESTARTED);
+}
+
+/* Whether its table is still to come; *why says what it is that we wait for. all: of those that restart as well. */
+static bool
+is_awaited(const struct node_peer *peer, bool all, const char **why)
 {
 	const struct node *n = peer->node;
 	const struct node_port *p = peer->port;
 	const struct bgp_session_facts *f = bgp_peer_facts(peer->bgp);
+	int64_t age_us = mono_sub(node_now(n), n->started);
 
 	if (!p->present || !p->plat.carrier || peer->identity[0])
 		return false;
@@ -160,20 +168,18 @@ is_awaited(const struct node_peer *peer, int64_t age_us, const char **why)
 	*why = "no End-of-RIB";
 	if (!(f->caps & BGP_CAP_GRACEFUL_RESTART) && mono_sub(node_now(n), bgp_peer_since(peer->bgp)) >= NOBODY_US)
 		return false;
-	if (f->remote.gr_flags & BGP_RESTARTED)
+	if (!all && restarts_too(peer))
 		return false;
 	return (f->end_of_rib_in & f->families) != f->families;
 }
 
 /* The first one that is waited for, or NULL. */
 static const struct node_peer *
-awaited(const struct node *n, const char **why)
+awaited(const struct node *n, bool all, const char **why)
 {
-	int64_t age_us = mono_sub(node_now(n), n->started);
-
 	for (size_t i = 0; i < n->nports; i++)
 		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
-			if (is_awaited(peer, age_us, why))
+			if (is_awaited(peer, all, why))
 				return peer;
 	return NULL;
 }
@@ -203,15 +209,32 @@ select_routes(struct node *n, const struct node_peer *missed, const char *why)
 	node_rib_changed(n);
 }
 
+static bool
+others_restart(const struct node *n)
+{
+	for (size_t i = 0; i < n->nports; i++)
+		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
+			if (restarts_too(peer))
+				return true;
+	return false;
+}
+
+/* The neighbours know of no restart any more. */
+static void
+is_over(struct node *n)
+{
+	n->restart.recent = false;
+	tell_peers(n);
+}
+
 static void
 run(struct node *n)
 {
 	struct node_restart *r = &n->restart;
 
 	r->phase = NODE_RUNS;
-	r->recent = r->unswept = false;
-	tell_peers(n);
-	sync_sweep(n->sync);
+	r->sweep_at = mono_add(node_now(n), others_restart(n) ? NOBODY_US : 0);
+	is_over(n);
 	export_hold(n->export, false);
 	node_isolation_update(n);
 	rt_work_schedule(n->work);
@@ -224,7 +247,7 @@ node_restart_look(void *arg)
 	struct node_restart *r = &n->restart;
 	struct mono now = node_now(n);
 	const char *why = NULL;
-	const struct node_peer *missed = awaited(n, &why);
+	const struct node_peer *missed = awaited(n, r->phase == NODE_RUNS, &why);
 	bool late = mono_due(r->until, now);
 
 	if (!r->unswept || n->stopping || n->held)
@@ -233,9 +256,11 @@ node_restart_look(void *arg)
 		select_routes(n, missed, why);
 	else if (r->phase == NODE_SETTLES && (late || is_installed(n)))
 		run(n);
-	else if (r->phase == NODE_RUNS &&
-		 (late || (!missed && node_quiet(n) && mono_sub(now, n->started) >= NOBODY_US)))
-		run(n);
+	else if (r->phase == NODE_RUNS && (late || (!missed && node_quiet(n) && mono_due(r->sweep_at, now)))) {
+		r->unswept = false;
+		sync_sweep(n->sync);
+		is_over(n);
+	}
 	if (r->unswept)
 		rt_timer_set(r->timer, mono_add(now, LOOK_US));
 }
@@ -254,6 +279,7 @@ start_looking(struct node *n, int64_t us)
 
 	r->unswept = true;
 	r->until = mono_add(node_now(n), us);
+	r->sweep_at = mono_add(node_now(n), NOBODY_US);
 	rt_timer_set(r->timer, mono_add(node_now(n), LOOK_US));
 }
 

@@ -87,9 +87,12 @@ struct bgp_peer {
 	} refresh[FAMILIES];
 
 	struct bgp_restart restart;
-	bool restarted;     /* of the next OPEN: R bit, */
-	uint8_t forwarding; /* and F bits */
-	bool silent;        /* while stopping: no NOTIFICATION */
+	uint8_t early;                  /* families whose End-of-RIB came before their routes, */
+	struct mono early_until;        /* which have until then */
+	uint64_t told_before[FAMILIES]; /* counters.prefixes_in when the session came up */
+	bool restarted;                 /* of the next OPEN: R bit, */
+	uint8_t forwarding;             /* and F bits */
+	bool silent;                    /* while stopping: no NOTIFICATION */
 
 	struct queue queue;
 	struct mono send_hold;

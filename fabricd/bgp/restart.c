@@ -9,6 +9,10 @@
  * select late, to send End-of-RIB late) is its owner's. All families end together, but for those that End-of-RIB or a
  * clear F bit ends alone.
  *
+ * There are speakers that send End-of-RIB first and their routes a moment later (FRR 8.4 and newer after its restart). To
+ * believe them would cut off for that moment what they are about to tell: an End-of-RIB before any route of its family
+ * counts a second later. That is the one place where this is not RFC 4724's letter ("immediately").
+ *
  * Always true: a timer runs while something is stale; nothing is stale longer than twice the peer's restart time. Paths
  * of a peer whose link or BFD session went down are never kept.
  */
@@ -16,6 +20,8 @@
 
 #include "fabricd/bgp/peer.h"
 #include "fabricd/lib/base.h"
+
+#define EARLY_US SECONDS(1)
 
 const char *
 bgp_stale_end_name(enum bgp_stale_end e)
@@ -76,8 +82,9 @@ is_graceful(const struct bgp_peer *p)
 static void
 stop_waiting(struct bgp_peer *p)
 {
-	p->restart.until = MONO_NEVER;
+	p->restart.until = p->early_until = MONO_NEVER;
 	p->restart.waits_rib = false;
+	p->early = 0;
 }
 
 /* Of some families; the timer runs on while others are stale. */
@@ -90,6 +97,7 @@ end(struct bgp_peer *p, uint8_t families, enum bgp_stale_end why, const char *te
 	if (!families)
 		return;
 	r->stale &= (uint8_t)~families;
+	p->early &= r->stale;
 	r->ended = why;
 	r->ended_at = p->now;
 	snprintf(r->text, sizeof(r->text), "%s", text);
@@ -106,6 +114,15 @@ restart_abort(struct bgp_peer *p, enum bgp_stale_end why, const char *text)
 	end(p, p->restart.stale, why, text);
 }
 
+static enum bgp_stale_end
+end_of(enum bgp_cause c)
+{
+	return c == BGP_CAUSE_LINK_DOWN ? BGP_STALE_LINK
+	       : c == BGP_CAUSE_BFD     ? BGP_STALE_BFD
+	       : c == BGP_CAUSE_STOPPED ? BGP_STALE_STOPPED
+					: BGP_STALE_HARD;
+}
+
 void
 restart_session_ended(struct bgp_peer *p)
 {
@@ -119,7 +136,7 @@ restart_session_ended(struct bgp_peer *p)
 	stop_waiting(p);
 	r->stale = may;
 	if (was & ~may) { /* the owner drops them with `down`, with all that is not kept */
-		r->ended = BGP_STALE_HARD;
+		r->ended = end_of(p->reason.cause);
 		r->ended_at = p->now;
 		snprintf(r->text, sizeof(r->text), "%s", p->reason.text);
 	}
@@ -147,13 +164,20 @@ restart_session_up(struct bgp_peer *p)
 	if (!r->stale)
 		return;
 	r->waits_rib = true;
+	for (int f = 0; f < FAMILIES; f++)
+		p->told_before[f] = p->counters.prefixes_in[f];
 	r->until = mono_add(p->now, SECONDS(MAX_OF(peer->gr_restart_s, 1)));
 }
 
 void
 restart_end_of_rib(struct bgp_peer *p, uint8_t families)
 {
-	end(p, families, BGP_STALE_TOLD, "End-of-RIB");
+	for (int f = 0; f < FAMILIES; f++)
+		if (p->restart.stale & families & 1 << f && p->counters.prefixes_in[f] == p->told_before[f]) {
+			p->early |= (uint8_t)(1u << f);
+			p->early_until = mono_add(p->now, EARLY_US);
+		}
+	end(p, families & (uint8_t)~p->early, BGP_STALE_TOLD, "End-of-RIB");
 	if (p->ops.end_of_rib)
 		p->ops.end_of_rib(p, families, p->arg);
 }
@@ -165,6 +189,10 @@ restart_timer(struct bgp_peer *p)
 	char text[120];
 	long long s = (long long)(mono_sub(p->now, r->since) / SECONDS(1));
 
+	if (mono_due(p->early_until, p->now)) {
+		p->early_until = MONO_NEVER;
+		end(p, p->early, BGP_STALE_TOLD, "End-of-RIB, a second ago");
+	}
 	if (!mono_due(r->until, p->now))
 		return;
 	if (r->waits_rib) {

@@ -497,7 +497,7 @@ bgp_peer_new(
 	p->ops = *ops;
 	p->arg = arg;
 	fill_config(p, cfg);
-	p->retry = p->idle = p->send_hold = p->restart.until = MONO_NEVER;
+	p->retry = p->idle = p->send_hold = p->restart.until = p->early_until = MONO_NEVER;
 	for (int i = 0; i < BGP_SIDES; i++) {
 		p->conns[i].peer = p;
 		p->conns[i].side = (uint8_t)i;
@@ -919,6 +919,8 @@ struct mono
 bgp_deadline(const struct bgp_peer *p)
 {
 	struct mono t = mono_min(mono_min(p->retry, p->idle), mono_min(p->send_hold, p->restart.until));
+
+	t = mono_min(t, p->early_until);
 
 	for (int i = 0; i < BGP_SIDES; i++)
 		t = mono_min(t, mono_min(p->conns[i].hold, p->conns[i].keepalive));

@@ -14,9 +14,9 @@ SOON = 30  # s until a change that needs no new session must have arrived
 class Mixed:
     """A Clos in which each switch has its own stack; started in the order given."""
 
-    def __init__(self, lab, leaves, spines, foreign, assign):
-        """foreign: tiers with vendor: other; assign: {switch: stack}, every other switch runs fabricd."""
-        self.lab, self.clos = lab, Clos(leaves, spines, foreign=foreign)
+    def __init__(self, lab, leaves, spines, foreign, assign, bfd=None):
+        """foreign: tiers with vendor: other; assign: {switch: stack}, every other switch runs fabricd. bfd: as in Clos."""
+        self.lab, self.clos = lab, Clos(leaves, spines, foreign=foreign, bfd=bfd)
         self.stack = {n.name: assign.get(n.name) or Fabricd() for n in self.clos}
         self.processes = {}
         hosts = tuple(range(1, leaves + 1))

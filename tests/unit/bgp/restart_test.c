@@ -45,12 +45,33 @@ start_b(struct world *w, bool restarted, uint8_t forwarding)
 }
 
 static void
-send_end_of_rib(struct host *h, enum family f)
+send_route(struct bgp_build *b, enum family f)
+{
+	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0 };
+	const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+	struct prefix p = { .family = (uint8_t)f, .len = 24, .b = { 32, 1, (uint8_t)f } };
+
+	assert_int_equal(bgp_build_reach(b, f, &v), 0);
+	bgp_build_prefix(b, &p);
+}
+
+static const struct bgp_next_hop hop = { .has_link_local = true,
+	.link_local = { .family = FAMILY_IPV6, .b = { 0xfe, 0x80, [15] = 2 } } };
+
+static void
+send_end_of_rib(struct host *h, enum family f, bool route_first)
 {
 	struct bgp_encode_opts opt = bgp_peer_encode_opts(h->peer);
 	struct bgp_build *b = bgp_build_new(&h->mem, &opt);
 	struct bgp_batch *batch;
 
+	if (route_first) {
+		bgp_peer_set_next_hop(h->peer, f, &hop);
+		opt = bgp_peer_encode_opts(h->peer); /* with the next hop's form */
+		bgp_build_free(b);
+		b = bgp_build_new(&h->mem, &opt);
+		send_route(b, f);
+	}
 	bgp_build_end_of_rib(b, f);
 	batch = bgp_build_take(b);
 	assert_true(bgp_send(h->peer, batch));
@@ -121,21 +142,53 @@ told_again(void **state)
 	start_b(w, true, BOTH);
 	assert_true(world_run(w, SECONDS(5), both_up));
 	assert_true(at_a(w)->waits_rib);
-	send_end_of_rib(&w->b, FAMILY_IPV4);
+	send_end_of_rib(&w->b, FAMILY_IPV4, true);
 	world_run(w, MS(10), NULL);
 	assert_int_equal(at_a(w)->stale, 1 << FAMILY_IPV6);
 	assert_int_equal(w->a.ended_families, 1 << FAMILY_IPV4);
-	send_end_of_rib(&w->b, FAMILY_IPV6);
+	send_end_of_rib(&w->b, FAMILY_IPV6, true);
 	world_run(w, MS(10), NULL);
 	assert_int_equal(at_a(w)->stale, 0);
 	assert_int_equal(at_a(w)->ended, BGP_STALE_TOLD);
 	assert_int_equal(at_a(w)->told, 1);
 	assert_true(mono_is_never(at_a(w)->until));
 	/* an End-of-RIB that ends nothing is no news */
-	send_end_of_rib(&w->b, FAMILY_IPV6);
+	send_end_of_rib(&w->b, FAMILY_IPV6, true);
 	world_run(w, SECONDS(100), NULL);
 	assert_int_equal(w->a.stale_ends, 2);
 	assert_true(both_up(w));
+	world_free(w);
+}
+
+/* FRR says that it has told all, and then tells it. */
+static void
+end_of_rib_before_the_routes(void **state)
+{
+	struct world *w = world_new(8);
+
+	(void)state;
+	bring_up(w);
+	kill_b(w);
+	start_b(w, true, BOTH);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	send_end_of_rib(&w->b, FAMILY_IPV4, false);
+	send_end_of_rib(&w->b, FAMILY_IPV6, true);
+	world_run(w, MS(950), NULL);
+	assert_int_equal(at_a(w)->stale, 1 << FAMILY_IPV4);
+	assert_int_equal(w->a.ended_families, 1 << FAMILY_IPV6);
+	world_run(w, MS(100), NULL);
+	assert_int_equal(at_a(w)->stale, 0);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_TOLD);
+	assert_int_equal(at_a(w)->told, 1);
+	/* and what fails within that second ends it as ever */
+	kill_b(w);
+	start_b(w, true, BOTH);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	send_end_of_rib(&w->b, FAMILY_IPV4, false);
+	world_run(w, MS(10), NULL);
+	bgp_peer_link_down(w->a.peer, "port dark", w->now);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_LINK);
+	assert_int_equal(at_a(w)->stale, 0);
 	world_free(w);
 }
 
@@ -467,6 +520,7 @@ main(void)
 		cmocka_unit_test(open_says_what_is),
 		cmocka_unit_test(long_lived_only_when_asked_for),
 		cmocka_unit_test(told_again),
+		cmocka_unit_test(end_of_rib_before_the_routes),
 		cmocka_unit_test(test_W15_no_end_of_rib),
 		cmocka_unit_test(test_W16_no_forwarding_state),
 		cmocka_unit_test(families_end_alone),
