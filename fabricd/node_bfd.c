@@ -37,12 +37,15 @@ static void
 bfd_down(struct node_peer *peer, const struct bfd_status *s)
 {
 	struct node *n = peer->node;
-	bool admin = s->remote_state == BFD_ADMIN;
+	bool here = s->state == BFD_ADMIN; /* bfdd itself ends as it was asked to */
+	bool admin = here || s->remote_state == BFD_ADMIN;
 
 	peer->bfd_up = false;
 	peer->bfd_event = node_event(n, admin ? "BFD_ADMIN_DOWN" : "BFD_DOWN", peer->port->name,
 	    peer->port->carrier_event, "%s: %s", peer->far->name,
-	    admin ? "its operator took BFD down; the session stays" : bfd_diag_name(s->diag));
+	    here    ? "bfdd was told to end; the session stays"
+	    : admin ? "its operator took BFD down; the session stays"
+		    : bfd_diag_name(s->diag));
 	if (admin)
 		return;
 	node_restart_hurry(n);

@@ -37,14 +37,15 @@
 
 #include "fabricd/lib/base.h"
 
-#define READY_MS   5000
-#define ROOM_MS    500
-#define STOPPED_MS 1000
-#define YOUNG_MS   100 /* a worker that dies sooner has not worked: what it found in the store may be why */
-#define YOUNG_MANY 3   /* of them in a row: now without the store, and not at once */
-#define PAUSE_MAX  60000
-#define ARGS_MAX   32
-#define SOCKET_FD  3 /* in the worker */
+#define READY_MS    5000
+#define ROOM_MS     500
+#define STOPPED_MS  1000
+#define YOUNG_MS    100 /* a worker that dies sooner has not worked: what it found in the store may be why */
+#define YOUNG_MANY  3   /* of them in a row: now without the store, and not at once */
+#define KILLED_MANY 30
+#define PAUSE_MAX   60000
+#define ARGS_MAX    32
+#define SOCKET_FD   3 /* in the worker */
 
 enum word { READY = 'r', KEEP = 'k', DROP = 'd', GO = 'g', ROOM = 'q' };
 
@@ -76,6 +77,7 @@ struct keeper {
 	int64_t stopped_ms; /* until when `now` may be stopped; 0: it is not */
 	int64_t room_ms;    /* until when `now` may take to end; 0: nobody asked */
 	unsigned int young;
+	bool anew;              /* the next one begins without the store */
 	int64_t pause_until_ms; /* before another attempt; 0: none */
 };
 
@@ -229,7 +231,7 @@ become_worker(struct keeper *k, int fd)
 	snprintf(number, sizeof(number), "%d", SOCKET_FD);
 	for (size_t i = 0; k->argv[i] && i < ARGS_MAX; i++)
 		args[n++] = k->argv[i];
-	if (k->young >= YOUNG_MANY)
+	if (k->anew)
 		args[n++] = "--forget";
 	/* dup2() onto itself would leave it to be closed. */
 	if (fd == SOCKET_FD)
@@ -293,15 +295,20 @@ static void
 again(struct keeper *k, int status)
 {
 	bool young = now_ms() - k->now.since_ms < YOUNG_MS;
+	/* SIGKILL comes from outside: no session is the reason. */
+	unsigned int many = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? KILLED_MANY : YOUNG_MANY;
 	int64_t pause = 0;
 
 	k->young = young ? k->young + 1 : 0;
-	if (k->young > YOUNG_MANY)
-		pause = MIN_OF((int64_t)1000 << MIN_OF(k->young - YOUNG_MANY - 1, 6u), (int64_t)PAUSE_MAX);
+	k->anew = k->young >= many;
+	if (k->young > many)
+		pause = MIN_OF((int64_t)1000 << MIN_OF(k->young - many - 1, 6u), (int64_t)PAUSE_MAX);
 	fprintf(stderr, "bfdd: the process of the sessions %s %d; %s\n",
 	    WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
 	    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-	    pause ? "it dies again and again: the next one begins anew, a while later" : "the next one goes on");
+	    pause     ? "it dies again and again: the next one begins anew, a while later"
+	    : k->anew ? "the next one begins anew"
+		      : "the next one goes on");
 	forget(&k->now);
 	if (pause)
 		k->pause_until_ms = now_ms() + pause;

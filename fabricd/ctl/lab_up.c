@@ -366,7 +366,7 @@ start_switch(const struct lab *lab, const struct up *up, struct lab_node *node, 
 	char topology[LAB_PATH], run[LAB_PATH], bfdd[LAB_PATH], socket[LAB_PATH];
 	struct job fabricd = { up->found, ".log",
 		{ "fabricd", "--topology", topology, "--node", node->name, "--run-dir", run, NULL } };
-	struct job watcher = { bfdd, ".bfdd.log", { "bfdd", "--socket", socket, NULL } };
+	struct job watcher = { bfdd, ".bfdd.log", { "bfdd", "--keep", "--socket", socket, NULL } };
 	const char *slash = strrchr(up->found, '/');
 	int status = QUERY_OK;
 

@@ -121,6 +121,25 @@ def test_killed_gap(lab):
     assert clients["b"].downs() == 0
 
 
+def test_a_crash_loop_ends(lab):
+    """A process that ends by itself as soon as it has begun, three times: then without the store, and not at once."""
+    bfdds, clients = pair(lab, 50000)
+
+    def crash():
+        old = until(bfdds["a"].worker, 5, "a worker", 0.0005)
+        os.kill(old, signal.SIGABRT)
+        until(lambda: bfdds["a"].worker() != old, 5, "it is gone", 0.0005)
+
+    def looped():
+        crash()
+        return "begins anew" in bfdds["a"].process.output()
+
+    until(looped, 10, "the keeper gives up on the store", 0)
+    until(lambda: clients["b"].downs() == 1, 5, "b lost the session")
+    for c in clients.values():
+        c.wait("Up")
+
+
 def test_handed_over(lab):
     """SIGHUP: another process, the same sockets and discriminators; no session notices, not even one of 10 ms x 3."""
     bfdds, clients = pair(lab, 10000)

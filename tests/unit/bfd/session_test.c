@@ -389,7 +389,23 @@ restored(void **state)
 	come_up(&d);
 	turn(&d, MS(30));
 	bfd_session_save(d.s, &saved);
-	saved.auth = (struct bfd_auth_state){ .sent = 700, .received = 900, .known = true };
+	/* Each value one that no session begins with. */
+	saved.auth.sent = 700;
+	saved.auth.received = 900;
+	saved.auth.known = true;
+	saved.local_discr ^= 0x55;
+	saved.remote_independent = saved.polling = saved.poll_again = true;
+	saved.remote_diag = 5;
+	saved.down_diag = BFD_DIAG_ECHO;
+	saved.remote_min_echo = 7;
+	saved.remote_min_rx = 110000;
+	saved.remote_desired_tx = 120000;
+	saved.rx_in_use = 130000;
+	saved.tx_in_use = 140000;
+	saved.desired_tx = 150000;
+	saved.required_rx = BFD_MIN_US;
+	saved.flaps = 3;
+	saved.down_at.us = 5;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		desk_begin(&e, NULL);
 		e.now = mono_add(d.now, MS(20));
@@ -398,21 +414,31 @@ restored(void **state)
 		assert_memory_equal(&again, &saved, sizeof(saved));
 		assert_int_equal(stats(&e).up, 1);
 		assert_int_equal(e.changes, 0);
+		assert_int_equal(e.touches, 1);
+		assert_ptr_equal(bfd_session_by_discr(e.e, saved.local_discr), e.s);
 		turn(&e, 0);
 		assert_int_equal(e.sent, 1);
 		assert_int_equal(e.last.state, BFD_UP);
 		assert_int_equal(e.last.my_discr, saved.local_discr);
 		assert_int_equal(e.last.your_discr, THEIRS);
-		assert_int_equal(e.last.min_tx_us, 100000);
+		assert_int_equal(e.last.min_tx_us, 150000);
+		assert_int_equal(e.last.min_rx_us, BFD_MIN_US);
+		assert_true(e.last.poll);
 		if (i)
 			assert_memory_equal(e.bytes + 28, "\0\0\x02\xbd", 4);
 		assert_int_equal(bfd_session_restore(e.e, &d.path, all[i], &saved, e.now, &s), -EEXIST);
-		turn(&e, MS(300) - 1);
+		turn(&e, MS(390) - 1);
 		assert_int_equal(bfd_session_state(e.s), BFD_UP);
 		turn(&e, 1);
 		assert_int_equal(bfd_session_state(e.s), BFD_DOWN);
+		assert_int_equal(stats(&e).up, 0);
 		desk_end(&e);
 	}
+	/* The least interval that there is, for both. */
+	saved.rx_in_use = BFD_MIN_US;
+	desk_begin(&e, NULL);
+	assert_int_equal(bfd_session_restore(e.e, &d.path, &usual, &saved, e.now, &e.s), 0);
+	desk_end(&e);
 	desk_end(&d);
 }
 
