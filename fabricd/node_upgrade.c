@@ -122,9 +122,14 @@ node_forget(struct node *n)
 	EACH_PEER(n, peer)
 	{
 		peer->listener = NULL;
-		for (int side = 0; side < BGP_SIDES; side++)
-			if (peer->conns[side] && peer->established)
-				peer->conns[side]->stream = NULL;
+		for (int side = 0; side < BGP_SIDES; side++) {
+			struct node_conn *c = peer->conns[side];
+
+			if (!c || !c->stream || !peer->established)
+				continue;
+			rt_stream_handle(c->stream, NULL, NULL);
+			c->stream = NULL;
+		}
 	}
 }
 

@@ -149,6 +149,7 @@ struct runtime_ops {
 	    const struct rt_stream_handler *, void *arg, struct rt_stream **);
 	int (*connect_unix)(
 	    struct runtime *, const char *path, const struct rt_stream_handler *, void *arg, struct rt_stream **);
+	/* NULL: its owner has gone, and somebody else has its parcel; of such a stream nothing is told any more. */
 	void (*stream_handle)(struct rt_stream *, const struct rt_stream_handler *, void *arg);
 	/* Takes as much as there is room for and returns that, 0 when there is none; writable() comes later. */
 	ssize_t (*stream_write)(struct rt_stream *, const uint8_t *bytes, size_t n);

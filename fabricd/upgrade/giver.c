@@ -314,6 +314,7 @@ static void
 given(struct giver *g)
 {
 	sync_stop(g->cfg.node->sync);
+	node_forget(g->cfg.node); /* whatever still comes to pass here must not shut a connection down */
 	step(g, "running", "process %d is in charge", (int)g->child);
 	g->phase = GONE;
 	g->report.running = false;
@@ -454,19 +455,23 @@ static int
 check_program(const char *path, char *err, size_t errlen)
 {
 	struct stat st;
+	int e = 0;
 
 	if (path[0] != '/') {
 		snprintf(err, errlen, "%.200s is no absolute path", path);
 		return -EINVAL;
 	}
-	if (stat(path, &st) < 0 || access(path, X_OK) < 0 || !S_ISREG(st.st_mode)) {
-		int e = errno ? errno : EACCES;
-
-		snprintf(err, errlen, "%.200s cannot be run: %s", path,
-		    S_ISREG(st.st_mode) ? strerror(e) : "it is no program");
-		return -e;
+	if (stat(path, &st) < 0) {
+		e = -errno;
+		snprintf(err, errlen, "%.200s cannot be run: %s", path, strerror(-e));
+	} else if (!S_ISREG(st.st_mode)) {
+		e = -EACCES;
+		snprintf(err, errlen, "%.200s cannot be run: it is no program", path);
+	} else if (access(path, X_OK) < 0) {
+		e = -errno;
+		snprintf(err, errlen, "%.200s cannot be run: %s", path, strerror(-e));
 	}
-	return 0;
+	return e;
 }
 
 static int

@@ -5,10 +5,22 @@ import os
 
 import pytest
 
+from fabric.traffic import Traffic
+from support import successor
+
 
 @pytest.fixture
 def lab(new_lab):
-    return new_lab("4x2", "--bfd")
+    return new_lab("4x2")
+
+
+@pytest.fixture
+def bfd_lab(new_lab):
+    """Whose BFD sessions have been up for a while."""
+    lab = new_lab("4x2", "--bfd")
+    lab.until("BFD is calm", lambda: all(r["state"] == "Up" and r["since_s"] > 2 for n in lab.nodes("switch")
+                                         for r in lab.rows(n["node"], "bfd", want=(0, 1))), 30)
+    return lab
 
 
 def sessions(lab, node):
@@ -18,6 +30,14 @@ def sessions(lab, node):
 
 def since(lab, node):
     return {r["port"]: r["since_s"] for r in lab.rows(node, "bgp")}
+
+
+def downs(lab):
+    """What is said of sessions that ended, for the one who reads of a failed test."""
+    out = []
+    for n in [n["node"] for n in lab.nodes("switch")]:
+        out += [(n, e["port"], e["text"], e["time"]) for e in lab.rows(n, "log") if e["event"] in ("BGP_DOWN", "BFD_DOWN")]
+    return out
 
 
 def upgrade(lab, node, *words, want=0):
@@ -30,7 +50,8 @@ def pid(lab, node):
 
 
 @pytest.mark.parametrize("node", ["spine1", "leaf1"])
-def test_nobody_notices(lab, node):
+def test_nobody_notices(bfd_lab, node):
+    lab = bfd_lab
     everybody = [n["node"] for n in lab.nodes("switch")]
     before = {n: sessions(lab, n) for n in everybody}
     ages = {n: since(lab, n) for n in everybody}
@@ -41,11 +62,73 @@ def test_nobody_notices(lab, node):
     assert result["upgraded"] and result["sessions"] == len(before[node]) and result["routes"] > 10
     assert [r["step"] for r in rows][:4] == ["started", "hello", "frozen", "settled"]
     lab.until("the old one is gone", lambda: pid(lab, node) == result["pid"] != was)
-    assert {n: sessions(lab, n) for n in everybody} == before
+    assert {n: sessions(lab, n) for n in everybody} == before, downs(lab)
     for n in everybody:  # none came up anew, here or there
         assert all(age >= ages[n][port] for port, age in since(lab, n).items())
     assert [lab.exec(node, "ip", f"-{f}", "route", "show", "table", "all") for f in (4, 6)] == kernel
     lab.run("--at", node, "fib", "check")
+    assert all(r["state"] == "Up" for n in everybody for r in lab.rows(n, "bfd"))
     with open(os.path.join(lab.run_dir(node), "lock"), encoding="ascii") as f:
         assert int(f.read()) == result["pid"]
     assert json.loads(lab.run("--at", node, "status", "-j").stdout)["complete"]
+
+
+FAILURES = {  # life of the successor: what the operator reads, and how long it takes at most
+    "exits": ("ended at once with exit code 7", 1000),
+    "hangs": ("said nothing within 5 s", 6500),
+    "garbage": ("no word of ours", 1000),
+    "format": ("hands sessions over in another way (protocol 1, format 99)", 1000),
+    "node": ("is somebody, not spine1", 1000),
+    "file": ("the topology file has changed", 1000),
+    "silent": ("did not become ready within 5 s", 6500),
+    "damaged": ("the snapshot", 2000),
+    "cut": ("the snapshot has", 2000),
+    "empty": ("the snapshot", 2000),
+    "dies": ("did not take over", 3000),
+    "stops": ("did not take over", 5000),
+}
+
+
+@pytest.mark.parametrize("life", FAILURES)
+def test_the_old_one_goes_on(lab, life, tmp_path):
+    """Whatever the new program does wrong: no packet is lost, no session ends, and the operator is told why."""
+    words, most_ms = FAILURES[life]
+    binary = successor.write(tmp_path / life, life, f"{lab.bin}/fabricd")
+    everybody = [n["node"] for n in lab.nodes("switch")]
+    before, ages, was = {n: sessions(lab, n) for n in everybody}, {n: since(lab, n) for n in everybody}, pid(lab, "spine1")
+    traffic = Traffic(lab, "h1", "h3", "10.1.3.2")
+    try:
+        rows = upgrade(lab, "spine1", binary, want=1)
+    finally:
+        sent, lost, span = traffic.stop()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost, {span}"
+    result = rows[-1]
+    assert not result["upgraded"] and words in result["reason"] and result["next"], result
+    assert result["at_ms"] < most_ms
+    assert rows[-2]["step"] == "failed" and "goes on" in rows[-2]["text"]
+    assert pid(lab, "spine1") == was
+    assert {n: sessions(lab, n) for n in everybody} == before, downs(lab)
+    for n in everybody:
+        assert all(age >= ages[n][port] for port, age in since(lab, n).items())
+    assert upgrade(lab, "spine1")[-1]["upgraded"]  # and nothing is in the way of a better one
+    assert {n: sessions(lab, n) for n in everybody} == before, downs(lab)
+
+
+@pytest.mark.parametrize("words, says", [(["/nowhere/fabricd"], "No such file"), (["fabricd"], "no absolute path"),
+                                         (["/etc/passwd"], "Permission denied"), (["/tmp"], "it is no program")])
+def test_what_cannot_be_run(fab, words, says):
+    r = fab.run("--at", "spine1", "upgrade", *words, want=2)
+    assert says in r.stderr and "fabctl upgrade /" in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("node", ["spine1", "leaf1"])
+@pytest.mark.parametrize("address", ["10.1.3.2", "fd00:1:0:3::2"])
+def test_no_packet_is_lost(lab, node, address):
+    traffic = Traffic(lab, "h1", "h3", address, per_s=10000)
+    try:
+        for _ in range(5):
+            assert upgrade(lab, node)[-1]["upgraded"]
+    finally:
+        sent, lost, span = traffic.stop()
+    assert sent > 500
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
