@@ -223,6 +223,9 @@ begin(struct node_peer *peer)
 
 	if (peer->established)
 		return;
+	/* The neighbour that the old one knew; the new one may not have heard it yet. */
+	if (p->link && !ip_is_zero(&peer->address))
+		link_port_inbound(p->link, &peer->address, node_now(peer->node));
 	if (p->link)
 		link_port_view(p->link, &v);
 	if (!p->present || !p->plat.carrier)

@@ -118,7 +118,7 @@ hand_over(struct waits *w, const struct snapshot *s, const struct parcels *parce
 }
 
 int
-world_upgrade(struct world_node *wn, uint64_t damage, char *err, size_t errlen)
+world_upgrade(struct world_node *wn, world_spoil_fn *spoil, void *arg, char *err, size_t errlen)
 {
 	struct sim_net *net = world_net(wn->world);
 	struct parcels parcels = { .mem = &wn->mem };
@@ -142,8 +142,8 @@ world_upgrade(struct world_node *wn, uint64_t damage, char *err, size_t errlen)
 	snapshot_begin(&s, &wn->mem);
 	state_save(wn->node, &s, &parcels, &facts);
 	snapshot_end(&s);
-	if (damage)
-		s.bytes[(damage - 1) / 8 % s.n] ^= (uint8_t)(1u << (damage - 1) % 8);
+	if (spoil)
+		spoil(arg, &s);
 	e = hand_over(&w, &s, &parcels, err, errlen);
 	snapshot_free(&s);
 	parcels_free(&parcels);

@@ -86,12 +86,16 @@ int world_late(struct world *, const char *node, const char *port, int64_t us);
 void world_crash(struct world_node *, enum sim_crash);
 int world_boot(struct world_node *, char *err, size_t errlen);
 
+struct snapshot;
+/* Called with the snapshot on its way; it may write to its bytes and shorten it. */
+typedef void world_spoil_fn(void *arg, struct snapshot *);
+
 /*
  * The switch's fabricd gives way to another one, as `fabctl upgrade` does it: the new one gets a snapshot, agrees with it, and
- * takes the connections over. damage: a bit of the snapshot to flip, counted from 1; 0: none. 0; or -errno with a sentence
- * in err: the old one goes on.
+ * takes the connections over. spoil NULL: nothing happens to the snapshot. 0; or -errno with a sentence in err: the old
+ * one goes on.
  */
-int world_upgrade(struct world_node *, uint64_t damage, char *err, size_t errlen);
+int world_upgrade(struct world_node *, world_spoil_fn *spoil, void *arg, char *err, size_t errlen);
 /* As world_boot() makes it. */
 struct node_config world_node_config(struct world_node *);
 

@@ -145,16 +145,15 @@ snapshot_open(const void *bytes, size_t n, struct rd *sections, char *err, size_
 {
 	struct rd r = rd_make(bytes, n);
 	const uint8_t *mark = rd_take(&r, sizeof(magic));
-	uint16_t format = rd_u16(&r);
+	uint16_t format = rd_u16(&r), zero = rd_u16(&r);
 	uint32_t count;
 	uint64_t len, sum;
 
-	(void)rd_u16(&r);
 	count = rd_u32(&r);
 	len = rd_u64(&r);
 	sum = rd_u64(&r);
 	*sections = (struct rd){ .bad = true };
-	if (r.bad || !mark || memcmp(mark, magic, sizeof(magic)) != 0) {
+	if (r.bad || zero || memcmp(mark, magic, sizeof(magic)) != 0) {
 		snprintf(err, errlen, "the snapshot is none of fabricd's");
 		return false;
 	}

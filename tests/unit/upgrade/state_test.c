@@ -242,7 +242,7 @@ upgrade_ok(struct world_node *wn)
 {
 	char err[256] = "";
 
-	if (world_upgrade(wn, 0, err, sizeof(err)))
+	if (world_upgrade(wn, NULL, NULL, err, sizeof(err)))
 		fail_msg("%s: %s", wn->topo->name, err);
 }
 
@@ -288,12 +288,202 @@ test_every_switch_with_bfd(void **state)
 	nobody_notices("4x2.yaml", true);
 }
 
+/* ---- damage ---- */
+
+struct damage {
+	size_t at; /* bit, counted from the end when `cut` */
+	bool cut;
+};
+
+static void
+spoil(void *arg, struct snapshot *s)
+{
+	const struct damage *d = arg;
+
+	if (d->cut)
+		s->n = s->n > d->at ? s->n - d->at : 0;
+	else
+		s->bytes[d->at / 8 % s->n] ^= (uint8_t)(1u << d->at % 8);
+}
+
+/* Each refusal has a sentence, and leaves everything as it was. */
+static void
+expect_refused(struct world *w, struct world_node *wn, struct damage d)
+{
+	uint64_t flaps = seen_by_others(w, true), updates = seen_by_others(w, false);
+	char err[256] = "", *was = views(wn->node);
+	struct node *old = wn->node;
+
+	assert_int_not_equal(world_upgrade(wn, spoil, &d, err, sizeof(err)), 0);
+	assert_true(err[0]);
+	assert_ptr_equal(wn->node, old);
+	expect_same("refused", was, views(wn->node));
+	assert_int_equal(seen_by_others(w, true), flaps);
+	assert_int_equal(seen_by_others(w, false), updates);
+}
+
+static void
+test_a_damaged_snapshot_is_refused(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf2");
+	uint64_t random = 1;
+
+	(void)state;
+	for (size_t i = 0; i < 400; i++) {
+		random = random * 6364136223846793005ull + 1442695040888963407ull;
+		expect_refused(w, wn, (struct damage){ .at = i < 32 * 8 ? i : (size_t)(random >> 33) });
+	}
+	for (size_t i = 1; i < 40; i++)
+		expect_refused(w, wn, (struct damage){ .at = i * i, .cut = true });
+	expect_refused(w, wn, (struct damage){ .at = SIZE_MAX, .cut = true });
+	check_upgrade(w, wn);
+	world_run(w, SECONDS(20));
+	world_free(w);
+	topo_free(t);
+}
+
+/* The snapshot of another switch, whole as it is. */
+struct other {
+	uint8_t *bytes;
+	size_t n;
+};
+
+static void
+keep(void *arg, struct snapshot *s)
+{
+	struct other *o = arg;
+
+	o->bytes = malloc(s->n);
+	memcpy(o->bytes, s->bytes, s->n);
+	o->n = s->n;
+}
+
+static void
+exchange(void *arg, struct snapshot *s)
+{
+	const struct other *o = arg;
+
+	if (o->n > s->n)
+		s->bytes = mem_grow(s->mem, MEM_OTHER, s->bytes, &s->cap, o->n, 1);
+	memcpy(s->bytes, o->bytes, o->n);
+	s->n = o->n;
+}
+
+static void
+test_what_is_not_its_own_or_old_is_refused(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *leaf2 = world_node_find(w, "leaf2"), *leaf3 = world_node_find(w, "leaf3");
+	struct other o;
+	char err[256];
+
+	(void)state;
+	assert_int_equal(world_upgrade(leaf3, keep, &o, err, sizeof(err)), 0);
+	assert_int_not_equal(world_upgrade(leaf2, exchange, &o, err, sizeof(err)), 0);
+	assert_non_null(strstr(err, "of leaf3"));
+	/* leaf3's own, and out of date: a neighbour has gone since, and its paths with it */
+	world_crash(world_node_find(w, "spine1"), SIM_DARK);
+	world_run(w, SECONDS(40));
+	assert_int_not_equal(world_upgrade(leaf3, exchange, &o, err, sizeof(err)), 0);
+	assert_non_null(strstr(err, "port eth1"));
+	check_upgrade(w, leaf3);
+	free(o.bytes);
+	world_free(w);
+	topo_free(t);
+}
+
+/* ---- changes meanwhile ---- */
+
+static void
+test_what_happens_meanwhile_ends_it(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "spine1");
+
+	(void)state;
+	node_freeze(wn->node);
+	world_run(w, SECONDS(2)); /* nothing is read, and keepalives go out */
+	assert_int_equal(wn->node->disturbed, 0);
+	world_link_set(w, "leaf1", "eth1", false);
+	world_run(w, MS(10));
+	assert_true(wn->node->disturbed > 0);
+	node_thaw(wn->node);
+	world_link_set(w, "leaf1", "eth1", true);
+	world_run(w, SECONDS(20));
+	for (uint32_t i = 0; i < t->nnodes; i++) {
+		struct node *n = world_node_at(w, i)->node;
+
+		for (size_t k = 0; n && k < n->nports; k++)
+			assert_true(!n->ports[k].peer || n->ports[k].peer->established);
+	}
+	check_upgrade(w, wn);
+	world_free(w);
+	topo_free(t);
+}
+
+/* A freeze is no silence: the peers hear keepalives for as long as it takes. */
+static void
+test_a_long_freeze_loses_no_session(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf1");
+	uint64_t flaps = seen_by_others(w, true);
+
+	(void)state;
+	node_freeze(wn->node);
+	world_run(w, SECONDS(30)); /* three hold times */
+	node_thaw(wn->node);
+	world_run(w, SECONDS(30));
+	assert_int_equal(seen_by_others(w, true), flaps);
+	check_upgrade(w, wn);
+	world_free(w);
+	topo_free(t);
+}
+
+/* A session that is held back after an error stays so, and one that is down comes up with the successor. */
+static void
+test_sessions_that_are_down(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "spine1");
+	struct bgp_peer *bgp = node_port_find(wn->node, "eth2")->peer->bgp;
+	char *was;
+
+	(void)state;
+	world_link_set(w, "leaf1", "eth1", false);
+	bgp_peer_max_prefixes(bgp, FAMILY_IPV4, 7, SECONDS(90), sim_now(world_net(w)));
+	world_run(w, SECONDS(2));
+	was = views(wn->node);
+	upgrade_ok(wn);
+	expect_same("down", was, views(wn->node));
+	world_run(w, SECONDS(30));
+	assert_false(node_port_find(wn->node, "eth1")->peer->established);
+	assert_false(node_port_find(wn->node, "eth2")->peer->established); /* 90 s are not over */
+	world_link_set(w, "leaf1", "eth1", true);
+	world_run(w, SECONDS(90));
+	assert_true(node_port_find(wn->node, "eth1")->peer->established);
+	assert_true(node_port_find(wn->node, "eth2")->peer->established);
+	world_free(w);
+	topo_free(t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_switch_in_turn),
 		cmocka_unit_test(test_every_switch_with_bfd),
+		cmocka_unit_test(test_a_damaged_snapshot_is_refused),
+		cmocka_unit_test(test_what_is_not_its_own_or_old_is_refused),
+		cmocka_unit_test(test_what_happens_meanwhile_ends_it),
+		cmocka_unit_test(test_a_long_freeze_loses_no_session),
+		cmocka_unit_test(test_sessions_that_are_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
