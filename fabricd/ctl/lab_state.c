@@ -195,7 +195,7 @@ is_successor(pid_t pid, const char *run_dir)
 	return takes && here;
 }
 
-/* After `fabctl upgrade` a switch has another process: the one that holds its lock now. */
+/* After `fabctl upgrade` a switch has another process: the one that holds its lock now. The old one ends by itself. */
 static void
 follow_upgrade(const struct lab *lab, struct lab_node *node)
 {
@@ -203,7 +203,7 @@ follow_upgrade(const struct lab *lab, struct lab_node *node)
 	int pid = 0;
 	FILE *f;
 
-	if (node->kind != LAB_SWITCH || !node->process.pid || lab_process_alive(&node->process))
+	if (node->kind != LAB_SWITCH || !node->process.pid)
 		return;
 	lab_path(lab, "run", node->name, "", run_dir);
 	snprintf(path, sizeof(path), "%s/lock", run_dir);

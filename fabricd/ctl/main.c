@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 
 #include "fabricd/ctl/command.h"
 #include "fabricd/ctl/lab.h"
+#include "fabricd/ctl/views.h"
 #include "fabricd/lib/mono.h"
 #include "fabricd/lib/version.h"
 #include "fabricd/query/client.h"
@@ -295,6 +297,7 @@ run(struct options *o)
 {
 	struct command_match m;
 	const struct view *view;
+	char path[PATH_MAX];
 	int status;
 
 	if (o->version || (o->n_words == 1 && strcmp(o->words[0], "version") == 0)) {
@@ -323,6 +326,9 @@ run(struct options *o)
 	if ((status = find_run_dir(o)))
 		return status;
 	view = m.argc && m.command->view_with_args ? m.command->view_with_args : m.command->view;
+	if (view == &view_upgrade && m.argc && m.argv[0][0] != '/' &&
+	    realpath(m.argv[0], path)) /* the daemon is elsewhere */
+		m.argv[0] = path;
 	return o->watch_us ? watch(o, view, &m) : ask(o, view, &m);
 }
 

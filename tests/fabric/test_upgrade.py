@@ -2,6 +2,10 @@
 
 import json
 import os
+import signal
+import socket
+import struct
+import subprocess
 
 import pytest
 
@@ -114,7 +118,7 @@ def test_the_old_one_goes_on(lab, life, tmp_path):
     assert {n: sessions(lab, n) for n in everybody} == before, downs(lab)
 
 
-@pytest.mark.parametrize("words, says", [(["/nowhere/fabricd"], "No such file"), (["fabricd"], "no absolute path"),
+@pytest.mark.parametrize("words, says", [(["/nowhere/fabricd"], "No such file"), (["nowhere/fabricd"], "no absolute path"),
                                          (["/etc/passwd"], "Permission denied"), (["/tmp"], "it is no program")])
 def test_what_cannot_be_run(fab, words, says):
     r = fab.run("--at", "spine1", "upgrade", *words, want=2)
@@ -132,3 +136,42 @@ def test_no_packet_is_lost(lab, node, address):
         sent, lost, span = traffic.stop()
     assert sent > 500
     assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
+
+
+def test_the_supervisor_is_told(lab, tmp_path):
+    """As under systemd: READY=1 when it answers, and MAINPID=, from the old process, when another one is in charge."""
+    path, run = str(tmp_path / "notify"), lab.run_dir("spine1")
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(path)
+    told.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    told.settimeout(20)
+
+    def hear():
+        data, ancillary, _, _ = told.recvmsg(256, socket.CMSG_SPACE(12))
+        return data.decode(), struct.unpack("iII", ancillary[0][2])[0]
+
+    os.kill(pid(lab, "spine1"), signal.SIGTERM)
+    lab.until("it has ended", lambda: next(n["state"] for n in lab.nodes() if n["node"] == "spine1") == "ended")
+    topology = os.path.join(os.path.dirname(os.path.dirname(run)), "topology.yaml")
+    argv = [f"{lab.bin}/fabctl", "--lab", lab.name, "lab", "exec", "spine1", f"{lab.bin}/fabricd", "--topology", topology,
+            "--node", "spine1", "--run-dir", run]
+    with subprocess.Popen(argv, env={**os.environ, "NOTIFY_SOCKET": path}, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as p:
+        said, was = hear()
+        assert said == "READY=1\n"
+        lab.until("whole again", lambda: lab.run("--at", "spine1", "status", want=(0, 1, 4)).returncode == 0, 60)
+        result = upgrade(lab, "spine1")[-1]
+        assert result["upgraded"]
+        assert hear() == (f"MAINPID={result['pid']}\n", was)
+        p.wait(10)
+        result = upgrade(lab, "spine1")[-1]  # the successor has a successor, and knows whom to tell
+        assert hear()[0] == f"MAINPID={result['pid']}\n"
+        os.kill(result["pid"], signal.SIGTERM)
+
+
+def test_a_relative_path_and_our_own(fab):
+    """Without a name, what stands on the disk where the running one came from; a name is as in the shell."""
+    for words in ([], [os.path.relpath(f"{fab.bin}/fabricd")]):
+        result = upgrade(fab, "leaf4", *words)[-1]
+        assert result["upgraded"] and result["binary"] == os.path.realpath(f"{fab.bin}/fabricd")
+    assert [e["event"] for e in fab.rows("leaf4", "log")].count("UPGRADED") == 1
