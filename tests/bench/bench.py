@@ -119,6 +119,7 @@ def main():
         "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "cpu": cpu_model()},
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "argv": sys.argv[1:],
+        "quick": o.quick,
         "size": o.size,
         "gap_size": o.gap_size,
         "load_size": o.load_size,

@@ -160,6 +160,8 @@ def show(results):
     machine = results["machine"]
     print(f"{machine['cpus']} x {machine['cpu']}, kernel {machine['kernel']}, {results['time']}; "
           "median (least-most) -runs without a figure")  # fmt: skip
+    if results.get("quick"):
+        print("quick: small fabrics and a tenth of the prefixes that the rows name; bars are for the full run")
     for r in table:
         print("  ".join(c.ljust(w) for c, w in zip(r, widths)).rstrip())
     for run in results["runs"]:
