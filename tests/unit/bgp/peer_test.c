@@ -1349,6 +1349,61 @@ updates_are_encoded_as_was_agreed(void **state)
 	}
 }
 
+/* An operator's words are kept as far as there is room for them, and end as text does. */
+static void
+long_words_are_cut(void **state)
+{
+	struct bench *b = bench_up();
+	char words[501], want[200];
+
+	(void)state;
+	memset(words, 'x', 500);
+	words[500] = 0;
+	bgp_peer_reset(b->p, BGP_CEASE_RESET, words, SECONDS(1), b->now);
+	snprintf(want, sizeof(want), "%.156s...", words);
+	assert_string_equal(why(b), want);
+	bgp_peer_stop(b->p, words, b->now);
+	snprintf(want, sizeof(want), "stopped by the operator: %.116s...", words);
+	assert_string_equal(why(b), want);
+	bench_free(b);
+}
+
+/* What is wrong with an UPDATE is told with the attribute that it is about, if it is about one. */
+static void
+a_malformed_update_is_told_with_its_attribute(void **state)
+{
+	static const struct {
+		uint8_t body[20];
+		size_t n;
+		const char *text;
+		bool ends;
+	} cases[] = {
+		{ { 0, 0, 0, 4, 0x40, 1, 1, 9, 24, 10, 1, 1 }, 12, " ORIGIN(1): ", false },
+		{ { 0, 9, 0, 0 }, 4, NULL, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_up();
+		uint8_t buf[64];
+
+		memset(buf, 0xff, 16);
+		put_u16(buf + 16, (uint16_t)(19 + cases[i].n));
+		buf[18] = BGP_UPDATE;
+		memcpy(buf + 19, cases[i].body, cases[i].n);
+		in(b, buf, 19 + cases[i].n);
+		assert_int_equal(b->events[BGP_EVENT_ERROR], 1);
+		assert_non_null(strstr(b->text, "malformed UPDATE, "));
+		assert_int_equal(strstr(b->text, cases[i].text ? cases[i].text : "(") != NULL, cases[i].text != NULL);
+		assert_int_equal(state_of(b), cases[i].ends ? BGP_IDLE : BGP_ESTABLISHED);
+		if (cases[i].ends) {
+			expect_notice(b, BGP_ERR_UPDATE, 1);
+			assert_non_null(strstr(why(b), "malformed UPDATE, "));
+		}
+		bench_free(b);
+	}
+}
+
 static void
 what_is_no_cause_has_no_name(void **state)
 {
@@ -1387,6 +1442,8 @@ main(void)
 		cmocka_unit_test(a_new_session_knows_nothing_of_the_one_before),
 		cmocka_unit_test(a_start_begins_anew),
 		cmocka_unit_test(updates_are_encoded_as_was_agreed),
+		cmocka_unit_test(long_words_are_cut),
+		cmocka_unit_test(a_malformed_update_is_told_with_its_attribute),
 		cmocka_unit_test(what_is_no_cause_has_no_name),
 	};
 
