@@ -608,6 +608,40 @@ members_are_those_that_are_wanted_and_lit(void **state)
 		}
 }
 
+/* Groups and next hops that come and go, hundreds of times: what they took is given to those that follow. */
+static void
+what_is_gone_leaves_its_place_to_others(void **state)
+{
+	struct env *e = env_open(NULL);
+	size_t bytes = 0;
+
+	(void)state;
+	for (unsigned int i = 0; i < 600; i++) {
+		struct sync_nexthop nh[] = { hop(i % PORTS, i % GATEWAYS, 1), hop((i + 1) % PORTS, 0, 1) };
+		uint32_t g = sync_group_new(e->s, nh, 2);
+		struct prefix p = prefix_no((int)i % 7);
+
+		assert_int_equal(g, 1);
+		sync_route_set(e->s, 0, &p, g);
+		settle(e);
+		if (i % 3 == 0) {
+			carrier(e, i % PORTS, false);
+			settle(e);
+			carrier(e, i % PORTS, true);
+			settle(e);
+		}
+		assert_int_equal(plane(e).groups, 1);
+		sync_route_del(e->s, 0, &p);
+		sync_group_free(e->s, g);
+		settle(e);
+		assert_int_equal(plane(e).groups + plane(e).nexthops, 0);
+		if (i == 100)
+			bytes = e->mem.by[MEM_FIB].bytes;
+	}
+	assert_int_equal(e->mem.by[MEM_FIB].bytes, bytes);
+	env_close(e);
+}
+
 int
 main(void)
 {
@@ -618,6 +652,7 @@ main(void)
 		cmocka_unit_test(weights_fit_into_eight_bits),
 		cmocka_unit_test(a_group_that_is_too_wide_is_cut_and_told_once),
 		cmocka_unit_test(a_dark_group_is_told_once),
+		cmocka_unit_test(what_is_gone_leaves_its_place_to_others),
 		cmocka_unit_test(members_are_those_that_are_wanted_and_lit),
 	};
 

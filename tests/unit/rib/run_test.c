@@ -664,6 +664,66 @@ test_prefixes_that_come_during_a_refresh_stay(void **state)
 	}
 }
 
+static uint32_t
+draw(uint32_t *state, uint32_t below)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return (*state >> 8) % below;
+}
+
+/* Each prefix that is told again, or withdrawn, is one less; others', new ones, and the same once more are none. */
+static void
+test_what_is_left_of_a_refresh_is_counted(void **state)
+{
+	(void)state;
+	for (uint32_t seed = 1; seed < 20; seed++) {
+		struct fixture *t = fixture((struct rib_config){ .no_fib = true });
+		bool stale[PREFIXES] = { false };
+		uint32_t rnd = seed;
+		unsigned int left = 0;
+
+		assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV4), 0);
+		for (unsigned int i = 0; i < PREFIXES; i++) {
+			announce(t, 1, FAMILY_IPV4, i, 0);
+			announce(t, 0, FAMILY_IPV6, i, 0);
+			stale[i] = draw(&rnd, 2);
+			if (stale[i])
+				announce(t, 0, FAMILY_IPV4, i, 0);
+			left += stale[i];
+		}
+		run(t);
+		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+		for (unsigned int step = 0; step < 200; step++) {
+			unsigned int i = draw(&rnd, PREFIXES), s = draw(&rnd, 2);
+			int f = draw(&rnd, 4) == 0;
+
+			assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV4), left);
+			assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV6), 0);
+			assert_int_equal(rib_refresh_left(t->rib, &t->sources[1], FAMILY_IPV4), 0);
+			if (draw(&rnd, 2))
+				announce(t, s, f, i, (int)draw(&rnd, 3));
+			else
+				withdraw(t, s, f, i);
+			if (s == 0 && f == FAMILY_IPV4) {
+				left -= stale[i];
+				stale[i] = false;
+			}
+			if (step == 20) { /* all that it offers is in doubt again */
+				rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+				left = 0;
+				for (unsigned int k = 0; k < PREFIXES; k++) {
+					stale[k] = t->offer[FAMILY_IPV4][k][0] >= 0;
+					left += stale[k];
+				}
+			}
+		}
+		rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4);
+		assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV4), 0);
+		run(t);
+		done(t);
+	}
+}
+
 /* A hint for any number of prefixes reads these and no others, known or not; without a table it is none. */
 static void
 test_prefixes_may_be_fetched_before(void **state)
@@ -907,13 +967,6 @@ compare_counts(const struct fixture *t, bool exact)
 	}
 }
 
-static uint32_t
-draw(uint32_t *state, uint32_t below)
-{
-	*state = *state * 1664525u + 1013904223u;
-	return (*state >> 8) % below;
-}
-
 static void
 random_step(struct fixture *t, uint32_t *rnd, bool downs)
 {
@@ -1051,6 +1104,7 @@ main(void)
 		cmocka_unit_test(test_members_are_told_up_to_a_number),
 		cmocka_unit_test(test_a_refresh_keeps_what_is_told_again),
 		cmocka_unit_test(test_prefixes_that_come_during_a_refresh_stay),
+		cmocka_unit_test(test_what_is_left_of_a_refresh_is_counted),
 		cmocka_unit_test(test_prefixes_may_be_fetched_before),
 		cmocka_unit_test(test_the_fibs_answers_are_shown),
 		cmocka_unit_test(test_all_of_it_agrees_with_a_naive_model),
