@@ -161,11 +161,14 @@ begin_late(struct deed *d)
 	return world_link_set(d->w, d->name[0], d->port[0], false) == 0;
 }
 
-/* The carrier comes back, and that, too, is told late. */
+/*
+ * The carrier comes back, and that, too, is told late. Who never heard that it was away saw a connection end as if the
+ * neighbour's process had: it keeps what that told, as for a restart.
+ */
 static int
 end_late(struct deed *d)
 {
-	d->unnoticed_us = lateness(d);
+	d->unnoticed_us = lateness(d) + world_topo(d->w)->timers.restart_us + d->hold_us;
 	world_link_set(d->w, d->name[0], d->port[0], true);
 	world_run(d->w, 0); /* the carrier changes in the loop */
 	world_late(d->w, d->name[0], d->port[0], 0);
