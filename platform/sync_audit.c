@@ -38,6 +38,57 @@ extra(struct sync *s, const struct plat_op *deletion)
 	s->extras[s->n_extras++] = *deletion;
 }
 
+/*
+ * An old object that was not deleted, though it was said to be, stands where one of the other kind should be, to which
+ * its id was given since. Whatever is sent for that one is refused until the old one is gone.
+ */
+static void
+misplaced(struct sync *s, enum plat_kind deletion, const struct id_slot *slot)
+{
+	bool nh = deletion == PLAT_NH_DEL;
+	uint32_t owner = slot->what & ~ID_KIND;
+	char text[100];
+
+	snprintf(text, sizeof(text), "%s %u stands where a %s should be", nh ? "next hop" : "group", slot->id,
+	    nh ? "group" : "next hop");
+	differs(s, nh ? "unwanted next hop" : "unwanted group", NULL, text);
+	if (!s->audit.repair)
+		return;
+	if (nh)
+		pg_at(s, owner)->again = true;
+	else
+		s->nhs[owner].again = true;
+	extra(s, &(struct plat_op){ .kind = deletion, .id = slot->id });
+}
+
+/*
+ * Whether an extra is to be deleted now. A misplaced one is not when its owner was sent since it was seen: then the
+ * owner may be there. If it is deleted, the owner is sent behind that.
+ */
+static bool
+extra_is_due(struct sync *s, const struct plat_op *op)
+{
+	const struct id_slot *slot = op->kind == PLAT_ROUTE_DEL ? NULL : id_find(s, op->id);
+	uint32_t owner = slot ? slot->what & ~ID_KIND : 0;
+
+	if (!slot || slot->what == ID_FOREIGN)
+		return true;
+	if ((slot->what & ID_KIND) == ID_PG) {
+		const struct pgroup *o = pg_at(s, owner);
+
+		if (!o->again || o->flight)
+			return false;
+		if (o->group)
+			group_queue(s, o->group);
+		return true;
+	}
+	if (!s->nhs[owner].again || s->nhs[owner].state == NH_SENT)
+		return false;
+	s->nhs[owner].state = NH_ABSENT;
+	nh_queue(s, owner);
+	return true;
+}
+
 /* ---- next hops ---- */
 
 static void
@@ -82,6 +133,8 @@ nh_item(struct sync *s, const struct plat_dumped *d)
 			nh_unknown(s, &d->op);
 		else if (slot->what == ID_FOREIGN)
 			extra(s, &(struct plat_op){ .kind = PLAT_NH_DEL, .id = d->op.id });
+		else
+			misplaced(s, PLAT_NH_DEL, slot);
 		return;
 	}
 	h = &s->nhs[slot->what & ~ID_KIND];
@@ -159,6 +212,8 @@ group_item(struct sync *s, const struct plat_dumped *d)
 	if (!slot || (slot->what & ID_KIND) != ID_PG) {
 		if (!slot)
 			group_unknown(s, &d->op);
+		else if (slot->what != ID_FOREIGN)
+			misplaced(s, PLAT_GROUP_DEL, slot);
 		return;
 	}
 	o = pg_at(s, slot->what & ~ID_KIND);
@@ -382,7 +437,8 @@ extras_send(struct sync *s)
 {
 	while (s->swept && s->n_extras && sync_room(s)) {
 		s->n_extras--;
-		sync_emit(s, &s->extras[s->n_extras], &(struct flight){ .kind = F_EXTRA });
+		if (extra_is_due(s, &s->extras[s->n_extras]))
+			sync_emit(s, &s->extras[s->n_extras], &(struct flight){ .kind = F_EXTRA });
 	}
 }
 

@@ -892,6 +892,41 @@ restart_widens_nobody_else(void **state)
 	env_close(&e);
 }
 
+/* Something of the other kind has a group's id: the group cannot be sent any more until an audit takes that away. */
+static void
+an_id_that_is_taken_is_freed(void **state)
+{
+	const struct platform_client *client_was;
+	struct plat_op op = { .kind = PLAT_NH_SET };
+	struct prefix p = prefix("10.1.0.0/24");
+	struct sync_nexthop nh[PORTS];
+	struct sync_route_view v;
+	struct env e;
+	uint32_t a;
+
+	(void)state;
+	env_open(&e, NULL);
+	sync_sweep(e.s);
+	a = group(&e, 3);
+	route(&e, "10.1.0.0/24", a);
+	pass(&e, SECONDS(1));
+	assert_true(sync_route_get(e.s, 0, &p, &v));
+	assert_int_equal(model_lose_group(e.p, v.platform_group, false), 0);
+	client_was = e.p->client;
+	e.p->client = NULL; /* the results are of no interest to sync */
+	op.id = v.platform_group;
+	op.nh.ifindex = 6;
+	assert_true(ip_parse("fe80::77", &op.nh.gateway));
+	assert_int_equal(e.p->ops->submit(e.p, &op, 1), 1);
+	settle(&e);
+	e.p->client = client_was;
+	sync_group_change(e.s, a, nh, hops_of_mask(7, nh));
+	pass(&e, SECONDS(70));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 7);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
 static void
 null_takes_everything(void **state)
 {
@@ -1085,6 +1120,7 @@ main(void)
 		cmocka_unit_test(losses_are_repaired),
 		cmocka_unit_test(restart_with_other_wishes),
 		cmocka_unit_test(restart_widens_nobody_else),
+		cmocka_unit_test(an_id_that_is_taken_is_freed),
 		cmocka_unit_test(null_takes_everything),
 		cmocka_unit_test(churn),
 	};
