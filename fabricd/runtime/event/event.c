@@ -35,9 +35,7 @@ struct rt_work {
 	struct ev_handle h;
 	rt_work_fn *fn;
 	void *arg;
-	enum rt_priority priority;
-	bool queued;
-	struct rt_work *next;
+	struct work_item item;
 };
 
 struct rt_watch {
@@ -185,56 +183,19 @@ timers_run(struct ev_runtime *rt)
 /* ---- work ---- */
 
 static void
-work_queue(struct rt_work *w)
-{
-	struct ev_runtime *rt = w->h.rt;
-
-	w->queued = true;
-	w->next = NULL;
-	if (rt->tail[w->priority])
-		rt->tail[w->priority]->next = w;
-	else
-		rt->head[w->priority] = w;
-	rt->tail[w->priority] = w;
-}
-
-static void
-work_unqueue(struct rt_work *w)
-{
-	struct ev_runtime *rt = w->h.rt;
-	struct rt_work **at = &rt->head[w->priority], *prev = NULL;
-
-	if (!w->queued)
-		return;
-	for (; *at != w; at = &(*at)->next)
-		prev = *at;
-	*at = w->next;
-	if (rt->tail[w->priority] == w)
-		rt->tail[w->priority] = prev;
-	w->queued = false;
-}
-
-static struct rt_work *
-work_next(const struct ev_runtime *rt)
-{
-	for (int p = 0; p < RT_PRIORITIES; p++)
-		if (rt->head[p])
-			return rt->head[p];
-	return NULL;
-}
-
-static void
 work_run(struct ev_runtime *rt)
 {
-	struct rt_work *w = work_next(rt);
+	struct work_item *item = work_queue_first(&rt->work);
+	struct rt_work *w;
 
-	if (!w)
+	if (!item)
 		return;
-	work_unqueue(w);
+	w = CONTAINER_OF(item, struct rt_work, item);
+	work_queue_remove(&rt->work, item);
 	rt->running = w;
 	rt->stats.slices++;
-	if (w->fn(w->arg) && rt->running == w && !w->queued)
-		work_queue(w);
+	if (w->fn(w->arg) && rt->running == w && !w->item.queued)
+		work_queue_add(&rt->work, item);
 	rt->running = NULL;
 }
 
@@ -243,7 +204,7 @@ work_destroy(struct ev_handle *h)
 {
 	struct rt_work *w = (struct rt_work *)h;
 
-	work_unqueue(w);
+	work_queue_remove(&h->rt->work, &w->item);
 	if (h->rt->running == w)
 		h->rt->running = NULL;
 	ev_handle_free(h);
@@ -254,7 +215,7 @@ work_new(struct runtime *rt, enum rt_priority priority, rt_work_fn *fn, void *ar
 {
 	struct rt_work *w = ev_handle_new(ev_of(rt), sizeof(*w), work_destroy);
 
-	w->priority = priority;
+	w->item.priority = priority;
 	w->fn = fn;
 	w->arg = arg;
 	return w;
@@ -263,8 +224,8 @@ work_new(struct runtime *rt, enum rt_priority priority, rt_work_fn *fn, void *ar
 static void
 work_schedule(struct rt_work *w)
 {
-	if (!w->queued)
-		work_queue(w);
+	if (!w->item.queued)
+		work_queue_add(&w->h.rt->work, &w->item);
 }
 
 static void
@@ -382,7 +343,7 @@ wait_for_io(struct ev_runtime *rt, int64_t max_wait_us)
 
 	if (heap_first(&rt->timers))
 		wait = MIN_OF(wait, MAX_OF(mono_sub(heap_first(&rt->timers)->at, ev_clock(&rt->rt)), 0));
-	if (work_next(rt) || rt->ready || rt->stop)
+	if (work_queue_first(&rt->work) || rt->ready || rt->stop)
 		wait = 0;
 	rt->now_fresh = false; /* the first callback reads the time anew */
 	/* NONBLOCK alone would go on for as long as anything is ready, and no timer would run. */

@@ -9,6 +9,7 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/wire.h"
 #include "fabricd/runtime/event/event.h"
+#include "fabricd/runtime/work_queue.h"
 
 #define READ_BUFFER (256 * 1024)
 #define FD_RESERVE  16
@@ -34,7 +35,8 @@ struct ev_runtime {
 
 	struct heap timers;
 
-	struct rt_work *head[RT_PRIORITIES], *tail[RT_PRIORITIES], *running;
+	struct work_queue work;
+	struct rt_work *running;
 
 	struct rt_stream *ready; /* streams that are owed a callback, in order */
 	struct rt_stream *ready_last;

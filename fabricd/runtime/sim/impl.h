@@ -5,6 +5,7 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/heap.h"
 #include "fabricd/runtime/sim/sim.h"
+#include "fabricd/runtime/work_queue.h"
 
 struct sim_node;
 struct sim_port;
@@ -32,9 +33,7 @@ struct rt_work {
 	struct sim_handle h;
 	rt_work_fn *fn;
 	void *arg;
-	enum rt_priority priority;
-	bool queued;
-	struct rt_work *next;
+	struct work_item item;
 };
 
 struct rt_packets {
@@ -110,15 +109,16 @@ struct sim_node {
 	int64_t wall_shift, slice_us;
 	int64_t callback_us, look_us, spent_us; /* CPU time: of each callback, of each look at the clock; of this one */
 	struct mono busy;                       /* until when its CPU is */
-	struct sim_handle handles; /* ring */
-	struct sim_port **ports;   /* by ifindex */
+	struct sim_handle handles;              /* ring */
+	struct sim_port **ports;                /* by ifindex */
 	size_t nports, cap_ports;
 	struct rt_listener *listeners;
 	struct rt_datagrams *datagrams;
 	uint16_t ephemeral;
 
 	struct sim_event turn; /* of the work queues */
-	struct rt_work *head[RT_PRIORITIES], *tail[RT_PRIORITIES], *running;
+	struct work_queue work;
+	struct rt_work *running;
 };
 
 struct sim_net {

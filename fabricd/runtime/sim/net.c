@@ -282,60 +282,23 @@ timer_free(struct rt_timer *t)
 
 /* ---- work ---- */
 
-static void
-work_queue(struct rt_work *w)
-{
-	struct sim_node *node = w->h.node;
-
-	w->queued = true;
-	w->next = NULL;
-	if (node->tail[w->priority])
-		node->tail[w->priority]->next = w;
-	else
-		node->head[w->priority] = w;
-	node->tail[w->priority] = w;
-}
-
-static void
-work_unqueue(struct rt_work *w)
-{
-	struct sim_node *node = w->h.node;
-	struct rt_work **at = &node->head[w->priority], *prev = NULL;
-
-	if (!w->queued)
-		return;
-	for (; *at != w; at = &(*at)->next)
-		prev = *at;
-	*at = w->next;
-	if (node->tail[w->priority] == w)
-		node->tail[w->priority] = prev;
-	w->queued = false;
-}
-
-static struct rt_work *
-work_next(const struct sim_node *node)
-{
-	for (int p = 0; p < RT_PRIORITIES; p++)
-		if (node->head[p])
-			return node->head[p];
-	return NULL;
-}
-
 /* One slice of the most urgent work; the next slice follows after its cost, behind all that is due by then. */
 static void
 work_turn(struct sim_event *ev)
 {
 	struct sim_node *node = CONTAINER_OF(ev, struct sim_node, turn);
-	struct rt_work *w = work_next(node);
+	struct work_item *item = work_queue_first(&node->work);
+	struct rt_work *w;
 
-	if (!w)
+	if (!item)
 		return;
-	work_unqueue(w);
+	w = CONTAINER_OF(item, struct rt_work, item);
+	work_queue_remove(&node->work, item);
 	node->running = w;
-	if (w->fn(w->arg) && node->running == w && !w->queued)
-		work_queue(w);
+	if (w->fn(w->arg) && node->running == w && !w->item.queued)
+		work_queue_add(&node->work, item);
 	node->running = NULL;
-	if (work_next(node))
+	if (work_queue_first(&node->work))
 		sim_event_set(node->net, &node->turn, mono_add(node->net->now, node->slice_us));
 }
 
@@ -344,7 +307,7 @@ work_destroy(struct sim_handle *h)
 {
 	struct rt_work *w = (struct rt_work *)h;
 
-	work_unqueue(w);
+	work_queue_remove(&h->node->work, &w->item);
 	if (h->node->running == w)
 		h->node->running = NULL;
 	sim_handle_unlink(h);
@@ -356,7 +319,7 @@ work_new(struct runtime *rt, enum rt_priority priority, rt_work_fn *fn, void *ar
 {
 	struct rt_work *w = sim_handle_new(sim_node_of(rt), sizeof(*w), work_destroy);
 
-	w->priority = priority;
+	w->item.priority = priority;
 	w->fn = fn;
 	w->arg = arg;
 	return w;
@@ -367,9 +330,9 @@ work_schedule(struct rt_work *w)
 {
 	struct sim_node *node = w->h.node;
 
-	if (w->h.dead || w->queued)
+	if (w->h.dead || w->item.queued)
 		return;
-	work_queue(w);
+	work_queue_add(&node->work, &w->item);
 	if (!node->turn.due.pos && !node->running)
 		sim_event_set(node->net, &node->turn, node->net->now);
 }
@@ -551,7 +514,7 @@ sim_node_crash(struct runtime *rt, enum sim_crash how)
 		if (h->destroy == timer_destroy)
 			sim_event_set(node->net, &((struct rt_timer *)h)->ev, MONO_NEVER);
 		else if (h->destroy == work_destroy)
-			work_unqueue((struct rt_work *)h);
+			work_queue_remove(&node->work, &((struct rt_work *)h)->item);
 	}
 	node->running = NULL;
 	sim_event_set(node->net, &node->turn, MONO_NEVER);
