@@ -56,7 +56,7 @@ struct bgp_peer {
 	char *name, *hostname;
 
 	bool started, link;
-	bool refuse;         /* while Idle after an error of the peer's, its connections are refused */
+	bool refuse;         /* while idle runs, the peer's connections are refused: the error was its own */
 	uint8_t state;       /* as told last */
 	unsigned int inside; /* nesting of public calls */
 	struct mono now;     /* of the call in hand */

@@ -153,7 +153,6 @@ come_up(struct bgp_conn *c)
 	p->facts.end_of_rib_in = p->facts.end_of_rib_out = 0;
 	p->failures = 0;
 	p->idle = MONO_NEVER;
-	p->refuse = false;
 	p->reason = (struct bgp_reason){ .at = p->now };
 	snprintf(p->reason.text, sizeof(p->reason.text), "Established");
 	for (int f = 0; f < FAMILIES; f++) {
@@ -352,7 +351,6 @@ start_if_due(struct bgp_peer *p)
 	if (!mono_is_never(p->idle) && !mono_due(p->idle, p->now))
 		return;
 	p->idle = MONO_NEVER;
-	p->refuse = false;
 	if (p->cfg.passive) {
 		conn_event(c, BGP_EV_START_PASSIVE, NULL);
 	} else if (is_polite(p)) {
@@ -415,7 +413,6 @@ do_ask(struct bgp_peer *p)
 	if (ask == ASK_STOP)
 		restart_abort(p, BGP_STALE_STOPPED, p->ask_text);
 	p->retry = p->idle = MONO_NEVER;
-	p->refuse = false;
 	if (ask == ASK_STOP)
 		p->started = false;
 	else if (p->ask_idle_us) {
@@ -674,7 +671,6 @@ link_down(struct bgp_peer *p, const char *why)
 			peer_blame(p, BGP_CAUSE_LINK_DOWN, "%s", why);
 		stop_conns(p, NULL);
 		p->retry = p->idle = MONO_NEVER;
-		p->refuse = false;
 	}
 }
 
