@@ -998,6 +998,7 @@ int
 node_peer_rung(const struct node_peer *peer)
 {
 	const struct bgp_session_facts *f = bgp_peer_facts(peer->bgp);
+	const struct bgp_reason *why = bgp_peer_reason(peer->bgp);
 	enum bgp_state state = bgp_peer_state(peer->bgp);
 	int rung = link_rung(peer->port);
 
@@ -1009,7 +1010,10 @@ node_peer_rung(const struct node_peer *peer)
 		return 6;
 	if (peer->identity[0] || state == BGP_OPEN_SENT)
 		return 7;
-	return state == BGP_OPEN_CONFIRM ? 8 : 6;
+	if (state == BGP_OPEN_CONFIRM)
+		return 8;
+	/* An OPEN that was refused, by whichever end, came over TCP. */
+	return why->code == BGP_ERR_OPEN && (why->sent || why->received) ? 7 : 6;
 }
 
 /* What a wrong key looks like: packets are dropped, and nobody is told (RFC 2385 4.1). */

@@ -177,7 +177,12 @@ neighbor_restart(FILE *f, const json_t *gr)
 {
 	char age[HUMAN_TEXT], left[HUMAN_TEXT];
 
-	fprintf(f, "graceful restart: helped %.0f times, %.0f to the end\n", row_number(gr, "helped", 0),
+	double helped = row_number(gr, "helped", 0);
+
+	/* Before the first OPEN nothing is known of either side, which is not the same as not offered. */
+	if (!json_object_get(gr, "ours") && !json_object_get(gr, "theirs") && helped == 0)
+		return;
+	fprintf(f, "graceful restart: helped %.0f time%s, %.0f to the end\n", helped, helped == 1 ? "" : "s",
 	    row_number(gr, "completed", 0));
 	restart_side(f, "ours", json_object_get(gr, "ours"));
 	restart_side(f, "theirs", json_object_get(gr, "theirs"));

@@ -259,6 +259,38 @@ def test_C07_swapped_spine_cables(new_lab):
             p.wait(10)
 
 
+def test_a_wrong_AS_is_named_at_both_ends(new_lab, tmp_path):
+    """leaf1 has another file, in which spines are of another AS: it refuses, and both ends say what for."""
+    lab = new_lab("4x2", "--bare")
+    folder = os.path.dirname(os.path.dirname(lab.nodes()[0]["namespace"]))
+    with open(f"{folder}/topology.yaml", encoding="utf-8") as f:
+        text = f.read()
+    other = tmp_path / "other.yaml"
+    other.write_text(re.sub(r"asn: 65000(?=[, ])", "asn: 64999", text, count=1), encoding="utf-8")
+    assert other.read_text() != text
+    running = []
+    try:
+        for node, path in (("leaf1", other), ("spine1", f"{folder}/topology.yaml")):
+            run = os.path.join(folder, "run", node)
+            os.makedirs(run, exist_ok=True)
+            running.append(subprocess.Popen([f"{lab.bin}/fabctl", "--lab", lab.name, "lab", "exec", node, f"{lab.bin}/fabricd",
+                                             "--topology", str(path), "--node", node, "--run-dir", run],
+                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            lab.until(f"{node} answers", lambda at=run: os.path.exists(os.path.join(at, "fabricd.sock")))
+        for node, says in (("leaf1", "wanted AS 64999 identifier 10.0.0.1, seen AS 65000"), ("spine1", "bad peer AS")):
+            def row(node=node):
+                return next(r for r in lab.rows(node, "bgp", want=1) if r["port"] == "eth1")
+
+            lab.until(f"{node} says why", lambda says=says: says in row().get("reason", ""))
+            ladder = lab.rows(node, "bgp", "neighbor", "eth1", want=1)[0]
+            assert ladder["rung"] == 7 and says in ladder["reason"], ladder
+    finally:
+        for p in running:
+            p.terminate()
+        for p in running:
+            p.wait(10)
+
+
 def test_bfd_watches_the_links(new_lab):
     """bfdd beside each fabricd: sessions Up with the file's timers; without one, the answer says what is missing."""
     lab = new_lab("2x1", "--bfd")
