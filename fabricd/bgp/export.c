@@ -688,6 +688,12 @@ export_peer_resume(
 	return p;
 }
 
+const void *
+export_peer_group(const struct export_peer *p)
+{
+	return p->group;
+}
+
 bool
 export_peer_lags(const struct export_peer *p)
 {

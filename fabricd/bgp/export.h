@@ -38,6 +38,8 @@ void export_peer_free(struct export_peer *); /* NULL is allowed */
 struct export_peer *export_peer_resume(struct export *, struct bgp_peer *, const struct rib_source *source,
     uint32_t export_class, bool lags);
 bool export_peer_lags(const struct export_peer *);
+/* Peers that are told in the same words have the same; only to be compared. */
+const void *export_peer_group(const struct export_peer *);
 /* Whether it is being sent the table, or waits for that. */
 bool export_peer_walks(const struct export_peer *);
 /* It asked for a family again (RFC 2918); between BoRR and EoRR when both sides know them (RFC 7313). */

@@ -8,6 +8,13 @@
 #define STATE_NONE16 0xffffu
 #define STATE_NONE32 0xffffffffu
 
+/*
+ * What one peer of a group has been told of all prefixes, octet for octet but for next hops: the same in both processes,
+ * or the group is to be told anew. 0 for the others of the group: the first speaks for all.
+ */
+uint64_t state_told_digest(struct node *, const struct node_peer *);
+bool state_speaks_for_group(const struct node *, const struct node_peer *);
+
 enum { STATE_INSTALLED = 1, STATE_TOLD_BEST = 2, STATE_TOLD_OTHER = 4 };
 
 #endif

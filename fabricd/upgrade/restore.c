@@ -30,6 +30,7 @@ struct saved_peer {
 	bool bfd_up, lags;
 	uint16_t stream, listener; /* parcels */
 	struct rd left, bgp;
+	uint64_t told; /* state_told_digest() */
 	char identity[BGP_REASON_TEXT];
 	struct rd refused;
 	uint8_t verdicts;
@@ -58,7 +59,7 @@ struct state {
 	struct rib_nexthop **hops;
 	struct saved_list *lists;
 	uint32_t n_attrs, n_hops, n_lists;
-	uint64_t refused;
+	uint64_t refused, retold;
 	char refused_text[160];
 };
 
@@ -131,6 +132,7 @@ read_peer(struct state *st, struct rd *r)
 	p->stream = read_parcel(st, r);
 	p->listener = read_parcel(st, r);
 	p->left = rd_sub(r, rd_u32(r));
+	p->told = rd_u64(r);
 	snapshot_get_text(r, p->identity, sizeof(p->identity));
 	p->verdicts = rd_u8(r);
 	from = r->at;
@@ -516,6 +518,47 @@ restore_routes(struct state *st, struct node *n, char *err, size_t errlen)
 	return 0;
 }
 
+/* All peers of the group are sent the table again, between the marks that let them forget the rest (RFC 7313). */
+static int
+tell_again(struct node *n, const struct node_peer *first, char *err, size_t errlen)
+{
+	const void *group = export_peer_group(first->export);
+
+	for (size_t i = 0; i < n->nports; i++)
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next) {
+			if (!peer->export || export_peer_group(peer->export) != group)
+				continue;
+			if (!(bgp_peer_facts(peer->bgp)->caps & BGP_CAP_ENHANCED_REFRESH)) {
+				snprintf(err, errlen,
+				    "%s was told routes in other words than this version has, and cannot be told anew "
+				    "without a reset",
+				    peer->label);
+				return -EBADMSG;
+			}
+			for (int f = 0; f < FAMILIES; f++)
+				if (bgp_peer_facts(peer->bgp)->families & 1 << f)
+					export_peer_refresh(peer->export, (enum family)f);
+		}
+	return 0;
+}
+
+/* What was told is held against what this version would have told: its policy, its attributes. */
+static int
+compare_told(struct state *st, struct node *n, char *err, size_t errlen)
+{
+	int e = 0;
+
+	for (size_t i = 0; i < st->n_peers && !e; i++) {
+		const struct saved_peer *saved = &st->peers[i];
+
+		if (!saved->told || !saved->peer->export || state_told_digest(n, saved->peer) == saved->told)
+			continue;
+		st->retold++;
+		e = tell_again(n, saved->peer, err, errlen);
+	}
+	return e;
+}
+
 int
 state_restore(struct state *st, struct node *n, char *err, size_t errlen)
 {
@@ -535,10 +578,18 @@ state_restore(struct state *st, struct node *n, char *err, size_t errlen)
 		    (unsigned long long)st->refused, st->refused_text);
 		e = -EBADMSG;
 	}
+	if (!e)
+		e = compare_told(st, n, err, errlen);
 	n->last_change = st->last_change;
 	n->state_changes = st->state_changes;
 	n->updates = n->updates_seen = st->updates;
 	return e;
+}
+
+uint64_t
+state_retold(const struct state *st)
+{
+	return st->retold;
 }
 
 /* ---- is it the same? ---- */

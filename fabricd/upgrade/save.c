@@ -166,6 +166,7 @@ save_peer(struct save *v, struct node_peer *peer)
 			    : STATE_NO_PARCEL);
 	snapshot_u32(s, (uint32_t)stream.n_left);
 	snapshot_bytes(s, stream.left, stream.n_left);
+	snapshot_u64(s, state_speaks_for_group(v->n, peer) ? state_told_digest(v->n, peer) : 0);
 	snapshot_text(s, peer->identity);
 	snapshot_u8(s, POLICY_VERDICTS);
 	for (int i = 0; i < POLICY_VERDICTS; i++) {

@@ -55,6 +55,8 @@ size_t state_parcels(const struct state *);
 
 /* Into a node that is held, before the first turn of the loop. 0; -EBADMSG: it does not fit, and the node is useless. */
 int state_restore(struct state *, struct node *, char *err, size_t errlen);
+/* Groups of peers that this version would have told other things, or in other words: they are told all again. */
+uint64_t state_retold(const struct state *);
 /* Whether the node is what the old one was, ports, BFD and forwarding plane included; else why not yet. */
 bool state_agrees(const struct state *, struct node *, char *why, size_t size);
 /* Streams and listeners go to the node; output: of state_save_output(). node_take_over() then puts it in charge. */

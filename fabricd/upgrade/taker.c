@@ -298,8 +298,9 @@ taker_start(struct taker *t, struct node *n, const struct taker_ops *ops, void *
 		return e;
 	}
 	snprintf(text, sizeof(text),
-	    "the snapshot is read, in %lld ms; now ports, BFD and the forwarding plane are compared",
-	    (long long)mono_sub(rt_clock(n->rt), t->began) / 1000);
+	    "the snapshot is read, in %lld ms; now ports, BFD and the forwarding plane are compared%s",
+	    (long long)mono_sub(rt_clock(n->rt), t->began) / 1000,
+	    state_retold(t->state) ? "; this version tells some peers other things, and tells them all again" : "");
 	channel_say(t->channel, CHANNEL_PROGRESS, text);
 	e = rt_watch_new(n->rt, t->channel, on_channel, t, &t->watch);
 	if (e) {

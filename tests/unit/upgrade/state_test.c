@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/hash.h"
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
 
@@ -473,6 +474,71 @@ test_sessions_that_are_down(void **state)
 	topo_free(t);
 }
 
+/* ---- another version ---- */
+
+/* As if the one before had told it in other words: the digest of each group is another, and the checksum right. */
+static void
+other_words(void *arg, struct snapshot *s)
+{
+	struct rd walk = rd_make(s->bytes + SNAPSHOT_HEAD, s->n - SNAPSHOT_HEAD), one;
+	unsigned int kind, *changed = arg;
+	uint64_t sum;
+
+	while (snapshot_next(&walk, &kind, &one)) {
+		uint8_t *told;
+
+		if (kind != SNAPSHOT_PEER)
+			continue;
+		(void)rd_sub(&one, rd_u16(&one)); /* port */
+		(void)rd_sub(&one, rd_u16(&one)); /* external */
+		(void)rd_take(&one, 17 + 1 + 1 + 2 + 2);
+		(void)rd_sub(&one, rd_u32(&one)); /* left over */
+		told = (uint8_t *)(uintptr_t)rd_take(&one, 8);
+		assert_non_null(told);
+		if (get_u32(told) || get_u32(told + 4)) {
+			told[3] ^= 1;
+			++*changed;
+		}
+	}
+	sum = hash_bytes(0, s->bytes + SNAPSHOT_HEAD, s->n - SNAPSHOT_HEAD);
+	put_u32(s->bytes + 24, (uint32_t)(sum >> 32));
+	put_u32(s->bytes + 28, (uint32_t)sum);
+}
+
+static void
+test_what_is_told_otherwise_is_told_again(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	uint64_t flaps = seen_by_others(w, true), updates = seen_by_others(w, false), paths[8];
+	struct world_node *wn = world_node_find(w, "spine1");
+	unsigned int changed = 0;
+	char err[256] = "";
+
+	(void)state;
+	for (uint32_t i = 0; i < t->nnodes; i++) {
+		struct rib_counts c;
+
+		rib_counts(world_node_at(w, i)->node->rib, &c);
+		paths[i] = c.paths[0] + c.paths[1];
+	}
+	if (world_upgrade(wn, other_words, &changed, err, sizeof(err)))
+		fail_msg("%s", err);
+	assert_int_equal(changed, 1); /* all leaves are one group */
+	world_run(w, SECONDS(30));
+	assert_int_equal(seen_by_others(w, true), flaps);
+	assert_true(seen_by_others(w, false) >= updates + 4 * 3); /* BoRR, routes, EoRR at each leaf */
+	for (uint32_t i = 0; i < t->nnodes; i++) {
+		struct rib_counts c;
+
+		rib_counts(world_node_at(w, i)->node->rib, &c);
+		assert_int_equal(c.paths[0] + c.paths[1], paths[i]);
+	}
+	check_upgrade(w, wn);
+	world_free(w);
+	topo_free(t);
+}
+
 int
 main(void)
 {
@@ -484,6 +550,7 @@ main(void)
 		cmocka_unit_test(test_what_happens_meanwhile_ends_it),
 		cmocka_unit_test(test_a_long_freeze_loses_no_session),
 		cmocka_unit_test(test_sessions_that_are_down),
+		cmocka_unit_test(test_what_is_told_otherwise_is_told_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
