@@ -346,6 +346,7 @@ bfd_move(struct bfd_session *s, struct bfd_step step, struct mono now)
 	enum bfd_state was = s->state;
 	struct bfd_engine *e = s->engine;
 
+	e->moved = true;
 	s->state = step.to;
 	s->diag = step.diag;
 	s->since = now;
@@ -527,9 +528,11 @@ bfd_engine_run(struct bfd_engine *e, struct mono now)
 	bfd_note_time(e, now);
 	e->runs++;
 	e->running = true;
+	e->moved = false;
 	while (e->queued && mono_due(e->heap[1]->at, now))
 		session_run(e->heap[1], now);
-	while (e->queued && more-- > 0 && goes_along(e->heap[1], now))
+	/* News first: whoever is told of a verdict must not wait for a processor until all others have sent. */
+	while (e->queued && !e->moved && more-- > 0 && goes_along(e->heap[1], now))
 		;
 	e->running = e->drawn = false;
 }

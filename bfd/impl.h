@@ -77,6 +77,7 @@ struct bfd_engine {
 	struct mono stall_at; /* the last time we noticed */
 	uint64_t runs;        /* of bfd_engine_run() */
 	bool running, drawn;  /* within one run all intervals have the same jitter, */
+	bool moved;           /* a state, since the run began */
 	uint64_t dice;        /* from this draw */
 	struct bfd_engine_stats stats;
 };

@@ -1099,6 +1099,36 @@ not_in_step_with_the_neighbor(void **state)
 	desk_end(&d);
 }
 
+/* A run that brings a verdict sends nothing else: who is told of it comes first. */
+static void
+verdict_alone(void **state)
+{
+	struct bfd_params slow = usual;
+	struct bfd_session *other;
+	struct desk d;
+	struct bfd_path path;
+	uint64_t tx;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	path = d.path;
+	path.ifindex++;
+	slow.min_tx_us = slow.min_rx_us = 2000000;
+	assert_int_equal(bfd_session_new(d.e, &path, &slow, d.now, &other), 0);
+	say_state(&d, BFD_UP);
+	turn(&d, MS(300) - 1);
+	other->last_tx.us = d.now.us - 1600000; /* it might go along, if this were an ordinary run */
+	other->tx_at.us = d.now.us + MS(300);
+	bfd_refresh(other, d.now);
+	tx = other->tx;
+	d.now = d.s->detect_at;
+	bfd_engine_run(d.e, d.now);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	assert_int_equal(other->tx, tx);
+	desk_end(&d);
+}
+
 /* No run sends without an end, however many sessions could go along. */
 static void
 no_endless_burst(void **state)
@@ -1239,6 +1269,7 @@ main(void)
 		cmocka_unit_test(strangers),
 		cmocka_unit_test(in_step),
 		cmocka_unit_test(not_in_step_with_the_neighbor),
+		cmocka_unit_test(verdict_alone),
 		cmocka_unit_test(no_endless_burst),
 		cmocka_unit_test(looks_early),
 		cmocka_unit_test(heap),
