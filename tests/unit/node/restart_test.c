@@ -1,0 +1,300 @@
+/*
+ * tests/unit/node/restart_test.c -- restarts in virtual time: what stays in forwarding planes, what goes, and when
+ *
+ * leaf4 of the 4x2 fabric is killed: its forwarding plane stays, its neighbours' kernels see the end of the connection.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fabricd/lib/base.h"
+#include "fabricd/sim/world.h"
+#include "platform/model/model.h"
+
+struct stage {
+	struct topo *topo;
+	struct world *w;
+	struct world_node *spine1, *leaf1, *leaf3, *leaf4;
+};
+
+static struct stage
+begin(uint64_t seed)
+{
+	struct world_config cfg = { .seed = seed };
+	struct topo_errors errs = { 0 };
+	struct stage s = { 0 };
+	char *text = malloc(1 << 16), err[256];
+	FILE *f = fopen("tests/data/topology/4x2.yaml", "r");
+
+	if (!f)
+		fail_msg("run the test at the top of the tree");
+	cfg.topo = s.topo = topo_load(text, fread(text, 1, 1 << 16, f), &errs);
+	fclose(f);
+	free(text);
+	topo_errors_free(&errs);
+	s.w = world_new(&cfg, err, sizeof(err));
+	assert_non_null(s.w);
+	s.spine1 = world_node_find(s.w, "spine1");
+	s.leaf1 = world_node_find(s.w, "leaf1");
+	s.leaf3 = world_node_find(s.w, "leaf3");
+	s.leaf4 = world_node_find(s.w, "leaf4");
+	world_run(s.w, SECONDS(40));
+	return s;
+}
+
+static void
+end(struct stage *s)
+{
+	world_free(s->w);
+	topo_free(s->topo);
+}
+
+static void
+boot(struct stage *s, struct world_node *wn)
+{
+	char err[256];
+
+	(void)s;
+	assert_int_equal(world_boot(wn, err, sizeof(err)), 0);
+}
+
+/* Ports over which the forwarding plane of a switch sends packets to another one's rack; -1: none at all. */
+static int
+ways(const struct world_node *from, const struct world_node *to)
+{
+	struct ip dst = node_rack_gateway(&to->topo->rack[FAMILY_IPV4]);
+	struct model_result r;
+
+	return model_lookup(from->platform, 0, &dst, &r) == MODEL_FORWARD ? (int)r.nhops : -1;
+}
+
+/* The newest event of that type; NULL: there is none. */
+static const struct journal_event *
+event_of(const struct world_node *wn, const char *type)
+{
+	const struct journal_event *e, *last = NULL;
+
+	for (uint64_t id = 1; (e = journal_from(wn->node->journal, id)); id = e->id + 1)
+		if (strcmp(e->type, type) == 0)
+			last = e;
+	return last;
+}
+
+static struct node_peer *
+spine_session(struct stage *s)
+{
+	return node_port_find(s->spine1->node, "eth4")->peer;
+}
+
+static void
+test_P01_kept_and_told_again(void **state)
+{
+	struct stage s = begin(31);
+	struct sync_stats fib;
+
+	(void)state;
+	assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+	world_crash(s.leaf4, SIM_KILLED);
+	world_run(s.w, SECONDS(10));
+	assert_false(spine_session(&s)->established);
+	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->stale, 3);
+	assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+	assert_int_equal(ways(s.spine1, s.leaf4), 1);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	boot(&s, s.leaf4);
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_DEFERS);
+	assert_false(s.leaf4->node->isolated);
+	world_run(s.w, SECONDS(2));
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_RUNS);
+	assert_false(s.leaf4->node->restart.unswept);
+	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->ended, BGP_STALE_TOLD);
+	assert_non_null(event_of(s.leaf4, "RESTART_HEARD"));
+	assert_null(event_of(s.spine1, "RESTART_LOST"));
+	/* what it found was right, so that nothing of it was written anew */
+	sync_stats(s.leaf4->node->sync, &fib);
+	assert_true(fib.routes_found[FAMILY_IPV4] >= 5);
+	assert_int_equal(fib.route_messages, 0);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	/* the next session knows of no restart */
+	assert_true(bgp_peer_facts(spine_session(&s)->bgp)->remote.gr_flags & BGP_RESTARTED);
+	bgp_peer_reset(spine_session(&s)->bgp, BGP_CEASE_RESET, "again", 0, rt_now(s.spine1->rt));
+	world_run(s.w, SECONDS(5));
+	assert_int_equal(bgp_peer_facts(spine_session(&s)->bgp)->remote.gr_flags, BGP_KEEPS_NOTIFIED);
+	assert_int_equal(bgp_peer_facts(spine_session(&s)->bgp)->remote.gr_forwarding, 3);
+	end(&s);
+}
+
+static void
+test_P01_never_comes_back(void **state)
+{
+	struct stage s = begin(32);
+
+	(void)state;
+	world_crash(s.leaf4, SIM_KILLED);
+	world_run(s.w, SECONDS(30) - MS(100));
+	assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+	world_run(s.w, MS(200));
+	assert_int_equal(ways(s.leaf1, s.leaf4), -1);
+	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->ended, BGP_STALE_RESTART);
+	assert_non_null(event_of(s.spine1, "RESTART_LOST"));
+	end(&s);
+}
+
+/* What is gone when it comes back is swept once all have told what there is, and not before. */
+static void
+test_P01_what_went_meanwhile_is_swept(void **state)
+{
+	struct stage s = begin(33);
+
+	(void)state;
+	world_crash(s.leaf4, SIM_KILLED);
+	world_run(s.w, SECONDS(1));
+	world_crash(s.leaf3, SIM_DARK);
+	world_run(s.w, SECONDS(5));
+	assert_int_equal(ways(s.leaf4, s.leaf3), 2);
+	boot(&s, s.leaf4);
+	assert_int_equal(ways(s.leaf4, s.leaf3), 2);
+	world_run(s.w, SECONDS(3));
+	assert_int_equal(ways(s.leaf4, s.leaf3), -1);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	end(&s);
+}
+
+/* One of its two spines is not heard: nothing is selected, then it is given up, long before the last resort. */
+static void
+test_P01_who_is_not_heard_is_given_up(void **state)
+{
+	struct stage s = begin(34);
+
+	(void)state;
+	world_crash(s.leaf4, SIM_KILLED);
+	world_run(s.w, MS(100));
+	assert_int_equal(world_black(s.w, "leaf4", "eth1", true), 0);
+	assert_int_equal(world_black(s.w, "spine1", "eth4", true), 0);
+	boot(&s, s.leaf4);
+	world_run(s.w, SECONDS(2));
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_DEFERS);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	world_run(s.w, SECONDS(2));
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_RUNS);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 1);
+	end(&s);
+}
+
+/* A neighbour that is up and never tells that it has told all: three quarters of the restart time, and no longer. */
+static void
+test_W15_no_end_of_rib_for_us(void **state)
+{
+	struct stage s = begin(35);
+	const struct journal_event *late;
+
+	(void)state;
+	world_crash(s.leaf4, SIM_KILLED);
+	boot(&s, s.leaf4);
+	/* spine1 comes up, and what it would tell is held back there */
+	export_hold(s.spine1->node->export, true);
+	world_run(s.w, SECONDS(20));
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_DEFERS);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	world_run(s.w, SECONDS(3));
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_RUNS);
+	late = event_of(s.leaf4, "RESTART_LATE");
+	assert_non_null(late);
+	assert_string_equal(late->port, "eth1");
+	assert_non_null(strstr(late->text, "no End-of-RIB"));
+	assert_int_equal(ways(s.leaf4, s.leaf1), 1);
+	export_hold(s.spine1->node->export, false);
+	end(&s);
+}
+
+/* All at once, in any order: nobody waits for another's last word before he has his own, and no route is lost. */
+static void
+test_P01_all_restart(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 40; seed < 50; seed++) {
+		struct stage s = begin(seed);
+
+		for (uint32_t i = 0; i < s.topo->nnodes; i++)
+			world_crash(world_node_at(s.w, i), SIM_KILLED);
+		for (uint32_t i = 0; i < s.topo->nnodes; i++) {
+			boot(&s, world_node_at(s.w, (i + (uint32_t)seed) % (uint32_t)s.topo->nnodes));
+			world_run(s.w, (int64_t)(seed % 4) * MS(70));
+		}
+		for (int ms = 0; ms < 10000; ms += 5) {
+			world_run(s.w, MS(5));
+			if (ways(s.leaf1, s.leaf4) < 1 || ways(s.leaf4, s.leaf1) < 1 || ways(s.spine1, s.leaf4) < 1)
+				fail_msg("seed %d, %d ms: %d, %d, %d ways", (int)seed, ms, ways(s.leaf1, s.leaf4),
+				    ways(s.leaf4, s.leaf1), ways(s.spine1, s.leaf4));
+		}
+		assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+		assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+		for (uint32_t i = 0; i < s.topo->nnodes; i++) {
+			assert_false(world_node_at(s.w, i)->node->restart.unswept);
+			assert_null(event_of(world_node_at(s.w, i), "RESTART_LATE"));
+		}
+		end(&s);
+	}
+}
+
+/* A planned end: no word of it that would make neighbours forget, and nobody is told that the switch went. */
+static void
+test_stopped_for_a_restart(void **state)
+{
+	struct stage s = begin(36);
+
+	(void)state;
+	node_stop(s.leaf4->node, "stopped by SIGTERM");
+	world_run(s.w, MS(200));
+	world_crash(s.leaf4, SIM_KILLED);
+	world_run(s.w, SECONDS(5));
+	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->stale, 3);
+	assert_string_equal(
+	    bgp_peer_notice_in(spine_session(&s)->bgp), "cease (6/4): administrative reset, \"stopped by SIGTERM\"");
+	assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+	boot(&s, s.leaf4);
+	world_run(s.w, SECONDS(5));
+	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->ended, BGP_STALE_TOLD);
+	end(&s);
+}
+
+/* A start that finds nothing of ours says that nothing was preserved, and uses at once what it is told. */
+static void
+test_a_cold_start_waits_for_nobody(void **state)
+{
+	struct stage s = begin(37);
+
+	(void)state;
+	world_crash(s.leaf4, SIM_DARK);
+	world_run(s.w, SECONDS(5));
+	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->begun, 0);
+	assert_int_equal(ways(s.leaf1, s.leaf4), -1);
+	boot(&s, s.leaf4);
+	assert_int_equal(s.leaf4->node->restart.phase, NODE_RUNS);
+	world_run(s.w, SECONDS(2));
+	assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+	assert_int_equal(bgp_peer_facts(spine_session(&s)->bgp)->remote.gr_flags, BGP_KEEPS_NOTIFIED | BGP_RESTARTED);
+	assert_int_equal(bgp_peer_facts(spine_session(&s)->bgp)->remote.gr_forwarding, 0);
+	end(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_P01_kept_and_told_again),
+		cmocka_unit_test(test_P01_never_comes_back),
+		cmocka_unit_test(test_P01_what_went_meanwhile_is_swept),
+		cmocka_unit_test(test_P01_who_is_not_heard_is_given_up),
+		cmocka_unit_test(test_W15_no_end_of_rib_for_us),
+		cmocka_unit_test(test_P01_all_restart),
+		cmocka_unit_test(test_stopped_for_a_restart),
+		cmocka_unit_test(test_a_cold_start_waits_for_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
