@@ -223,7 +223,7 @@ node_stop(struct node *n, const char *communication)
 		struct node_port *p = &n->ports[i];
 
 		for (struct node_peer *peer = p->peer; peer; peer = peer->next)
-			bgp_peer_leave(peer->bgp, communication, node_now(n));
+			(n->cfg.no_fib ? bgp_peer_stop : bgp_peer_leave)(peer->bgp, communication, node_now(n));
 		if (p->link && n->cfg.no_fib)
 			link_port_goodbye(p->link, node_now(n));
 	}

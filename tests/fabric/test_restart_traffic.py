@@ -267,3 +267,17 @@ def test_P02_stopped_process(away, seconds):
     assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
     assert bool(events(lab, "spine1", "RESTART_HELP")) == (seconds > 9)
     assert not events(lab, "spine1", "RESTART_LOST")
+
+
+def test_P03_bfdd_goes_while_sessions_wait_for_it(away):
+    """BFD is down at both ends, and their sessions wait for it (strict); when nobody is left to bring it up, they begin."""
+    lab, _ = away("leaf3", "3x2", "--bfd")
+    lab.until("BFD", lambda: all(bfd_up(lab, n) for n in ("leaf3", "spine1", "spine2")), 20)
+    pids = [bfdd_pid(lab, n) for n in ("leaf3", "spine1", "spine2")]
+    state = lambda: [r["state"] == "Established" for r in lab.rows("leaf3", "bgp", want=ENDED)]  # noqa: E731
+    os.kill(pids[0], signal.SIGSTOP)
+    lab.until("both are down", lambda: not any(state()), 10)
+    lab.until("said", lambda: "waits for BFD" in lab.run("--at", "spine1", "bgp", want=ENDED).stdout, 10)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    lab.until("both are up", lambda: all(state()), 15)

@@ -111,6 +111,33 @@ shared_batches_own_next_hops(void **state)
 	}
 }
 
+/* Small batches cost more than their octets: what waits is told as the memory that it takes. */
+static void
+queued_bytes_are_memory(void **state)
+{
+	struct world *w = world_new(3);
+	struct bgp_encode_opts opt;
+	struct mem mem = { 0 };
+	size_t told, held;
+
+	(void)state;
+	bring_up(w);
+	opt = bgp_peer_encode_opts(w->a.peer);
+	up_end(&w->a)->window = 0;
+	for (uint32_t i = 0; i < 5000; i++) {
+		struct bgp_batch *batch = batch_of(&opt, 1, false, &mem);
+
+		assert_true(bgp_send(w->a.peer, batch));
+		bgp_batch_unref(batch);
+	}
+	held = mem.by[MEM_EXPORT].bytes + 8192 * sizeof(void *); /* the ring, too */
+	told = bgp_queue_bytes(w->a.peer);
+	if (told < held || told > held + held / 2)
+		fail_msg("%zu bytes are held, %zu are told", held, told);
+	world_free(w);
+	assert_int_equal(mem.by[MEM_EXPORT].bytes, 0);
+}
+
 /* A peer that reads slowly: keepalives go before what is queued, so that it does not lose the session. */
 static void
 keepalives_overtake(void **state)
@@ -631,6 +658,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shared_batches_own_next_hops),
+		cmocka_unit_test(queued_bytes_are_memory),
 		cmocka_unit_test(keepalives_overtake),
 		cmocka_unit_test(send_hold),
 		cmocka_unit_test(slow_is_not_dead),
