@@ -20,11 +20,11 @@
 
 #define TIERS_MAX  16u
 #define NUMBER_MAX 4096u
+#define CABLES_MAX 20000u /* all are held against all */
 #define LINKS_MAX  64u
 #define ASN_BASE   4200000000u
 #define ASN_TIER   1000000u
 #define ASN_POD    1000u
-#define PORTS_ROOM 65536u
 
 struct member { /* an end of a cable */
 	uint32_t tier, pod, number;
@@ -613,7 +613,9 @@ topo_infer(const struct topo_cable *cables, size_t n, const char *fabric, struct
 	in.ends = mem_zalloc(NULL, MEM_TOPOLOGY, (2 * n + 1) * sizeof(*in.ends));
 	if (!n)
 		error_add(errs, NULL, "there is no cable in it");
-	ok = n && read_names(&in);
+	if (n > CABLES_MAX)
+		error_add(errs, NULL, "%zu cables; at most %u are allowed", n, CABLES_MAX);
+	ok = n && n <= CABLES_MAX && read_names(&in);
 	if (ok) {
 		find_hosts(&in);
 		ok = find_ups(&in);

@@ -293,6 +293,10 @@ struct topo_cable {
 };
 int topo_import_dot(const char *text, size_t len, struct topo_cable **out, size_t *n); /* free(*out) */
 int topo_import_containerlab(const char *text, size_t len, struct topo_cable **out, size_t *n);
+/* Cables from a table with NetBox's columns; -1 with the reasons in `errs`. */
+int topo_import_csv(const char *text, size_t len, struct topo_cable **out, size_t *n, struct topo_errors *errs);
+/* The `devices` section of a file from a table of devices, to free(); NULL with the reasons in `errs`. */
+char *topo_import_devices(const char *text, size_t len, struct topo_errors *errs);
 /*
  * A file that derives these cables, to free(); tiers, ranges and exceptions are inferred, numbers proposed. NULL with
  * the reasons in `errs` (zeroed by the caller) when this language has no words for them. Quadratic in the cables.

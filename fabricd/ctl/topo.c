@@ -233,34 +233,54 @@ fabric_name(const char *path, char name[32])
 			name[i] = '-';
 }
 
-int
-ctl_topo_import(struct ctl *ctl, int argc, char **argv)
+/* Cables of a file in one of the forms; -1 after the reasons were told. */
+static int
+read_cables(const char *form, const char *path, const char *text, size_t len, struct topo_cable **cables, size_t *n)
 {
-	bool dot = strcmp(argv[1], "dot") == 0;
-	struct topo_cable *cables = NULL;
+	bool dot = strcmp(form, "dot") == 0;
 	struct topo_errors errs = { 0 };
-	size_t len, n = 0;
-	char *text, *made = NULL, name[32];
 	int err;
 
-	(void)argc;
-	if (!dot && strcmp(argv[1], "containerlab") != 0)
-		return ctl_fail(QUERY_USAGE, "one of: dot containerlab", "there is no import \"%s\"", argv[1]);
-	if (!(text = ctl_read_file(argv[2], TOPO_FILE_MAX, &len)))
-		return QUERY_USAGE;
-	err = dot ? topo_import_dot(text, len, &cables, &n) : topo_import_containerlab(text, len, &cables, &n);
-	fabric_name(argv[2], name);
-	if (!err)
-		made = topo_infer(cables, n, name, &errs);
-	if (made)
-		fputs(made, ctl->out);
-	else if (err)
+	if (strcmp(form, "csv") == 0) {
+		err = topo_import_csv(text, len, cables, n, &errs);
+		print_errors(&errs, path, text, len);
+		topo_errors_free(&errs);
+		return err;
+	}
+	err = dot ? topo_import_dot(text, len, cables, n) : topo_import_containerlab(text, len, cables, n);
+	if (err)
 		ctl_fail(QUERY_USAGE,
 		    dot ? "edges are \"leaf1\":\"eth1\" -- \"spine1\":\"eth1\""
 			: "topology.links[].endpoints: [\"leaf1:eth1\", \"spine1:eth1\"]",
-		    "%s is no %s file of cables", argv[2], argv[1]);
-	else
-		print_errors(&errs, argv[2], "", 0);
+		    "%s is no %s file of cables", path, form);
+	return err;
+}
+
+int
+ctl_topo_import(struct ctl *ctl, int argc, char **argv)
+{
+	static const char *const forms[] = { "dot", "containerlab", "csv", "devices" };
+	struct topo_cable *cables = NULL;
+	struct topo_errors errs = { 0 };
+	size_t len, n = 0, form = 0;
+	char *text, *made = NULL, name[32];
+
+	(void)argc;
+	while (form < ARRAY_LEN(forms) && strcmp(forms[form], argv[1]) != 0)
+		form++;
+	if (form == ARRAY_LEN(forms))
+		return ctl_fail(
+		    QUERY_USAGE, "one of: dot containerlab csv devices", "there is no import \"%s\"", argv[1]);
+	if (!(text = ctl_read_file(argv[2], TOPO_FILE_MAX, &len)))
+		return QUERY_USAGE;
+	fabric_name(argv[2], name);
+	if (strcmp(argv[1], "devices") == 0)
+		made = topo_import_devices(text, len, &errs);
+	else if (read_cables(argv[1], argv[2], text, len, &cables, &n) == 0)
+		made = topo_infer(cables, n, name, &errs);
+	if (made)
+		fputs(made, ctl->out);
+	print_errors(&errs, argv[2], text, len);
 	topo_errors_free(&errs);
 	free(cables);
 	free(made);

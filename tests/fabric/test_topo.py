@@ -52,7 +52,7 @@ def test_plan_of_two_files_needs_no_daemon(fab, edited, tmp_path):
     assert "next:" in fab.run("topo", "plan", str(tmp_path / "none"), FILE, want=2).stderr
 
 
-@pytest.mark.parametrize("form", ["dot", "containerlab"])
+@pytest.mark.parametrize("form", ["dot", "containerlab", "csv"])
 def test_import_gives_back_what_export_gave(fab, tmp_path, form):
     cables = tmp_path / "plan.txt"
     cables.write_text(fab.run("topo", "export", form, FILE).stdout)
@@ -69,6 +69,19 @@ def test_import_says_what_it_does_not_understand(fab, tmp_path):
         path.write_text(text)
         r = fab.run("topo", "import", "dot", str(path), want=2)
         assert says in r.stderr and r.stdout == ""
+
+
+def test_devices_of_a_table(fab, tmp_path):
+    table = tmp_path / "devices.csv"
+    table.write_text('name,site,serial,mac,state\r\nleaf3,"a, b",MT2041X00203,52:54:00:12:34:56,planned\r\nspine1,x,7,,\r\n')
+    section = fab.run("topo", "import", "devices", str(table)).stdout
+    assert section == ('devices:\n  leaf3: {serial: "MT2041X00203", mac: "52:54:00:12:34:56", state: planned}\n'
+                       '  spine1: {serial: "7"}\n')  # fmt: skip
+    with open(FILE, encoding="utf-8") as f:
+        (tmp_path / "all.yaml").write_text(f.read() + section, encoding="utf-8")
+    fab.run("topo", "check", str(tmp_path / "all.yaml"))
+    table.write_text("serial\n7\n")
+    assert "there is no column `name`" in fab.run("topo", "import", "devices", str(table), want=2).stderr
 
 
 def test_upgrade_keeps_the_newest(fab):

@@ -38,8 +38,18 @@ infer(const struct topo_cable *cables, size_t n)
 static void
 try_imports(const char *text, size_t len)
 {
+	struct topo_errors errs = { 0 };
 	struct topo_cable *cables;
 	size_t n;
+
+	if (topo_import_csv(text, len, &cables, &n, &errs) == 0)
+		infer(cables, n);
+	else
+		must(errs.n > 0 && !cables, "a table that is refused has a reason");
+	free(cables);
+	topo_errors_free(&errs);
+	free(topo_import_devices(text, len, &errs));
+	topo_errors_free(&errs);
 
 	if (topo_import_dot(text, len, &cables, &n) == 0)
 		infer(cables, n);

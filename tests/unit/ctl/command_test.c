@@ -51,7 +51,7 @@ static const struct {
 	{ "topo e f", NULL, "short for several: topo expand, topo export", false },
 	{ "topo plan a.yaml b.yaml", "topo plan", "a.yaml b.yaml", false },
 	{ "topo import dot a.dot", "topo import", "dot a.dot", false },
-	{ "topo import dot", NULL, "topo import takes dot|containerlab FILE", false },
+	{ "topo import dot", NULL, "topo import takes dot|containerlab|csv|devices FILE", false },
 	{ "topo upgrade a.yaml", "topo upgrade", "a.yaml", false },
 	{ "l s", "lab status", "", false }, /* no other goes on with it */
 	{ "la st", "lab status", "", false },
