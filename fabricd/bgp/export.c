@@ -677,8 +677,7 @@ export_peer_new(struct export *ex, struct bgp_peer *bgp, const struct rib_source
 }
 
 struct export_peer *
-export_peer_resume(
-    struct export *ex, struct bgp_peer *bgp, const struct rib_source *source, uint32_t class, bool lags)
+export_peer_resume(struct export *ex, struct bgp_peer *bgp, const struct rib_source *source, uint32_t class, bool lags)
 {
 	struct export_peer *p = export_peer_new(ex, bgp, source, class);
 

@@ -35,8 +35,8 @@ void export_peer_free(struct export_peer *); /* NULL is allowed */
  * The same for a session that goes on from another fabricd: it has the table already, and is told only what changes. lags:
  * it does not read, and gets all again when it does.
  */
-struct export_peer *export_peer_resume(struct export *, struct bgp_peer *, const struct rib_source *source,
-    uint32_t export_class, bool lags);
+struct export_peer *export_peer_resume(
+    struct export *, struct bgp_peer *, const struct rib_source *source, uint32_t export_class, bool lags);
 bool export_peer_lags(const struct export_peer *);
 /* Peers that are told in the same words have the same; only to be compared. */
 const void *export_peer_group(const struct export_peer *);

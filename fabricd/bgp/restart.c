@@ -177,7 +177,7 @@ restart_end_of_rib(struct bgp_peer *p, uint8_t families)
 			p->early |= (uint8_t)(1u << f);
 			p->early_until = mono_add(p->now, EARLY_US);
 		}
-	end(p, families & (uint8_t)~p->early, BGP_STALE_TOLD, "End-of-RIB");
+	end(p, (uint8_t)(families & ~p->early), BGP_STALE_TOLD, "End-of-RIB");
 	if (p->ops.end_of_rib)
 		p->ops.end_of_rib(p, families, p->arg);
 }

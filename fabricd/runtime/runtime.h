@@ -376,8 +376,8 @@ rt_listener_pack(struct rt_listener *l, struct rt_parcel *out)
 }
 
 static inline int
-rt_stream_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg,
-    struct rt_stream **out)
+rt_stream_unpack(
+    struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
 {
 	return rt->ops->stream_unpack ? rt->ops->stream_unpack(rt, p, h, arg, out) : -ENOTSUP;
 }

@@ -15,7 +15,7 @@
 
 #include "fabricd/lib/wire.h"
 
-#define CHANNEL_PROTOCOL 1
+#define CHANNEL_PROTOCOL 1u
 #define CHANNEL_MAX      1024
 #define CHANNEL_FDS      128 /* in one message */
 

@@ -676,7 +676,7 @@ output_of(struct rd sections, size_t number)
 	while (snapshot_next(&sections, &kind, &one))
 		if (kind == SNAPSHOT_OUTPUT && rd_u16(&one) == number)
 			return one;
-	return rd_make(NULL, 0);
+	return (struct rd){ 0 };
 }
 
 int

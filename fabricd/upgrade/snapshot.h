@@ -19,7 +19,7 @@
 #include "fabricd/lib/wire.h"
 
 #ifndef SNAPSHOT_FORMAT
-#define SNAPSHOT_FORMAT 1
+#define SNAPSHOT_FORMAT 1u
 #endif
 #define SNAPSHOT_HEAD 32
 

@@ -1012,8 +1012,8 @@ ev_listener_pack(struct rt_listener *l, struct rt_parcel *out)
 }
 
 int
-ev_stream_unpack(struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg,
-    struct rt_stream **out)
+ev_stream_unpack(
+    struct runtime *rt, const struct rt_parcel *p, const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
 {
 	struct rt_stream *s = stream_new(ev_of(rt), p->fd, false);
 
