@@ -403,6 +403,8 @@ take_prefix(struct node_peer *peer, const struct prefix *p, struct attrs *attrs,
 	}
 	if (verdict == POLICY_ACCEPT) {
 		rib_announce(n->rib, RIB_MAIN_TABLE, &peer->source, p, attrs, nh);
+		if (policy_is_witness(peer->policy, p, &attrs->v))
+			rib_witness(n->rib, RIB_MAIN_TABLE, p);
 		return true;
 	}
 	refuse(peer, p, verdict);
@@ -501,6 +503,8 @@ peer_update(struct bgp_peer *bgp, const struct bgp_update *u, void *arg)
 	}
 	if (u->fate == BGP_FATE_WITHDRAW)
 		node_event(n, "BGP_MALFORMED", peer->port->name, 0, "an UPDATE is treated as withdraw: %s", u->why);
+	if (rib_urgent(n->rib))
+		rt_work_schedule(n->groups);
 	if (rib_pending(n->rib))
 		node_rib_changed(n);
 }

@@ -197,7 +197,8 @@ node_groups_work(void *arg)
 {
 	struct node *n = arg;
 
-	rib_run_groups(n->rib);
+	if (rib_run_groups(n->rib))
+		node_peers_settle(n); /* the loss of an origin goes out at once */
 	return false;
 }
 

@@ -57,9 +57,11 @@ struct policy {
 	struct mem *mem;
 	const struct topo *topo;
 	const struct topo_node *self;
-	struct rule_set fabric; /* every pool of the fabric, by the length that is taken from it */
-	struct outside outside; /* of the whole fabric */
-	uint64_t prefixes;      /* loopbacks and racks of all nodes */
+	struct rule_set fabric;        /* every pool of the fabric, by the length that is taken from it */
+	struct outside outside;        /* of the whole fabric */
+	uint64_t prefixes;             /* loopbacks and racks of all nodes */
+	uint32_t *loopbacks[FAMILIES]; /* nodes that have one, in its order */
+	size_t nloopbacks[FAMILIES];
 };
 
 struct policy_peer {
@@ -196,6 +198,8 @@ add_pools(struct policy *p, const struct topo_pool *pools, size_t n)
 		rule_add(p->mem, &p->fabric, &pools[i].prefix, pools[i].len, pools[i].len);
 }
 
+static void sort_loopbacks(struct policy *, enum family);
+
 struct policy *
 policy_new(struct mem *mem, const struct topo *topo, const struct topo_node *self)
 {
@@ -220,6 +224,8 @@ policy_new(struct mem *mem, const struct topo *topo, const struct topo_node *sel
 	}
 	for (size_t i = 0; i < topo->nnodes; i++)
 		node_prefixes(&topo->nodes[i], count_prefix, &p->prefixes);
+	for (int f = 0; f < FAMILIES; f++)
+		sort_loopbacks(p, (enum family)f);
 	return p;
 }
 
@@ -228,6 +234,8 @@ policy_free(struct policy *p)
 {
 	if (!p)
 		return;
+	for (int f = 0; f < FAMILIES; f++)
+		mem_free(p->mem, MEM_TOPOLOGY, p->loopbacks[f]);
 	mem_free(p->mem, MEM_TOPOLOGY, p->fabric.list);
 	mem_free(p->mem, MEM_TOPOLOGY, p);
 }
@@ -418,6 +426,65 @@ policy_fate(const struct policy *p, const uint32_t *as_path, size_t n)
 	for (size_t i = 0; i < n && is_of_fabric(p->topo, as_path[i]); i++)
 		fate = hash_u64(fate, as_path[i]) | 1;
 	return (uint32_t)fate;
+}
+
+/* ---- witnesses ---- */
+
+struct by_loopback {
+	const struct topo *topo;
+	enum family family;
+};
+
+static int
+cmp_loopback(const void *a, const void *b, void *arg)
+{
+	const struct by_loopback *by = arg;
+	const uint32_t *x = a, *y = b;
+
+	return prefix_cmp(&by->topo->nodes[*x].loopback[by->family], &by->topo->nodes[*y].loopback[by->family]);
+}
+
+static void
+sort_loopbacks(struct policy *p, enum family f)
+{
+	struct by_loopback by = { p->topo, f };
+
+	p->loopbacks[f] = mem_alloc(p->mem, MEM_TOPOLOGY, (p->topo->nnodes + 1) * sizeof(uint32_t));
+	for (size_t i = 0; i < p->topo->nnodes; i++)
+		if (p->topo->nodes[i].has_loopback[f])
+			p->loopbacks[f][p->nloopbacks[f]++] = (uint32_t)i;
+	qsort_r(p->loopbacks[f], p->nloopbacks[f], sizeof(uint32_t), cmp_loopback, &by);
+}
+
+static const struct topo_node *
+node_with_loopback(const struct policy *p, const struct prefix *prefix)
+{
+	size_t lo = 0, hi = p->nloopbacks[prefix->family];
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		const struct topo_node *n = &p->topo->nodes[p->loopbacks[prefix->family][mid]];
+		int c = prefix_cmp(prefix, &n->loopback[prefix->family]);
+
+		if (c == 0)
+			return n;
+		if (c < 0)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return NULL;
+}
+
+bool
+policy_is_witness(const struct policy_peer *pp, const struct prefix *p, const struct attrs_view *attrs)
+{
+	const struct topo_node *n;
+
+	if (p->len != family_bits((enum family)p->family) || pp->side == RIB_EXTERNAL || attrs->fate == 0)
+		return false;
+	n = node_with_loopback(pp->policy, p);
+	return n && n->asn == attrs->origin_as;
 }
 
 /* ---- export ---- */

@@ -55,6 +55,12 @@ enum rib_side policy_side(const struct policy_peer *);
 uint32_t policy_fate(const struct policy *, const uint32_t *as_path, size_t n);
 
 /*
+ * Whether an accepted prefix is the loopback of the very node that its AS path begins at (RFC 4271 5.1.2, rightmost):
+ * it is announced as long as there is any path to that node, so it stands for all of its fate.
+ */
+bool policy_is_witness(const struct policy_peer *, const struct prefix *, const struct attrs_view *);
+
+/*
  * Export. Peers of one class are told the same; the class is a small number. policy_export() says whether a class is
  * told of the prefix whose best path is `best`.
  */

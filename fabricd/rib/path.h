@@ -36,6 +36,8 @@ struct rib_source {
 	struct ip address;        /* the peer's address on the session */
 	char name[32];            /* the port, for people */
 	uint64_t paths[FAMILIES]; /* prefixes it offers now (all tables) */
+	uint64_t withdrawn;       /* prefixes, one by one, since it was added */
+	uint32_t cuts;            /* fates that it is taken to have lost */
 	void *owner;
 };
 

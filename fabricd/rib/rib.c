@@ -56,6 +56,7 @@ rib_free(struct rib *r)
 		mem_free(r->cfg.mem, MEM_PREFIX, r->tables[i]);
 	}
 	mem_free(r->cfg.mem, MEM_PREFIX, r->tables);
+	rib_cuts_free(r);
 	path_lists_free(r->lists);
 	attrs_table_free(r->attrs);
 	mem_free(r->cfg.mem, MEM_PREFIX, r->touched);
@@ -115,8 +116,9 @@ rib_set_list(struct rib *r, struct rib_entry *e, uint32_t id) /* takes over the 
 {
 	struct path_list *old = path_list_get(r->lists, e->list), *now = path_list_get(r->lists, id);
 
-	if (now)
-		now->now++;
+	/* Only told about for a while: what happened to sources and sets meanwhile passed it by. */
+	if (now && now->now++ == 0 && now->decided)
+		rib_choose_hops(r, now);
 	e->list = id;
 	if (old) {
 		old->now--;
@@ -158,18 +160,19 @@ rib_set_fib(struct rib *r, struct rib_entry *e, uint32_t id)
 	hop_set_unref(r->hops, old->id);
 }
 
-/* The set of a list that was just decided. */
-static void
-choose_hops(struct rib *r, struct path_list *l)
+bool
+rib_choose_hops(struct rib *r, struct path_list *l)
 {
 	bool wanted = l->width && l->paths[l->best].nexthop && !r->cfg.no_fib;
 	size_t n = wanted ? path_list_hops(l, r->cfg.weights, r->scratch, r->cfg.max_width) : 0;
 	uint32_t old = l->hops;
 
+	n = rib_cuts_filter(r, r->scratch, n);
 	if (hop_set_equals(hop_set_get(r->hops, old), r->scratch, n))
-		return;
+		return false;
 	l->hops = hop_set_intern(r->hops, r->scratch, n);
 	hop_set_unref(r->hops, old);
+	return true;
 }
 
 void
@@ -178,7 +181,7 @@ rib_decide(struct rib *r, struct path_list *l)
 	if (l->decided)
 		return;
 	path_list_decide(l, r->cfg.max_width);
-	choose_hops(r, l);
+	rib_choose_hops(r, l);
 }
 
 /* ---- sources ---- */
@@ -209,8 +212,8 @@ rib_source_up(struct rib *r, struct rib_source *s)
 	s->up = true;
 }
 
-static void
-want_group_change(struct rib *r, struct hop_set *s)
+void
+rib_want_group_change(struct rib *r, struct hop_set *s)
 {
 	if (s->group_dirty)
 		return;
@@ -230,7 +233,7 @@ drop_from_sets(struct rib *r, const struct rib_source *s)
 		struct hop_set *set = hop_set_get(r->hops, id);
 
 		if (set && hop_set_drop(r->hops, set, s) && set->group && set->n)
-			want_group_change(r, set);
+			rib_want_group_change(r, set);
 	}
 }
 
@@ -251,8 +254,9 @@ drop_from_list(struct rib *r, struct path_list *l, struct rib_source *s)
 	path_list_drop(r->lists, l, s);
 	hops = l->hops;
 	path_list_decide(l, r->cfg.max_width);
-	if (!(l->alike && l->n && hops)) /* all shared the load: then so do those that are left */
-		choose_hops(r, l);
+	/* All shared the load: then so do those that are left. But what is left of the set may be cut, too. */
+	if (!(l->alike && l->n && hops && hop_set_get(r->hops, hops)->n))
+		rib_choose_hops(r, l);
 	if (l->was || l->width == 0 || l->hops != hops)
 		r->sweep_wanted = true;
 }
@@ -279,6 +283,8 @@ rib_source_down(struct rib *r, struct rib_source *s)
 	uint32_t limit = path_lists_limit(r->lists);
 
 	s->up = false;
+	rib_cuts_forget(r, s);
+	r->witness_lost = true;
 	refresh_drop(r, s, NULL);
 	if (r->stage == STAGE_SWEEP || r->stage == STAGE_FORGET) { /* for the lists that change now, from the start */
 		r->stage = STAGE_SWEEP;
@@ -319,6 +325,8 @@ rib_announce(struct rib *r, uint32_t table, struct rib_source *s, const struct p
 
 	if (r->refreshes)
 		refreshed(r, s, t, entry, e->list && path_list_find(path_list_get(r->lists, e->list), s));
+	if (s->cuts && e->flags & ENTRY_WITNESS)
+		rib_cut_cancel(r, s, attrs->v.fate);
 	id = path_list_with(r->lists, e->list, s, &p);
 	if (id == e->list) {
 		path_list_unref(r->lists, id);
@@ -332,6 +340,16 @@ rib_announce(struct rib *r, uint32_t table, struct rib_source *s, const struct p
 }
 
 void
+rib_witness(struct rib *r, uint32_t table, const struct prefix *prefix)
+{
+	struct rib_table *t = rib_table_of(r, table, prefix->family);
+	uint32_t entry = t ? rib_table_find(t, prefix) : RIB_NO_ENTRY;
+
+	if (entry != RIB_NO_ENTRY && !(rib_table_entry(t, entry)->flags & ENTRY_WITNESS))
+		rib_table_mark_witness(t, entry);
+}
+
+void
 rib_prefetch(const struct rib *r, uint32_t table, const struct prefix *p, size_t n)
 {
 	const struct rib_table *t = n ? rib_table_of(r, table, p->family) : NULL;
@@ -340,11 +358,20 @@ rib_prefetch(const struct rib *r, uint32_t table, const struct prefix *p, size_t
 		rib_table_prefetch(t, p, n);
 }
 
+/* The fate that the source's path of this entry is a witness of; 0: of none. */
+static uint32_t
+witnessed_fate(const struct rib *r, const struct rib_entry *e, const struct rib_source *s)
+{
+	const struct path *p = e->flags & ENTRY_WITNESS ? path_list_find(path_list_get(r->lists, e->list), s) : NULL;
+
+	return p ? p->attrs->v.fate : 0;
+}
+
 static void
 withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	uint32_t id = path_list_with(r->lists, e->list, s, NULL);
+	uint32_t fate = witnessed_fate(r, e, s), id = path_list_with(r->lists, e->list, s, NULL);
 
 	if (id == e->list) {
 		path_list_unref(r->lists, id);
@@ -353,8 +380,13 @@ withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_
 	if (r->refreshes)
 		refreshed(r, s, t, entry, true);
 	s->paths[t->family]--;
+	s->withdrawn++;
 	rib_set_list(r, e, id);
 	rib_table_mark_dirty(t, entry);
+	if (e->flags & ENTRY_WITNESS) {
+		r->witness_lost |= id == 0;
+		rib_cut_begin(r, s, fate);
+	}
 }
 
 void

@@ -83,6 +83,12 @@ void rib_source_down(struct rib *, struct rib_source *s);
 /* attrs and nexthop are only borrowed. nexthop NULL: a local path. */
 void rib_announce(struct rib *, uint32_t table, struct rib_source *, const struct prefix *, struct attrs *,
     struct rib_nexthop *nexthop);
+/*
+ * A prefix that was announced is the loopback of the switch that all of its fate comes from (policy_witness): when a
+ * source withdraws the last witness of a fate, its hop is taken out of all groups of that fate at once, as long as
+ * others remain; and the loss of a witness is told before all other changes.
+ */
+void rib_witness(struct rib *, uint32_t table, const struct prefix *);
 /* The prefixes that will be announced or withdrawn next, all of one family: hides the time that memory takes. */
 void rib_prefetch(const struct rib *, uint32_t table, const struct prefix *, size_t n);
 void rib_withdraw(struct rib *, uint32_t table, struct rib_source *, const struct prefix *);
@@ -106,8 +112,12 @@ size_t rib_dirty(const struct rib *); /* prefixes that wait */
 struct mono rib_held_until(const struct rib *);
 /* One slice; true: there is more to do (or the exporter is not ready). */
 bool rib_run(struct rib *);
-/* Group changes that must not wait for the run (a source went down). Also part of every run. */
-void rib_run_groups(struct rib *);
+/*
+ * What must not wait for the run: group changes (a source went down, or has withdrawn a witness), then the loss of
+ * witnesses to the exporter; true: it was told something. Also part of every run.
+ */
+bool rib_run_groups(struct rib *);
+bool rib_urgent(const struct rib *); /* there is some of that */
 
 /* ---- views ---- */
 

@@ -1,4 +1,4 @@
-/* fabricd/rib/rib_impl.h -- what the files of the RIB share: rib.c (what comes in), run.c (what follows), view.c */
+/* fabricd/rib/rib_impl.h -- what the files of the RIB share: rib.c (comes in), cut.c, run.c (follows), view.c */
 #ifndef FABRICD_RIB_RIB_IMPL_H
 #define FABRICD_RIB_RIB_IMPL_H
 
@@ -7,9 +7,11 @@
 #include "fabricd/rib/table.h"
 
 #define RIB_EXPORT_BATCH 1024 /* changes handed over at once */
+#define RIB_CUT_BUCKETS  64
 
 enum stage {
 	STAGE_IDLE,
+	STAGE_CUTS,
 	STAGE_SWEEP,
 	STAGE_FORGET,
 	STAGE_COUNT,
@@ -27,6 +29,16 @@ struct refresh {
 	uint32_t limit;
 	uint64_t left; /* paths of the source among those */
 	struct refresh *next;
+};
+
+/* What neighbours are taken to have lost, see cut.c. */
+struct rib_cut;
+struct rib_cuts {
+	struct rib_cut *first, *last;
+	struct rib_cut *buckets[RIB_CUT_BUCKETS];
+	size_t n, fresh; /* fresh: not applied to the hop sets yet */
+	uint32_t number;
+	bool again; /* one was called off: lists may get hops back */
 };
 
 struct rib {
@@ -53,6 +65,9 @@ struct rib {
 	struct rib_member *members; /* scratch */
 	struct rib_change *changes; /* scratch */
 	struct mono held_until;
+	struct mono began; /* the run at hand */
+	struct rib_cuts cuts;
+	bool witness_lost; /* some witness may be lost, which is told before anything else */
 	struct rib_counts counts;
 };
 
@@ -65,5 +80,25 @@ void rib_set_told(struct rib *, struct rib_entry *, uint32_t id);
 void rib_set_fib(struct rib *, struct rib_entry *, uint32_t id);
 /* Decides the list and chooses its hop set, if that was not done yet. */
 void rib_decide(struct rib *, struct path_list *);
+/* The same anew, for a list that was decided already; true: its hop set is another one now. */
+bool rib_choose_hops(struct rib *, struct path_list *);
+/* The set has lost a hop in place: its group follows with rib_run_groups(). */
+void rib_want_group_change(struct rib *, struct hop_set *);
+
+/* ---- cut.c ---- */
+
+/* The source has withdrawn a witness of this fate; or announced one again; or is down. */
+void rib_cut_begin(struct rib *, struct rib_source *, uint32_t fate);
+void rib_cut_cancel(struct rib *, const struct rib_source *, uint32_t fate);
+void rib_cuts_forget(struct rib *, const struct rib_source *);
+void rib_cuts_free(struct rib *);
+void rib_cuts_apply(struct rib *); /* the fresh ones, to all hop sets */
+size_t rib_cuts_filter(
+    struct rib *, struct hop *hops, size_t n);     /* leaves out what is cut; returns how many are left */
+struct mono rib_cuts_deadline(const struct rib *); /* when one may end; never: there is none */
+/* A run begins: ends what has lasted long enough; true: the hops of all lists are to be chosen anew. */
+bool rib_cuts_run(struct rib *, struct mono now);
+void rib_cuts_looked(struct rib *);           /* all lists have been: cuts that make none narrower end */
+void rib_cuts_wait(struct rib *, int64_t us); /* so long nothing could come in */
 
 #endif

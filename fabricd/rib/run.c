@@ -3,6 +3,7 @@
  *
  * A run takes all dirty prefixes (rib.c) through these stages, each resumable at its cursor:
  *
+ *   CUTS    only when a cut (cut.c) may have ended: chooses the hops of all lists anew
  *   SWEEP   only after a source went down: finds prefixes whose list lost its best path, or changed its hop set
  *   FORGET  what those lists were before: every prefix holds that itself now
  *   COUNT   decides new lists; counts for each old hop set where its prefixes went
@@ -49,8 +50,8 @@ rib_members(const struct rib *r, const struct path_list *l, struct rib_member *o
 	return to_members(hops, path_list_hops(l, r->cfg.weights, hops, MIN_OF(max, (size_t)RIB_MAX_WIDTH)), out);
 }
 
-void
-rib_run_groups(struct rib *r)
+static void
+change_groups(struct rib *r)
 {
 	for (size_t i = 0; i < r->ngroup_dirty; i++) {
 		struct hop_set *s = hop_set_get(r->hops, r->group_dirty[i]);
@@ -63,14 +64,82 @@ rib_run_groups(struct rib *r)
 	r->ngroup_dirty = 0;
 }
 
+/* ---- witnesses ---- */
+
+/* What the exporter was told last, and no path is left of it. */
+static const struct path_list *
+lost_without_telling(const struct rib *r, const struct rib_entry *e)
+{
+	const struct path_list *told = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, e->list);
+
+	if (!told || (now && (now->n || !now->decided)))
+		return NULL;
+	return told->was ? path_list_get(r->lists, told->was) : told;
+}
+
+/*
+ * The loss of the witnesses of a table goes out before any other change, whatever the run is at. Their entries stay
+ * dirty, or will be so by the sweep: the run does the rest, and finds nothing left to tell.
+ */
+static bool
+tell_lost_witnesses(struct rib *r, struct rib_table *t)
+{
+	uint32_t at = 0, from = 0, entry;
+	bool any = false;
+
+	for (size_t n = 1; n;) {
+		for (n = 0; n < RIB_EXPORT_BATCH && (entry = rib_table_next_witness(t, &at)) != RIB_NO_ENTRY;) {
+			const struct path_list *was = lost_without_telling(r, rib_table_entry(t, entry));
+
+			if (!was)
+				continue;
+			r->changes[n] = (struct rib_change){ .entry = entry, .was = was };
+			rib_table_prefix(t, entry, &r->changes[n++].prefix);
+		}
+		if (n)
+			r->ops->changed(r->arg, t->id, t->family, r->changes, n);
+		any |= n != 0;
+		while (n && from < at && (entry = rib_table_next_witness(t, &from)) != RIB_NO_ENTRY)
+			if (lost_without_telling(r, rib_table_entry(t, entry))) {
+				rib_set_told(r, rib_table_entry(t, entry), 0);
+				rib_table_mark_dirty(t, entry);
+			}
+	}
+	return any;
+}
+
+bool
+rib_urgent(const struct rib *r)
+{
+	return r->ngroup_dirty || r->cuts.fresh || r->witness_lost;
+}
+
+bool
+rib_run_groups(struct rib *r)
+{
+	bool told = false;
+
+	rib_cuts_apply(r);
+	change_groups(r);
+	for (size_t i = 0; r->witness_lost && i < r->ntables; i++)
+		told |= tell_lost_witnesses(r, r->tables[i]);
+	r->witness_lost = false;
+	return told;
+}
+
 /* ---- the run ---- */
+
+/* Something that no time is to be waited for, as far as is known. */
+static bool
+waits_for_run(const struct rib *r)
+{
+	return r->sweep_wanted || rib_urgent(r) || r->cuts.again || rib_dirty(r) != 0;
+}
 
 bool
 rib_pending(const struct rib *r)
 {
-	if (r->stage != STAGE_IDLE || r->sweep_wanted || r->ngroup_dirty)
-		return true;
-	return rib_dirty(r) != 0;
+	return r->stage != STAGE_IDLE || r->cuts.n || waits_for_run(r);
 }
 
 bool
@@ -82,9 +151,11 @@ rib_running(const struct rib *r)
 struct mono
 rib_held_until(const struct rib *r)
 {
-	struct mono long_ago = { 0 };
+	struct mono long_ago = { 0 }, at = mono_min(r->held_until, rib_cuts_deadline(r));
 
-	return mono_is_never(r->held_until) ? long_ago : r->held_until;
+	if (mono_is_never(at) || (mono_is_never(r->held_until) && waits_for_run(r)))
+		return long_ago;
+	return at;
 }
 
 size_t
@@ -116,6 +187,15 @@ sweep_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 }
 
 static void
+choose_again(struct rib *r, uint32_t id)
+{
+	struct path_list *l = path_list_get(r->lists, id);
+
+	if (l && l->now && l->decided && rib_choose_hops(r, l))
+		r->sweep_wanted = true;
+}
+
+static void
 forget_list(struct rib *r, uint32_t id)
 {
 	struct path_list *l = path_list_get(r->lists, id);
@@ -125,6 +205,19 @@ forget_list(struct rib *r, uint32_t id)
 		l->was = 0;
 		path_list_unref(r->lists, was);
 	}
+}
+
+/* The list's set was narrowed in place before it had a group, and is now what its prefixes are on already. */
+static void
+keep_set(struct rib *r, struct path_list *l, struct hop_set *fib)
+{
+	struct hop_set *s = hop_set_get(r->hops, l->hops);
+
+	if (!s || s == fib || s->group || !s->n || !hop_set_equals(fib, s->hops, s->n))
+		return;
+	hop_set_ref(r->hops, fib->id);
+	l->hops = fib->id;
+	hop_set_unref(r->hops, s->id);
 }
 
 static void
@@ -141,6 +234,8 @@ count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 	}
 	if (now)
 		rib_decide(r, now);
+	if (now && fib)
+		keep_set(r, now, fib);
 	target = now ? now->hops : 0;
 	if (!fib || fib->id == target)
 		return;
@@ -382,7 +477,7 @@ export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 static bool
 walks_lists(enum stage s)
 {
-	return s == STAGE_FORGET || s == STAGE_GROUPS || s == STAGE_SETTLE;
+	return s == STAGE_CUTS || s == STAGE_FORGET || s == STAGE_GROUPS || s == STAGE_SETTLE;
 }
 
 static bool
@@ -395,7 +490,7 @@ exports(enum stage s)
 static uint32_t
 stage_limit(const struct rib *r)
 {
-	if (r->stage == STAGE_FORGET)
+	if (r->stage == STAGE_CUTS || r->stage == STAGE_FORGET)
 		return path_lists_limit(r->lists);
 	if (walks_lists(r->stage))
 		return (uint32_t)r->ntouched;
@@ -419,6 +514,20 @@ take_dirty(struct rib *r)
 	}
 }
 
+/* The dirty prefixes are taken, after the sweep if there is to be one. */
+static void
+begin_run(struct rib *r)
+{
+	if (r->sweep_wanted) {
+		r->stage = STAGE_SWEEP;
+		return;
+	}
+	r->held_until = MONO_NEVER;
+	take_dirty(r);
+	r->counts.runs++;
+	r->stage = STAGE_COUNT;
+}
+
 static void
 next_stage(struct rib *r)
 {
@@ -427,17 +536,20 @@ next_stage(struct rib *r)
 	switch (r->stage) {
 	case STAGE_IDLE:
 		rib_run_groups(r);
-		if (r->sweep_wanted) {
-			r->stage = STAGE_SWEEP;
+		r->began = r->ops->now(r->arg);
+		if (rib_cuts_run(r, r->began)) {
+			r->stage = STAGE_CUTS;
 			return;
 		}
-		/* fall through */
+		begin_run(r);
+		return;
+	case STAGE_CUTS:
+		rib_cuts_looked(r);
+		begin_run(r);
+		return;
 	case STAGE_FORGET:
 		r->sweep_wanted = false;
-		r->held_until = MONO_NEVER;
-		take_dirty(r);
-		r->counts.runs++;
-		r->stage = STAGE_COUNT;
+		begin_run(r);
 		return;
 	case STAGE_SETTLE:
 		r->ntouched = 0;
@@ -446,6 +558,8 @@ next_stage(struct rib *r)
 	case STAGE_EXPORT:
 		for (size_t i = 0; i < r->ntables; i++)
 			r->tables[i]->nrun = 0;
+		if (r->cuts.n)
+			rib_cuts_wait(r, mono_sub(r->ops->now(r->arg), r->began));
 		r->stage = STAGE_IDLE;
 		return;
 	default:
@@ -459,6 +573,9 @@ run_one(struct rib *r, uint32_t at)
 	struct rib_table *t = walks_lists(r->stage) ? NULL : r->tables[r->at_table];
 
 	switch (r->stage) {
+	case STAGE_CUTS:
+		choose_again(r, at);
+		break;
 	case STAGE_SWEEP:
 		sweep_entry(r, t, at);
 		break;

@@ -23,6 +23,7 @@ rib_table_done(struct rib_table *t)
 	mem_free(t->mem, MEM_PREFIX, t->slots);
 	mem_free(t->mem, MEM_PREFIX, t->dirty);
 	mem_free(t->mem, MEM_PREFIX, t->run);
+	mem_free(t->mem, MEM_PREFIX, t->witnesses);
 }
 
 static uint32_t
@@ -172,6 +173,8 @@ rib_table_remove(struct rib_table *t, uint32_t entry)
 		}
 	}
 	t->slots[hole] = (struct rib_slot){ 0 };
+	if (e->flags & ENTRY_WITNESS)
+		t->witnesses[entry / 64] &= ~(UINT64_C(1) << entry % 64);
 	t->by_len[e->len]--;
 	t->count--;
 	*e = (struct rib_entry){ .list = t->free_head };
@@ -197,4 +200,32 @@ rib_table_mark_dirty(struct rib_table *t, uint32_t entry)
 	e->flags |= ENTRY_DIRTY;
 	t->dirty = mem_grow(t->mem, MEM_PREFIX, t->dirty, &t->cap_dirty, t->ndirty + 1, sizeof(*t->dirty));
 	t->dirty[t->ndirty++] = entry;
+}
+
+void
+rib_table_mark_witness(struct rib_table *t, uint32_t entry)
+{
+	size_t words = (size_t)entry / 64 + 1;
+
+	if (words > t->nwitnesses) {
+		t->witnesses = mem_realloc(t->mem, MEM_PREFIX, t->witnesses, words * sizeof(*t->witnesses));
+		memset(t->witnesses + t->nwitnesses, 0, (words - t->nwitnesses) * sizeof(*t->witnesses));
+		t->nwitnesses = words;
+	}
+	rib_table_entry(t, entry)->flags |= ENTRY_WITNESS;
+	t->witnesses[entry / 64] |= UINT64_C(1) << entry % 64;
+}
+
+uint32_t
+rib_table_next_witness(const struct rib_table *t, uint32_t *at)
+{
+	for (size_t word = *at / 64; word < t->nwitnesses; *at = (uint32_t)++word * 64) {
+		uint64_t bits = t->witnesses[word] >> *at % 64;
+
+		if (bits) {
+			*at += (uint32_t)__builtin_ctzll(bits) + 1;
+			return *at - 1;
+		}
+	}
+	return RIB_NO_ENTRY;
 }

@@ -15,6 +15,7 @@ enum rib_entry_flag {
 	ENTRY_DIRTY = 1 << 1,
 	ENTRY_INSTALLED = 1 << 2, /* the FIB has proved its route */
 	ENTRY_FAILED = 1 << 3,
+	ENTRY_WITNESS = 1 << 4, /* speaks for all of its fate (cut.c); also in `witnesses` */
 };
 
 struct rib_entry {
@@ -43,6 +44,8 @@ struct rib_table {
 	uint32_t by_len[129];
 	uint32_t *dirty, *run;
 	size_t ndirty, cap_dirty, nrun, cap_run;
+	uint64_t *witnesses; /* a bit for each entry, as far as there are any */
+	size_t nwitnesses;   /* words */
 };
 
 #define RIB_NO_ENTRY UINT32_MAX
@@ -59,6 +62,9 @@ void rib_table_prefetch(const struct rib_table *, const struct prefix *, size_t 
 void rib_table_prefetch_removal(const struct rib_table *, uint32_t entry);
 void rib_table_prefix(const struct rib_table *, uint32_t entry, struct prefix *);
 void rib_table_mark_dirty(struct rib_table *, uint32_t entry);
+void rib_table_mark_witness(struct rib_table *, uint32_t entry);
+/* The first witness at or behind *at, which goes behind it; RIB_NO_ENTRY: no more. */
+uint32_t rib_table_next_witness(const struct rib_table *, uint32_t *at);
 
 static inline size_t
 rib_table_stride(const struct rib_table *t)

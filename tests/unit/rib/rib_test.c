@@ -35,6 +35,8 @@ struct fixture {
 		uint32_t members[SOURCES]; /* ifindex = source + 1 */
 	} groups[GROUPS];
 	uint32_t next_group, group_changes, group_news;
+	unsigned int told_count;                  /* changes */
+	unsigned int told_at[FAMILIES][PREFIXES]; /* the change that was told last of it */
 	struct fib_route routes[FAMILIES][PREFIXES];
 	int told[FAMILIES][PREFIXES]; /* source + 1 of the best path, 0: none */
 	const struct attrs *told_attrs[FAMILIES][PREFIXES];
@@ -145,6 +147,7 @@ changed(void *arg, uint32_t table, enum family f, const struct rib_change *c, si
 		assert_ptr_equal(t->told_attrs[f][k], was ? was->attrs : NULL);
 		t->told[f][k] = now ? (int)(now->source - t->sources) + 1 : 0;
 		t->told_attrs[f][k] = now ? now->attrs : NULL;
+		t->told_at[f][k] = ++t->told_count;
 	}
 }
 
@@ -201,8 +204,11 @@ setup(struct fixture *t, bool wait_fib, int64_t slice_us)
 static void
 run(struct fixture *t)
 {
-	for (int i = 0; rib_run(t->rib); i++)
+	for (int i = 0; rib_run(t->rib); i++) {
 		assert_true(i < 100000);
+		if (!rib_running(t->rib) && !mono_due(rib_held_until(t->rib), t->now))
+			t->now = rib_held_until(t->rib);
+	}
 }
 
 static void
@@ -255,6 +261,16 @@ withdraw(struct fixture *t, unsigned int s, enum family f, unsigned int i)
 	struct prefix p = prefix_no(f, i);
 
 	rib_withdraw(t->rib, RIB_MAIN_TABLE, &t->sources[s], &p);
+}
+
+/* The prefix is the loopback of where it comes from. */
+static void
+announce_witness(struct fixture *t, unsigned int s, enum family f, unsigned int i, unsigned int a)
+{
+	struct prefix p = prefix_no(f, i);
+
+	announce(t, s, f, i, a);
+	rib_witness(t->rib, RIB_MAIN_TABLE, &p);
 }
 
 static bool
@@ -583,10 +599,264 @@ test_match_is_the_longest(void **state)
 	teardown(t);
 }
 
+/* ---- cuts ---- */
+
+/* Three neighbours offer all of an origin: prefix 9 of either family is its loopback, 0 to 4 are behind it. */
+static uint32_t
+announce_origin(struct fixture *t, unsigned int sources, unsigned int a)
+{
+	for (unsigned int s = 0; s < sources; s++)
+		for (int f = 0; f < FAMILIES; f++) {
+			for (unsigned int i = 0; i < 5; i++)
+				announce(t, s, (enum family)f, i, a);
+			announce_witness(t, s, (enum family)f, 9, a);
+		}
+	run(t);
+	t->group_changes = t->group_news = 0;
+	return t->routes[FAMILY_IPV4][0].group;
+}
+
+static void
+withdraw_witnesses(struct fixture *t, unsigned int s)
+{
+	withdraw(t, s, FAMILY_IPV4, 9);
+	withdraw(t, s, FAMILY_IPV6, 9);
+	assert_true(rib_urgent(t->rib));
+	rib_run_groups(t->rib);
+}
+
+static void
+test_a_lost_witness_narrows_the_groups_at_once(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 3, 1), sets = t->routes[FAMILY_IPV4][0].sets;
+
+	(void)state;
+	withdraw_witnesses(t, 1);
+	assert_int_equal(t->group_changes, 1);
+	assert_false(group_has(t, group, 1));
+	assert_int_equal(t->groups[group].n, 2);
+	for (unsigned int i = 0; i < 5; i++)
+		for (int f = 0; f < FAMILIES; f++) {
+			withdraw(t, 1, (enum family)f, i);
+			run_once(t); /* they come one by one, and find it done */
+		}
+	assert_int_equal(t->group_changes, 1);
+	assert_int_equal(t->group_news, 0);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].sets, sets);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, group);
+	t->now.us += 31000; /* nothing is narrower for it any more: soon it is over */
+	run_once(t);
+	assert_false(rib_pending(t->rib));
+	assert_int_equal(t->group_changes, 1);
+	teardown(t);
+}
+
+static void
+test_one_witness_that_is_left_refutes_it(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 3, 1);
+
+	(void)state;
+	withdraw(t, 1, FAMILY_IPV4, 9);
+	rib_run_groups(t->rib);
+	assert_int_equal(t->group_changes, 0);
+	withdraw(t, 1, FAMILY_IPV6, 9);
+	rib_run_groups(t->rib);
+	assert_int_equal(t->group_changes, 1);
+	assert_false(group_has(t, group, 1));
+	teardown(t);
+}
+
+static void
+test_other_fates_are_not_touched(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 3, 1), other;
+
+	(void)state;
+	for (unsigned int s = 0; s < 3; s++)
+		announce(t, s, FAMILY_IPV4, 6, 2);
+	run(t);
+	other = t->routes[FAMILY_IPV4][6].group;
+	assert_int_not_equal(other, group);
+	withdraw_witnesses(t, 1);
+	assert_false(group_has(t, group, 1));
+	assert_true(group_has(t, other, 1));
+	teardown(t);
+}
+
+/* Somebody removed just a loopback: what is still announced has its full width again. */
+static void
+test_a_wrong_cut_is_undone(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 3, 1);
+
+	(void)state;
+	for (unsigned int s = 0; s < 3; s++)
+		withdraw_witnesses(t, s);
+	assert_int_equal(t->groups[group].n, 1); /* the last one is never taken away */
+	run_once(t);
+	assert_true(rib_pending(t->rib));
+	assert_false(mono_due(rib_held_until(t->rib), t->now));
+	t->now.us += 500000;
+	run_once(t);
+	assert_int_equal(t->groups[t->routes[FAMILY_IPV4][0].group].n, 1);
+	run(t);
+	for (int f = 0; f < FAMILIES; f++)
+		for (unsigned int i = 0; i < 5; i++)
+			assert_int_equal(t->groups[t->routes[f][i].group].n, 3);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, group); /* in place, all of them */
+	assert_int_equal(t->group_news, 0);
+	assert_false(rib_pending(t->rib));
+	teardown(t);
+}
+
+/* It was true of a part: those get no next hop that does not offer them. */
+static void
+test_a_cut_that_is_half_true(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_origin(t, 3, 1);
+	withdraw_witnesses(t, 1);
+	for (unsigned int i = 0; i < 3; i++)
+		withdraw(t, 1, FAMILY_IPV6, i);
+	run(t);
+	for (unsigned int i = 0; i < 5; i++) {
+		assert_int_equal(group_has(t, t->routes[FAMILY_IPV6][i].group, 1), i >= 3);
+		assert_true(group_has(t, t->routes[FAMILY_IPV4][i].group, 1));
+	}
+	teardown(t);
+}
+
+static void
+test_a_witness_that_comes_back_calls_it_off(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 3, 1);
+
+	(void)state;
+	withdraw_witnesses(t, 1);
+	run_once(t);
+	announce_witness(t, 1, FAMILY_IPV4, 9, 1);
+	run_once(t);
+	assert_true(group_has(t, t->routes[FAMILY_IPV4][0].group, 1) || rib_pending(t->rib));
+	for (int i = 0; i < 200 && rib_pending(t->rib); i++) { /* long before the second that a cut may last */
+		t->now.us += 1000;
+		rib_run(t->rib);
+	}
+	assert_true(group_has(t, t->routes[FAMILY_IPV4][0].group, 1));
+	assert_true(t->groups[group].used);
+	teardown(t);
+}
+
+/* A better or a longer way is no loss. */
+static void
+test_another_path_of_the_witness_is_no_loss(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 3, 1);
+
+	(void)state;
+	announce_witness(t, 1, FAMILY_IPV4, 9, 3);
+	announce_witness(t, 1, FAMILY_IPV6, 9, 3);
+	assert_false(rib_urgent(t->rib));
+	run_once(t);
+	assert_true(group_has(t, group, 1));
+	teardown(t);
+}
+
+static void
+test_a_cut_ends_with_its_source(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_origin(t, 2, 1);
+	withdraw_witnesses(t, 1); /* 0 alone is left of the groups */
+	rib_source_down(t->rib, &t->sources[0]);
+	run(t);
+	for (unsigned int i = 0; i < 5; i++) { /* 1 does offer them */
+		assert_int_equal(t->groups[t->routes[FAMILY_IPV4][i].group].n, 1);
+		assert_true(group_has(t, t->routes[FAMILY_IPV4][i].group, 1));
+	}
+	rib_source_down(t->rib, &t->sources[1]);
+	assert_int_equal(t->sources[1].cuts, 0);
+	run(t);
+	assert_false(rib_pending(t->rib));
+	teardown(t);
+}
+
+/* The prefixes are on their way back when it fails anew: those that are not in the FIB yet cost nothing. */
+static void
+test_a_second_failure_while_the_first_heals(void **state)
+{
+	struct fixture *t = fixture(false);
+	uint32_t group = announce_origin(t, 2, 1), sets;
+
+	(void)state;
+	withdraw_witnesses(t, 1);
+	for (unsigned int i = 0; i < 5; i++)
+		for (int f = 0; f < FAMILIES; f++)
+			withdraw(t, 1, (enum family)f, i);
+	run(t);
+	announce_witness(t, 1, FAMILY_IPV4, 9, 1);
+	for (unsigned int i = 0; i < 3; i++)
+		announce(t, 1, FAMILY_IPV4, i, 1);
+	run_once(t); /* held back */
+	sets = t->routes[FAMILY_IPV4][0].sets;
+	t->group_changes = t->group_news = 0;
+	withdraw(t, 1, FAMILY_IPV4, 9);
+	rib_run_groups(t->rib);
+	for (unsigned int i = 0; i < 3; i++) {
+		withdraw(t, 1, FAMILY_IPV4, i);
+		run_once(t);
+	}
+	run(t);
+	assert_false(group_has(t, t->routes[FAMILY_IPV4][0].group, 1));
+	assert_int_equal(t->routes[FAMILY_IPV4][0].group, group);
+	assert_int_equal(t->routes[FAMILY_IPV4][0].sets, sets);
+	assert_int_equal(t->group_news, 0);
+	teardown(t);
+}
+
+static void
+test_lost_witnesses_are_told_first(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_origin(t, 1, 1);
+	t->told_count = 0;
+	rib_source_down(t->rib, &t->sources[0]);
+	assert_true(rib_run_groups(t->rib));
+	assert_int_equal(t->told[FAMILY_IPV4][9], 0);
+	assert_int_equal(t->told[FAMILY_IPV6][9], 0);
+	assert_int_equal(t->told_count, 2);
+	assert_false(rib_run_groups(t->rib)); /* once */
+	run(t);
+	assert_int_equal(t->told[FAMILY_IPV4][0], 0);
+	assert_int_equal(t->told_count, 12);
+	rib_source_up(t->rib, &t->sources[0]);
+	announce_origin(t, 1, 1);
+	t->told_count = 0;
+	for (unsigned int i = 0; i < 5; i++)
+		withdraw(t, 0, FAMILY_IPV4, i);
+	withdraw(t, 0, FAMILY_IPV4, 9); /* the last to come, the first to go on */
+	run(t);
+	assert_int_equal(t->told_at[FAMILY_IPV4][9], 1);
+	teardown(t);
+}
+
 /* ---- against a plain model ---- */
 
 struct model {
 	int attr[FAMILIES][PREFIXES][SOURCES]; /* -1: not offered */
+	bool witnesses;                        /* every seventh prefix is one */
 };
 
 static unsigned int
@@ -663,7 +933,10 @@ random_step(struct fixture *t, struct model *m, uint32_t *rnd)
 		return;
 	for (unsigned int i = from; i < from + n; i++) {
 		if (kind % 2) {
-			announce(t, s, f, i, a);
+			if (m->witnesses && i % 7 == 0)
+				announce_witness(t, s, f, i, a);
+			else
+				announce(t, s, f, i, a);
 			m->attr[f][i][s] = (int)a;
 		} else {
 			withdraw(t, s, f, i);
@@ -683,6 +956,7 @@ test_random_changes_agree_with_a_plain_model(void **state)
 
 		setup(t, false, seed % 2 ? 3 : 0); /* with slices of three clock ticks, and in one go */
 		memset(&m, -1, sizeof(m));
+		m.witnesses = seed % 3 != 0;
 		for (unsigned int step = 0; step < 300; step++) {
 			for (unsigned int k = draw(&rnd, 6); !rib_running(t->rib) && k > 0; k--)
 				random_step(t, &m, &rnd);
@@ -727,6 +1001,16 @@ main(void)
 		cmocka_unit_test(test_new_reachability_waits_for_the_fib),
 		cmocka_unit_test(test_refresh_withdraws_what_was_not_repeated),
 		cmocka_unit_test(test_match_is_the_longest),
+		cmocka_unit_test(test_a_lost_witness_narrows_the_groups_at_once),
+		cmocka_unit_test(test_one_witness_that_is_left_refutes_it),
+		cmocka_unit_test(test_other_fates_are_not_touched),
+		cmocka_unit_test(test_a_wrong_cut_is_undone),
+		cmocka_unit_test(test_a_cut_that_is_half_true),
+		cmocka_unit_test(test_a_witness_that_comes_back_calls_it_off),
+		cmocka_unit_test(test_another_path_of_the_witness_is_no_loss),
+		cmocka_unit_test(test_a_cut_ends_with_its_source),
+		cmocka_unit_test(test_a_second_failure_while_the_first_heals),
+		cmocka_unit_test(test_lost_witnesses_are_told_first),
 		cmocka_unit_test(test_random_changes_agree_with_a_plain_model),
 	};
 
