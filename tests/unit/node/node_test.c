@@ -317,6 +317,108 @@ test_W12_latest_wins(void **state)
 	end(&s);
 }
 
+/* ---- witnesses ---- */
+
+/* How many next hops leaf1 has for it. */
+static unsigned int
+width_at_leaf1(struct stage *s, const char *text)
+{
+	struct rib *rib = s->leaf1->node->rib;
+	const struct hop_set *hops;
+	struct rib_view v;
+	struct prefix p;
+
+	assert_true(prefix_parse(text, &p));
+	if (!rib_get(rib, RIB_MAIN_TABLE, &p, &v) || !v.list)
+		return 0;
+	hops = hop_set_get(rib_hops(rib), v.list->hops);
+	assert_non_null(hops);
+	assert_int_equal(hops->group, v.group); /* it is what the FIB has */
+	return hops->n;
+}
+
+static void
+spine2_says(struct stage *s, bool reach, const char *text)
+{
+	/* As the puppet encodes it, 65000 comes before leaf2's 65002. */
+	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 6, 2, 1, 0, 0, 0xfd, 0xea };
+	const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+	struct prefix p;
+
+	assert_true(prefix_parse(text, &p));
+	puppet_say_with(s->puppet, reach ? &v : NULL, &p, 1);
+}
+
+/* spine2 is played, and offers leaf1 all that leaf2 has, as spine1 does. */
+static void
+begin_beside_spine1(struct stage *s)
+{
+	struct world_config cfg = { .seed = 12 };
+	struct world_node *spine2;
+	char err[256];
+
+	memset(s, 0, sizeof(*s));
+	cfg.topo = s->topo = load("tests/data/topology/4x2.yaml");
+	s->w = world_new(&cfg, err, sizeof(err));
+	assert_non_null(s->w);
+	s->leaf1 = world_node_find(s->w, "leaf1");
+	spine2 = world_node_find(s->w, "spine2");
+	world_crash(spine2, SIM_KILLED);
+	sim_node_boot(spine2->rt);
+	s->puppet = puppet_new(spine2, world_ifindex(spine2, "eth1"), 65000, 0x0a000002);
+	world_run(s->w, SECONDS(30));
+	assert_true(s->puppet->established);
+	spine2_says(s, true, "10.0.1.2/32");
+	spine2_says(s, true, "fd00:0:0:1::2/128");
+	spine2_says(s, true, "10.1.2.0/24");
+	spine2_says(s, true, "fd00:1:0:2::/64");
+	world_run(s->w, SECONDS(2));
+	assert_int_equal(width_at_leaf1(s, "10.1.2.0/24"), 2);
+	assert_int_equal(width_at_leaf1(s, "fd00:1:0:2::/64"), 2);
+}
+
+/* The loopbacks alone are withdrawn: the racks behind them do not wait for their own withdrawals. */
+static void
+test_a_lost_loopback_takes_its_origin_along(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	begin_beside_spine1(&s);
+	spine2_says(&s, false, "10.0.1.2/32");
+	spine2_says(&s, false, "fd00:0:0:1::2/128");
+	world_run(s.w, MS(2));
+	assert_int_equal(width_at_leaf1(&s, "10.1.2.0/24"), 1);
+	assert_int_equal(width_at_leaf1(&s, "fd00:1:0:2::/64"), 1);
+	assert_int_equal(width_at_leaf1(&s, "10.1.3.0/24"), 1); /* the puppet never had it */
+	spine2_says(&s, false, "10.1.2.0/24");
+	spine2_says(&s, false, "fd00:1:0:2::/64");
+	world_run(s.w, SECONDS(3));
+	assert_int_equal(width_at_leaf1(&s, "10.1.2.0/24"), 1);
+	assert_true(node_quiet(s.leaf1->node));
+	end(&s);
+}
+
+static void
+test_a_loopback_that_was_only_removed_costs_width_for_a_moment(void **state)
+{
+	struct stage s;
+
+	(void)state;
+	begin_beside_spine1(&s);
+	spine2_says(&s, false, "fd00:0:0:1::2/128"); /* one of two says nothing */
+	world_run(s.w, MS(100));
+	assert_int_equal(width_at_leaf1(&s, "10.1.2.0/24"), 2);
+	spine2_says(&s, false, "10.0.1.2/32");
+	world_run(s.w, MS(100));
+	assert_int_equal(width_at_leaf1(&s, "10.1.2.0/24"), 1);
+	world_run(s.w, SECONDS(2));
+	assert_int_equal(width_at_leaf1(&s, "10.1.2.0/24"), 2);
+	assert_int_equal(width_at_leaf1(&s, "fd00:1:0:2::/64"), 2);
+	assert_true(node_quiet(s.leaf1->node));
+	end(&s);
+}
+
 int
 main(void)
 {
@@ -327,6 +429,8 @@ main(void)
 		cmocka_unit_test(test_C07_wrong_as_and_wrong_identifier),
 		cmocka_unit_test(test_a_route_that_the_fib_refuses_is_not_announced),
 		cmocka_unit_test(test_W12_latest_wins),
+		cmocka_unit_test(test_a_lost_loopback_takes_its_origin_along),
+		cmocka_unit_test(test_a_loopback_that_was_only_removed_costs_width_for_a_moment),
 	};
 
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);

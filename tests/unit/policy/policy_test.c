@@ -445,6 +445,44 @@ test_covers(void **state)
 	done(&t);
 }
 
+/* A loopback speaks for its fate only when it comes from the node that has it. */
+static void
+test_witnesses(void **state)
+{
+	static const struct {
+		const char *name, *prefix;
+		uint32_t origin_as, fate;
+		bool want;
+	} cases[] = {
+		{ "a leaf's loopback", "10.0.1.2/32", 65002, 7, true },
+		{ "of the other family", "fd00:0:0:1::2/128", 65002, 7, true },
+		{ "of the last node", "10.0.2.2/32", 65202, 7, true },
+		{ "of the first node", "10.0.0.1/32", 65000, 7, true },
+		{ "from another leaf", "10.0.1.2/32", 65003, 7, false },
+		{ "from nobody's AS", "10.0.1.2/32", 0, 7, false },
+		{ "of no fate", "10.0.1.2/32", 65002, 0, false },
+		{ "of a pool, but nobody has it", "10.0.1.77/32", 65002, 7, false },
+		{ "a rack", "10.1.2.0/24", 65002, 7, false },
+		{ "the pool itself", "10.0.1.0/24", 65002, 7, false },
+	};
+	struct fixture t = seen_from(fabric, outside, "leaf1");
+	struct policy_peer *above = on_port(&t, "leaf1", "eth1"), *isp = outside_named(&t, "isp-b");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct attrs_view v = { .origin_as = cases[i].origin_as, .fate = cases[i].fate };
+		struct prefix p;
+
+		assert_true(prefix_parse(cases[i].prefix, &p));
+		if (policy_is_witness(above, &p, &v) != cases[i].want)
+			fail_msg("%s", cases[i].name);
+		assert_false(policy_is_witness(isp, &p, &v));
+	}
+	policy_peer_free(above);
+	policy_peer_free(isp);
+	done(&t);
+}
+
 static void
 test_every_verdict_has_words(void **state)
 {
@@ -489,6 +527,7 @@ main(void)
 		cmocka_unit_test(test_what_the_outside_is_told),
 		cmocka_unit_test(test_aggregates_stay_outside),
 		cmocka_unit_test(test_covers),
+		cmocka_unit_test(test_witnesses),
 		cmocka_unit_test(test_every_verdict_has_words),
 		cmocka_unit_test(test_memory_is_given_back),
 	};
