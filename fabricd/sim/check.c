@@ -157,12 +157,20 @@ on_good(void *arg, size_t dest, uint32_t node, bool good)
 		bad_begins(c, at);
 }
 
+static bool
+lies(const struct check *c, uint32_t node)
+{
+	return node != TOPO_NONE && c->lies[node].us > check_now(c).us;
+}
+
 static void
 on_valley(void *arg, size_t dest, uint32_t node)
 {
 	struct check *c = arg;
 	char p[PREFIX_TEXT], ports[256];
 
+	if (lies(c, node) || lies(c, flow_from_above(c->flow, dest, node)))
+		return;
 	check_fail(c, CHECK_VALLEY, "packets to %s come down from %s to %s, which sends them to %s",
 	    prefix_print(&flow_dest(c->flow, dest)->prefix, p), name(c, flow_from_above(c->flow, dest, node)),
 	    name(c, node), flow_print(c->flow, node, flow_ports(c->flow, dest, node), ports, sizeof(ports)));
@@ -174,6 +182,8 @@ on_leaves(void *arg, size_t dest, uint32_t node, const char *how)
 	struct check *c = arg;
 	char p[PREFIX_TEXT];
 
+	if (lies(c, node))
+		return;
 	check_fail(c, CHECK_LEAVES, "%s sends packets to %s out of the fabric: %s", name(c, node),
 	    prefix_print(&flow_dest(c->flow, dest)->prefix, p), how);
 }
@@ -455,6 +465,12 @@ check_slow(struct check *c, uint32_t node, struct mono until, int64_t detection_
 }
 
 void
+check_lies(struct check *c, uint32_t node, struct mono until)
+{
+	c->lies[node].us = MAX_OF(c->lies[node].us, until.us);
+}
+
+void
 check_unsafe(struct check *c, uint32_t link, struct mono until)
 {
 	c->unsafe[link].us = MAX_OF(c->unsafe[link].us, until.us);
@@ -490,6 +506,7 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->ends = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->ends));
 	c->node_sure = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->node_sure));
 	c->end_sure = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->end_sure));
+	c->lies = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->lies));
 	c->unsafe = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->unsafe));
 	c->slow_until = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->slow_until));
 	c->paths = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->paths));
@@ -548,6 +565,7 @@ check_free(struct check *c)
 	mem_free(NULL, MEM_OTHER, c->ends);
 	mem_free(NULL, MEM_OTHER, c->node_sure);
 	mem_free(NULL, MEM_OTHER, c->end_sure);
+	mem_free(NULL, MEM_OTHER, c->lies);
 	mem_free(NULL, MEM_OTHER, c->unsafe);
 	mem_free(NULL, MEM_OTHER, c->slow_until);
 	mem_free(NULL, MEM_OTHER, c->paths);

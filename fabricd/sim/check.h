@@ -92,6 +92,8 @@ const struct oracle_paths *check_paths(const struct check *, uint32_t owner);
  */
 void check_fault(struct check *, int64_t detection_us, const struct place *, size_t n);
 void check_slow(struct check *, uint32_t node, struct mono until, int64_t detection_us);
+/* Until then the forwarding plane of a node may do what nobody told it: it leads packets astray, and that is no fault of ours. */
+void check_lies(struct check *, uint32_t node, struct mono until);
 /* Nobody counts on a link until then, though it may be used. */
 void check_unsafe(struct check *, uint32_t link, struct mono until);
 /* What a fault left in a forwarding plane may be there until then, when its audit has found it: no rest before. */

@@ -54,6 +54,7 @@ struct check {
 	struct check_part *nodes, *ends; /* ends: [link x 2], lower and upper */
 	bool *node_sure, *end_sure;
 	struct mono *slow_until;   /* by node */
+	struct mono *lies;         /* by node: its forwarding plane is not to be trusted before */
 	struct mono *unsafe;       /* by link: not counted on before */
 	struct mono tidy;          /* by then what faults left in forwarding planes has been found */
 	int64_t slow_us;           /* how long a slow node may hold up others */

@@ -26,6 +26,7 @@ struct deed {
 	int64_t hold_us, detect_us; /* until silence is noticed: by BGP, by BFD */
 	int64_t unnoticed_us;       /* set by begin() */
 	struct mono slow;           /* set by begin(): the node is slow until then; 0: it is not */
+	struct mono lies;           /* set by begin(): the forwarding plane does until then; 0: it does not */
 	struct mono unsafe;         /* set by begin(): the link is not counted on until then; 0: it is */
 	struct mono tidy;           /* set by begin(): by then an audit has found what it left; 0: it leaves nothing */
 };
@@ -426,7 +427,7 @@ begin_lie(struct deed *d)
 		return 0;
 	model_fault_set(d->wn[0]->platform, &fault);
 	d->unnoticed_us = d->f->us + 2 * AUDIT_US;
-	d->slow = d->tidy = mono_add(d->f->at, d->unnoticed_us);
+	d->slow = d->tidy = d->lies = mono_add(d->f->at, d->unnoticed_us);
 	return 1;
 }
 
@@ -519,6 +520,8 @@ fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 	n = add_places(&d, places, n);
 	if (did > 0 && c)
 		check_untidy(c, d.tidy);
+	if (did > 0 && c)
+		check_lies(c, f->node[0], d.lies);
 	if (did > 0 && c && d.unsafe.us)
 		check_unsafe(c, places[0].link, d.unsafe);
 	if (did > 0 && c && d.slow.us)
