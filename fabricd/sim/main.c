@@ -282,6 +282,20 @@ read_number(struct options *o, int opt, const char *s)
 	}
 }
 
+static const char *
+option_name(int opt)
+{
+	static const char *const names[] = { [O_SEED - O_FAIL] = "--seed",
+		[O_EVENTS - O_FAIL] = "--events",
+		[O_ANY - O_FAIL] = "--any",
+		[O_SAMPLE - O_FAIL] = "--sample",
+		[O_JOBS - O_FAIL] = "--jobs",
+		[O_RUNS - O_FAIL] = "--runs",
+		[O_OUTSIDE - O_FAIL] = "--outside" };
+
+	return (size_t)(opt - O_FAIL) < ARRAY_LEN(names) && names[opt - O_FAIL] ? names[opt - O_FAIL] : "";
+}
+
 static int
 read_option(struct options *o, int opt)
 {
@@ -324,7 +338,7 @@ read_option(struct options *o, int opt)
 	default:
 		return read_number(o, opt, optarg)
 			   ? 0
-			   : fail("", optarg, "no number that this option takes", "see fabsim --help");
+			   : fail(option_name(opt), optarg, "no number that this option takes", "see fabsim --help");
 	}
 }
 
