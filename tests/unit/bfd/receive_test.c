@@ -1487,6 +1487,33 @@ packets_go_along_with_others_that_are_due(void **state)
 	}
 }
 
+/* ---- kept over a restart ---- */
+
+/* A session of the least intervals that are promised is taken over as well; what is less was never ours. */
+static void
+a_session_of_the_least_intervals_is_restored(void **state)
+{
+	(void)state;
+	for (int less = 0; less < 3; less++) {
+		struct bfd_params p = { .min_tx_us = BFD_MIN_US, .min_rx_us = BFD_MIN_US, .multiplier = 3 };
+		struct bfd_path path = path_here();
+		struct bench *b = bench_up(&p);
+		struct bfd_saved saved;
+
+		bfd_session_save(b->s, &saved);
+		bfd_session_free(b->s);
+		saved.required_rx -= less == 1;
+		saved.rx_in_use -= less == 2;
+		assert_int_equal(bfd_session_restore(b->e, &path, &p, &saved, b->now, &b->s), less ? -EINVAL : 0);
+		if (!less) {
+			assert_int_equal(view(b).state, BFD_UP);
+			assert_int_equal(view(b).rx_us, HIS_TX);
+			assert_int_equal(view(b).tx_us, HIS_RX);
+		}
+		bench_free(b);
+	}
+}
+
 /* ---- words ---- */
 
 static void
@@ -1543,6 +1570,7 @@ main(void)
 		cmocka_unit_test(sessions_are_found_by_each_part_of_their_path),
 		cmocka_unit_test(each_deadline_of_many_is_kept),
 		cmocka_unit_test(packets_go_along_with_others_that_are_due),
+		cmocka_unit_test(a_session_of_the_least_intervals_is_restored),
 		cmocka_unit_test(what_is_no_state_and_no_reason_has_no_name),
 	};
 
