@@ -1369,6 +1369,15 @@ sessions_are_found_by_each_part_of_their_path(void **state)
 	}
 }
 
+/* By its tag a packet for an engine is told from one for nobody: no engine has the tag 0. */
+static void
+no_engine_has_the_tag_0(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 0; seed < 500000; seed++)
+		assert_int_not_equal(bfd_engine_tag_of(seed), 0);
+}
+
 /* Many sessions of random intervals, that come, go and change: each sends when it said that it would. */
 static void
 each_deadline_of_many_is_kept(void **state)
@@ -1568,6 +1577,7 @@ main(void)
 		cmocka_unit_test(each_wrong_parameter_is_named),
 		cmocka_unit_test(parameters_are_raised_to_what_is_promised),
 		cmocka_unit_test(sessions_are_found_by_each_part_of_their_path),
+		cmocka_unit_test(no_engine_has_the_tag_0),
 		cmocka_unit_test(each_deadline_of_many_is_kept),
 		cmocka_unit_test(packets_go_along_with_others_that_are_due),
 		cmocka_unit_test(a_session_of_the_least_intervals_is_restored),

@@ -174,6 +174,7 @@ test_a_drop_in_place(void **state)
 	assert_int_equal(path_list_get(t->lists, was)->n, 1); /* a list of its own, of the best */
 	assert_ptr_equal(path_list_get(t->lists, was)->paths[0].source, &t->sources[0]);
 	assert_int_equal(path_list_get(t->lists, was)->width, 1);
+	assert_true(path_list_get(t->lists, was)->decided);
 	smaller = step(t, step(t, 0, 0, 0), 2, 2);
 	assert_int_equal(smaller, a); /* it is found by what it holds now */
 	path_list_unref(t->lists, smaller);
