@@ -1523,6 +1523,28 @@ a_session_of_the_least_intervals_is_restored(void **state)
 	}
 }
 
+/* A neighbour that wants no packets gets none from a restored session either. */
+static void
+a_restored_session_is_silent_when_nothing_is_wanted(void **state)
+{
+	struct bfd_path path = path_here();
+	struct bench *b = bench_up(&usual);
+	struct bfd_packet p = his(b, BFD_UP);
+	struct bfd_saved saved;
+	unsigned int sent;
+
+	(void)state;
+	p.min_rx_us = 0;
+	take(b, &p);
+	bfd_session_save(b->s, &saved);
+	bfd_session_free(b->s);
+	assert_int_equal(bfd_session_restore(b->e, &path, &usual, &saved, b->now, &b->s), 0);
+	sent = b->sent;
+	turn(b, DETECT / 2);
+	assert_int_equal(b->sent, sent);
+	bench_free(b);
+}
+
 /* ---- words ---- */
 
 static void
@@ -1581,6 +1603,7 @@ main(void)
 		cmocka_unit_test(each_deadline_of_many_is_kept),
 		cmocka_unit_test(packets_go_along_with_others_that_are_due),
 		cmocka_unit_test(a_session_of_the_least_intervals_is_restored),
+		cmocka_unit_test(a_restored_session_is_silent_when_nothing_is_wanted),
 		cmocka_unit_test(what_is_no_state_and_no_reason_has_no_name),
 	};
 
