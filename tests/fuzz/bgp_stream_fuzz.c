@@ -116,11 +116,39 @@ op_random(void *arg)
 	return w->random = w->random * 1664525u + 1013904223u;
 }
 
+static uint8_t
+op_keep(struct bgp_peer *p UNUSED, const struct bgp_reason *r, uint8_t families, void *arg)
+{
+	struct world *w = arg;
+
+	must(families && !(families >> FAMILIES), "families of ours");
+	must(r->cause != BGP_CAUSE_LINK_DOWN && r->cause != BGP_CAUSE_BFD, "a dead link is no restart");
+	return families & (uint8_t)op_random(w);
+}
+
+static void
+op_stale_end(struct bgp_peer *p, uint8_t families, enum bgp_stale_end why, const char *text, void *arg UNUSED)
+{
+	must(families && !(families & bgp_peer_restart(p)->stale), "ended is not stale any more");
+	must(why != BGP_STALE_NEVER && text[0], "ended for a reason");
+}
+
+static void
+check_restart(const struct world *w)
+{
+	const struct bgp_restart *r = bgp_peer_restart(w->peer);
+
+	must(!r->stale == mono_is_never(r->until), "a timer runs while something is stale");
+	must(!r->stale || mono_sub(r->until, r->since) <= 2 * SECONDS(4095), "not for ever");
+}
+
 static const struct bgp_ops ops = { .connect = op_connect,
 	.close = op_close,
 	.output_ready = op_ready,
 	.established = op_established,
 	.down = op_down,
+	.keep = op_keep,
+	.stale_end = op_stale_end,
 	.update = op_update,
 	.refresh = op_refresh,
 	.state_changed = op_state,
@@ -249,6 +277,10 @@ step(struct world *w, struct rd *r, uint8_t op)
 	case 13:
 		if (op & 16)
 			bgp_peer_start(w->peer, w->now);
+		else if (op & 32)
+			bgp_peer_bfd_down(w->peer, side, w->now);
+		else if (op & 64)
+			bgp_peer_leave(w->peer, "so", w->now);
 		else
 			bgp_peer_stop(w->peer, "so", w->now);
 		break;
@@ -273,6 +305,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		.router_id = 0x0a000001,
 		.peer_as = 65002,
 		.hostname = "me",
+		.restart_s = 30,
 		.link_local_ok = true };
 	struct rd r = rd_make(bytes, n);
 
@@ -291,6 +324,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	while (!rd_done(&r)) {
 		step(&w, &r, rd_u8(&r));
 		must(bgp_peer_reason(w.peer)->text[0], "a reason at all times");
+		check_restart(&w);
 		must(w.mem.by[MEM_SESSION].bytes < 65536, "bounded memory");
 	}
 	bgp_peer_free(w.peer);

@@ -62,6 +62,10 @@ good = bytes.fromhex("00000014" + origin + path_ + hop + net)
 put("bgp_stream", "made-session", script(good, bytes.fromhex("0000" "0000"), bytes.fromhex("000418c000020000")))
 put("bgp_stream", "made-collision", b"\x01\x09\x0a" + b"\x01" + bytes([len(open_body())]) + open_body() + b"\x81" + bytes([len(open_body())]) + open_body() + b"\x04\x00\x84\x00")
 put("bgp_stream", "made-refresh", script() + b"\x85\x04\x00\x01\x00\x01" * 3 + b"\x07\xff\xff\x0c\x1c")
+# up, closed by the peer, back within its restart time, End-of-RIB, BFD down
+put("bgp_stream", "made-restart", bytes.fromhex(
+    "000a812a04fdea00090a00000220021e01040001000101040002000141040000fdea400a401e000101800002018084000713888b0713880a"
+    "812a04fdea00090a00000220021e01040001000101040002000141040000fdea400a401e00010180000201808400820400000000071388ad"))
 for t in ("bgp_update", "bgp_open", "bgp_stream"):
     with open(f"{S}{t}/SOURCES", "w") as f:
         f.write("Made by tests/fuzz/seeds/bgp_seeds.py from tests/data/bgp, whose SOURCES names projects and licences;\n"
