@@ -474,6 +474,93 @@ test_sessions_that_are_down(void **state)
 	topo_free(t);
 }
 
+/* ---- in the middle of everything ---- */
+
+static uint64_t
+draw(uint64_t *random)
+{
+	*random = *random * 6364136223846793005ull + 1442695040888963407ull;
+	return *random >> 33;
+}
+
+/* Paths of all nodes together, and sessions that ended between nodes other than leaf4. */
+static uint64_t
+all_paths(struct world *w)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < world_topo(w)->nnodes; i++) {
+		struct rib_counts c;
+
+		rib_counts(world_node_at(w, i)->node->rib, &c);
+		sum += c.paths[0] + c.paths[1];
+	}
+	return sum;
+}
+
+static uint64_t
+flaps_elsewhere(struct world *w)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < world_topo(w)->nnodes; i++) {
+		struct node *n = world_node_at(w, i)->node;
+
+		for (size_t k = 0; k < n->nports; k++)
+			for (const struct node_peer *p = n->ports[k].peer; p; p = p->next)
+				if (strcmp(n->self->name, "leaf4") != 0 && strcmp(p->far->name, "leaf4") != 0)
+					sum += bgp_peer_counters(p->bgp)->flaps;
+	}
+	return sum;
+}
+
+/*
+ * leaf4 comes and goes while the others are upgraded, over connections that take a few octets at a time: so messages are
+ * cut in two in both directions. In the end all is as it was in the beginning.
+ */
+static void
+test_in_the_middle_of_changes(void **state)
+{
+	static const struct sim_tcp narrow = {
+		.window = 48, .segment = 16, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
+	};
+	struct topo *t = load("4x2.yaml");
+	unsigned int done = 0, put_off = 0;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		struct world_config cfg = { .topo = t, .seed = seed, .log = print_event };
+		uint64_t random = seed, paths;
+		char err[256];
+		struct world *w = world_new(&cfg, err, sizeof(err));
+
+		sim_tcp_set(world_net(w), &narrow);
+		assert_true(world_settle(w, MS(300), mono_add(sim_now(world_net(w)), SECONDS(60))));
+		world_run(w, SECONDS(10));
+		paths = all_paths(w);
+		for (int i = 0; i < 40; i++) {
+			world_link_set(w, "leaf4", draw(&random) % 2 ? "eth1" : "eth2", draw(&random) % 3 != 0);
+			world_run(w, (int64_t)(draw(&random) % (i % 2 ? 400 : 60000)));
+			if (world_upgrade(
+				world_node_at(w, (uint32_t)(draw(&random) % 5)), NULL, NULL, err, sizeof(err)))
+				put_off++;
+			else
+				done++;
+		}
+		world_link_set(w, "leaf4", "eth1", true);
+		world_link_set(w, "leaf4", "eth2", true);
+		world_run(w, SECONDS(120));
+		if (all_paths(w) != paths || flaps_elsewhere(w))
+			fail_msg("seed %llu: %llu paths, not %llu; %llu flaps", (unsigned long long)seed,
+			    (unsigned long long)all_paths(w), (unsigned long long)paths,
+			    (unsigned long long)flaps_elsewhere(w));
+		world_free(w);
+	}
+	if (done < 100)
+		fail_msg("%u upgrades, %u put off", done, put_off);
+	topo_free(t);
+}
+
 /* ---- another version ---- */
 
 /* As if the one before had told it in other words: the digest of each group is another, and the checksum right. */
@@ -550,6 +637,7 @@ main(void)
 		cmocka_unit_test(test_what_happens_meanwhile_ends_it),
 		cmocka_unit_test(test_a_long_freeze_loses_no_session),
 		cmocka_unit_test(test_sessions_that_are_down),
+		cmocka_unit_test(test_in_the_middle_of_changes),
 		cmocka_unit_test(test_what_is_told_otherwise_is_told_again),
 	};
 
