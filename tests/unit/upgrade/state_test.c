@@ -541,7 +541,7 @@ test_in_the_middle_of_changes(void **state)
 		for (int i = 0; i < 40; i++) {
 			world_link_set(w, "leaf4", draw(&random) % 2 ? "eth1" : "eth2", draw(&random) % 3 != 0);
 			/* who does not read for a moment: what is for him waits on the other side */
-			sim_node_stall(world_node_at(w, (uint32_t)(draw(&random) % 5))->rt, MS(30));
+			sim_node_stall(world_node_at(w, (uint32_t)(draw(&random) % 5))->rt, MS(2500));
 			world_run(w, (int64_t)(draw(&random) % (i % 2 ? 400 : 60000)));
 			if (world_upgrade(
 				world_node_at(w, (uint32_t)(draw(&random) % 5)), NULL, NULL, err, sizeof(err)))
