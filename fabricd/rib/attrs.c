@@ -1,4 +1,4 @@
-/* fabricd/rib/attrs.c -- see attrs.h; a chained hash table that doubles */
+/* fabricd/rib/attrs.c -- see attrs.h; a chained hash table that grows by a bucket at a time */
 #include <string.h>
 
 #include "fabricd/lib/base.h"
@@ -9,7 +9,8 @@ struct attrs_table {
 	struct mem *mem;
 	uint64_t seed;
 	struct attrs **buckets;
-	size_t nbuckets; /* power of two */
+	size_t nbuckets, cap_buckets;
+	size_t half; /* power of two; buckets below nbuckets - half are split */
 	size_t count, bytes;
 };
 
@@ -22,7 +23,7 @@ attrs_table_new(struct mem *mem, uint64_t seed)
 
 	t->mem = mem;
 	t->seed = seed;
-	t->nbuckets = FIRST_BUCKETS;
+	t->nbuckets = t->half = t->cap_buckets = FIRST_BUCKETS;
 	t->buckets = mem_zalloc(mem, MEM_ATTRS, t->nbuckets * sizeof(struct attrs *));
 	return t;
 }
@@ -48,24 +49,33 @@ attrs_table_bytes(const struct attrs_table *t)
 	return t->bytes;
 }
 
+/* Bit by bit (linear hashing): each new one splits one bucket, so that no call has to move them all. */
+static struct attrs **
+bucket_of(const struct attrs_table *t, uint32_t hash)
+{
+	size_t i = hash & (2 * t->half - 1);
+
+	return &t->buckets[i < t->nbuckets ? i : hash & (t->half - 1)];
+}
+
 static void
 grow(struct attrs_table *t)
 {
-	size_t n = t->nbuckets * 2;
-	struct attrs **buckets = mem_zalloc(t->mem, MEM_ATTRS, n * sizeof(struct attrs *));
+	size_t from = t->nbuckets - t->half;
+	struct attrs *a, *next;
 
-	for (size_t i = 0; i < t->nbuckets; i++) {
-		struct attrs *a = t->buckets[i], *next;
+	t->buckets = mem_grow(t->mem, MEM_ATTRS, t->buckets, &t->cap_buckets, t->nbuckets + 1, sizeof(struct attrs *));
+	a = t->buckets[from];
+	t->buckets[from] = t->buckets[t->nbuckets++] = NULL;
+	for (; a; a = next) {
+		struct attrs **to = bucket_of(t, a->hash);
 
-		for (; a; a = next) {
-			next = a->next;
-			a->next = buckets[a->hash & (n - 1)];
-			buckets[a->hash & (n - 1)] = a;
-		}
+		next = a->next;
+		a->next = *to;
+		*to = a;
 	}
-	mem_free(t->mem, MEM_ATTRS, t->buckets);
-	t->buckets = buckets;
-	t->nbuckets = n;
+	if (t->nbuckets == 2 * t->half)
+		t->half = t->nbuckets;
 }
 
 struct attrs *
@@ -74,7 +84,7 @@ attrs_intern(struct attrs_table *t, const struct attrs_view *v)
 	uint32_t hash = (uint32_t)hash_bytes(t->seed, v->wire, v->wire_len);
 	struct attrs *a;
 
-	for (a = t->buckets[hash & (t->nbuckets - 1)]; a; a = a->next)
+	for (a = *bucket_of(t, hash); a; a = a->next)
 		if (a->hash == hash && a->v.wire_len == v->wire_len && a->v.flags == v->flags &&
 		    memcmp(a->v.wire, v->wire, v->wire_len) == 0)
 			return attrs_ref(a);
@@ -86,8 +96,8 @@ attrs_intern(struct attrs_table *t, const struct attrs_view *v)
 	a->v.wire = (const uint8_t *)(a + 1);
 	a->refs = 1;
 	a->hash = hash;
-	a->next = t->buckets[hash & (t->nbuckets - 1)];
-	t->buckets[hash & (t->nbuckets - 1)] = a;
+	a->next = *bucket_of(t, hash);
+	*bucket_of(t, hash) = a;
 	t->count++;
 	t->bytes += sizeof(*a) + v->wire_len;
 	return a;
@@ -100,7 +110,7 @@ attrs_unref(struct attrs_table *t, struct attrs *a)
 
 	if (!a || --a->refs)
 		return;
-	for (at = &t->buckets[a->hash & (t->nbuckets - 1)]; *at != a;)
+	for (at = bucket_of(t, a->hash); *at != a;)
 		at = &(*at)->next;
 	*at = a->next;
 	t->count--;

@@ -36,7 +36,8 @@ struct path_lists {
 	uint32_t *free_ids;
 	size_t nfree, cap_free;
 	struct path_list **buckets;
-	size_t nbuckets, count;
+	size_t nbuckets, cap_buckets, count;
+	size_t half; /* power of two; buckets below nbuckets - half are split */
 	struct step steps[STEPS];
 	struct hop_sets *hops;
 };
@@ -51,7 +52,7 @@ path_lists_new(struct mem *mem, uint64_t seed, struct attrs_table *attrs)
 	t->attrs = attrs;
 	t->hops = hop_sets_new(mem, seed);
 	t->limit = 1;
-	t->nbuckets = FIRST;
+	t->nbuckets = t->half = t->cap_buckets = FIRST;
 	t->buckets = mem_zalloc(mem, MEM_PATH_LIST, t->nbuckets * sizeof(struct path_list *));
 	return t;
 }
@@ -145,30 +146,40 @@ path_list_find(const struct path_list *l, const struct rib_source *source)
 	return l && i < l->n && l->paths[i].source == source ? &l->paths[i] : NULL;
 }
 
+/* Bit by bit (linear hashing): each new one splits one bucket, so that no call has to move them all. */
+static struct path_list **
+bucket_of(const struct path_lists *t, uint32_t hash)
+{
+	size_t i = hash & (2 * t->half - 1);
+
+	return &t->buckets[i < t->nbuckets ? i : hash & (t->half - 1)];
+}
+
 static void
 grow(struct path_lists *t)
 {
-	size_t n = t->nbuckets * 2;
-	struct path_list **buckets = mem_zalloc(t->mem, MEM_PATH_LIST, n * sizeof(struct path_list *));
+	size_t from = t->nbuckets - t->half;
+	struct path_list *l, *next;
 
-	for (size_t i = 0; i < t->nbuckets; i++) {
-		struct path_list *l = t->buckets[i], *next;
+	t->buckets = mem_grow(
+	    t->mem, MEM_PATH_LIST, t->buckets, &t->cap_buckets, t->nbuckets + 1, sizeof(struct path_list *));
+	l = t->buckets[from];
+	t->buckets[from] = t->buckets[t->nbuckets++] = NULL;
+	for (; l; l = next) {
+		struct path_list **to = bucket_of(t, l->hash);
 
-		for (; l; l = next) {
-			next = l->next;
-			l->next = buckets[l->hash & (n - 1)];
-			buckets[l->hash & (n - 1)] = l;
-		}
+		next = l->next;
+		l->next = *to;
+		*to = l;
 	}
-	mem_free(t->mem, MEM_PATH_LIST, t->buckets);
-	t->buckets = buckets;
-	t->nbuckets = n;
+	if (t->nbuckets == 2 * t->half)
+		t->half = t->nbuckets;
 }
 
 static void
 bucket_insert(struct path_lists *t, struct path_list *l)
 {
-	struct path_list **at = &t->buckets[l->hash & (t->nbuckets - 1)];
+	struct path_list **at = bucket_of(t, l->hash);
 
 	l->next = *at;
 	*at = l;
@@ -177,7 +188,7 @@ bucket_insert(struct path_lists *t, struct path_list *l)
 static void
 bucket_remove(struct path_lists *t, struct path_list *l)
 {
-	struct path_list **at = &t->buckets[l->hash & (t->nbuckets - 1)];
+	struct path_list **at = bucket_of(t, l->hash);
 
 	for (; *at; at = &(*at)->next)
 		if (*at == l) {
@@ -302,7 +313,7 @@ take_step(struct path_lists *t, uint32_t from_id, struct rib_source *source, con
 		hash -= path_hash(t, &from->paths[at]);
 	if (p)
 		hash += path_hash(t, p);
-	for (l = t->buckets[hash & (t->nbuckets - 1)]; l; l = l->next)
+	for (l = *bucket_of(t, hash); l; l = l->next)
 		if (l->hash == hash && equals_step(l, from, at, had, p)) {
 			l->refs++;
 			return l->id;
