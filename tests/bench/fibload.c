@@ -1,11 +1,14 @@
 /*
  * tests/bench/fibload.c -- the bare cost of a kernel table: routes on one next-hop group, by nothing but netlink
  *
- *   fibload NAMESPACE PORT COUNT      COUNT IPv4 routes (those of bgpload) on a group of one member out of PORT
+ *   fibload NAMESPACE PORT COUNT ADDRESS
+ *                                 COUNT IPv4 routes (those of bgpload) on a group of one member out of PORT, with the
+ *                                 attributes that fabricd's have: a metric, and ADDRESS, the loopback, as their source
  *
  * The floor for any routing daemon on the same machine: next-hop objects, batches of 128 messages per sendmsg, an
  * acknowledgement asked for on the last of each batch, nexthop_compat_mode=0. Prints {"routes", "add_ns", "delete_ns"}.
  */
+#include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
@@ -19,6 +22,7 @@
 #define PROTOCOL 198
 #define MEMBER   77001
 #define GROUP    77002
+#define METRIC   20
 
 struct batch {
 	uint8_t buf[BATCH * 128];
@@ -27,6 +31,7 @@ struct batch {
 };
 
 static int nl;
+static uint8_t source[4];
 
 static struct nlmsghdr *
 begin(struct batch *b, uint16_t type, uint16_t flags, const void *head, size_t n)
@@ -107,7 +112,7 @@ static int64_t
 routes(struct batch *b, uint32_t count, bool add)
 {
 	int64_t start = now_ns();
-	uint32_t group = GROUP;
+	uint32_t group = GROUP, metric = METRIC;
 
 	for (uint32_t n = 0; n < count; n++) {
 		uint8_t len;
@@ -123,8 +128,11 @@ routes(struct batch *b, uint32_t count, bool add)
 		r.rtm_dst_len = len;
 		h = begin(b, add ? RTM_NEWROUTE : RTM_DELROUTE, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, &r, sizeof(r));
 		attr(h, RTA_DST, dst, 4);
-		if (add)
+		attr(h, RTA_PRIORITY, &metric, 4);
+		if (add) {
 			attr(h, RTA_NH_ID, &group, 4);
+			attr(h, RTA_PREFSRC, source, 4);
+		}
 		end(b, h, false);
 	}
 	flush(b);
@@ -140,8 +148,8 @@ main(int argc, char **argv)
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	if (argc != 4)
-		die("usage: fibload NAMESPACE PORT COUNT");
+	if (argc != 5 || inet_pton(AF_INET, argv[4], source) != 1)
+		die("usage: fibload NAMESPACE PORT COUNT ADDRESS");
 	enter_ns(argv[1]);
 	count = strtoul(argv[3], NULL, 10);
 	ifindex = if_nametoindex(argv[2]);

@@ -192,10 +192,10 @@ def bare_fib(options):
     with Lab("b") as lab:
         lab.add("leaf1", "load")
         lab.cables((("leaf1", "eth81", None), ("load", "p0", None)))
-        lab.ip("leaf1", "link set eth81 up")
+        lab.ip("leaf1", "link set eth81 up", "link set lo up", "addr add 10.255.0.1/32 dev lo")
         lab.ip("load", "link set p0 up")
         with Tool(f"{options.tools}/fibwatch", lab.ns("leaf1")) as watch:
             watch.line(10)
-            with Tool(f"{options.tools}/fibload", lab.ns("leaf1"), "eth81", count) as probe:
+            with Tool(f"{options.tools}/fibload", lab.ns("leaf1"), "eth81", count, "10.255.0.1") as probe:
                 got = probe.line(120)
     return {"prefixes": count, "fill": got["add_ns"] / 1e9} if got else {"error": "fibload"}
