@@ -9,9 +9,10 @@
  * holds what is wanted, sends differences, and repairs. A difference between backends is a capability, never an #ifdef.
  * The terms map 1:1 to netlink next-hop objects and to SAI (next hop, next hop group, route entry).
  *
- * Always true: every callback comes from the loop, never from inside a call. Results come in the order of the
- * operations, and before any port event that happened after them. An operation is idempotent: setting what is there,
- * and deleting what is not, succeeds.
+ * Always true: every callback comes from the loop, never from inside a call. Next hops and groups are one series of
+ * operations, routes another: within each, results come in the order of the operations; between them there is no order,
+ * so what needs another object waits for that one's result. Results of next hops and groups come before any port event
+ * that happened after them. An operation is idempotent: setting what is there, and deleting what is not, succeeds.
  */
 #ifndef PLATFORM_PLATFORM_H
 #define PLATFORM_PLATFORM_H
@@ -168,7 +169,7 @@ struct platform_ops {
 
 	/*
 	 * Hands over operations; results follow by client->results. Takes at least one when it returns > 0; 0: its
-	 * queue is full, try again after results. The order of operations within and across calls is kept.
+	 * queue is full, try again after results. The order of operations of a series is kept, within and across calls.
 	 */
 	size_t (*submit)(struct platform *, const struct plat_op *, size_t n);
 	/* Walks what is installed now, next hops, groups, routes in this order. -errno when it could not be read whole;

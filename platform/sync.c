@@ -5,8 +5,9 @@
  *   ports -------------------^                                         |
  *   dumps, lost objects -----^          refused: retry timer <---------+
  *
- * Two pieces of work share the batch: `urgent` (next hops and groups) and `normal` (routes, sweeps, the audit). Each
- * slice of `normal` first does what is urgent. Both stop when the platform takes no more; results wake them again.
+ * Two pieces of work: `urgent` (next hops and groups) and `normal` (routes, sweeps, the audit), each with a lane of its
+ * own to the platform. Each slice of `normal` first does what is urgent. Both stop when the platform takes no more;
+ * results wake them again.
  *
  * See sync_internal.h for the objects and what is always true of them.
  */
@@ -64,40 +65,52 @@ sync_error_slot(struct sync *s, int error, const char *detail)
 
 /* ---- handing over ---- */
 
-bool
-sync_flush(struct sync *s)
+static bool
+flush(struct sync *s, struct lane *l)
 {
 	size_t taken;
 
-	if (!s->batch_n)
+	if (!l->n)
 		return true;
-	taken = s->platform->ops->submit(s->platform, s->batch, s->batch_n);
+	taken = s->platform->ops->submit(s->platform, l->batch, l->n);
 	for (size_t i = 0; i < taken; i++) {
-		if (s->batch[i].kind == PLAT_GROUP_SET)
-			mem_free(s->cfg.mem, MEM_FIB, (void *)(uintptr_t)s->batch[i].group.members);
+		if (l->batch[i].kind == PLAT_GROUP_SET)
+			mem_free(s->cfg.mem, MEM_FIB, (void *)(uintptr_t)l->batch[i].group.members);
 	}
 	s->stats.ops_sent += taken;
-	s->batch_n -= taken;
-	memmove(s->batch, s->batch + taken, s->batch_n * sizeof(*s->batch));
-	return s->batch_n == 0;
+	l->n -= taken;
+	memmove(l->batch, l->batch + taken, l->n * sizeof(*l->batch));
+	return l->n == 0;
 }
 
 bool
-sync_room(const struct sync *s)
+sync_flush(struct sync *s)
 {
-	return s->batch_n < SYNC_BATCH && s->ring_tail - s->ring_head < SYNC_RING;
+	bool all = flush(s, &s->lanes[LANE_OBJECTS]);
+
+	return flush(s, &s->lanes[LANE_ROUTES]) && all;
+}
+
+bool
+sync_room(const struct sync *s, unsigned int lane)
+{
+	const struct lane *l = &s->lanes[lane];
+
+	return l->n < SYNC_BATCH && l->tail - l->head < SYNC_RING;
 }
 
 void
 sync_emit(struct sync *s, const struct plat_op *op, const struct flight *flight)
 {
-	struct plat_op *slot = &s->batch[s->batch_n++];
+	unsigned int lane = op->kind == PLAT_ROUTE_SET || op->kind == PLAT_ROUTE_DEL ? LANE_ROUTES : LANE_OBJECTS;
+	struct lane *l = &s->lanes[lane];
+	struct plat_op *slot = &l->batch[l->n++];
 
 	*slot = *op;
-	slot->cookie = s->ring_tail;
-	s->ring[s->ring_tail++ % SYNC_RING] = *flight;
-	if (s->batch_n == SYNC_BATCH)
-		sync_flush(s);
+	slot->cookie = (uint64_t)lane << LANE_SHIFT | l->tail;
+	l->ring[l->tail++ % SYNC_RING] = *flight;
+	if (l->n == SYNC_BATCH)
+		flush(s, l);
 }
 
 /*
@@ -166,7 +179,7 @@ normal_work(void *arg)
 		more = routes_push(s) || s->replaying || s->retrying;
 		bulk_look(s);
 	}
-	if (!sync_flush(s) || !sync_room(s))
+	if (!sync_flush(s) || !sync_room(s, LANE_ROUTES))
 		return false; /* results() wakes us */
 	return audit_step(s) || more;
 }
@@ -175,23 +188,34 @@ normal_work(void *arg)
 
 #define AHEAD 8 /* results whose routes are brought into the cache before their turn */
 
+/* What this result belongs to, when it is its turn. */
+static const struct flight *
+flight_of(const struct sync *s, const struct plat_result *res)
+{
+	const struct lane *l = &s->lanes[res->cookie >> LANE_SHIFT];
+
+	return &l->ring[res->cookie % SYNC_RING];
+}
+
 static void
 results(void *arg, const struct plat_result *res, size_t n)
 {
 	struct sync *s = arg;
 
 	for (size_t i = 0; i < MIN_OF(n, AHEAD); i++)
-		route_soon(s, &s->ring[(s->ring_head + i) % SYNC_RING]);
+		route_soon(s, flight_of(s, &res[i]));
 	for (size_t i = 0; i < n; i++) {
-		const struct flight flight = s->ring[s->ring_head % SYNC_RING];
+		struct lane *l = &s->lanes[res[i].cookie >> LANE_SHIFT];
+		const struct flight flight = *flight_of(s, &res[i]);
 
 		if (i + AHEAD < n)
-			route_soon(s, &s->ring[(s->ring_head + AHEAD) % SYNC_RING]);
-		if (res[i].cookie != s->ring_head) { /* a backend that breaks the order: read everything again */
+			route_soon(s, flight_of(s, &res[i + AHEAD]));
+		/* A backend that breaks the order: read everything again. */
+		if (((uint64_t)(l - s->lanes) << LANE_SHIFT | l->head) != res[i].cookie) {
 			audit_soon(s);
 			continue;
 		}
-		s->ring_head++;
+		l->head++;
 		if (res[i].outcome != PLAT_INSTALLED)
 			s->stats.ops_failed++;
 		switch ((enum flight_kind)flight.kind) {
@@ -367,9 +391,11 @@ sync_free(struct sync *s)
 	rt_timer_free(s->bulk_timer);
 	if (s->bulk)
 		s->platform->ops->bulk(s->platform, false);
-	for (size_t i = 0; i < s->batch_n; i++) {
-		if (s->batch[i].kind == PLAT_GROUP_SET)
-			mem_free(mem, MEM_FIB, (void *)(uintptr_t)s->batch[i].group.members);
+	for (size_t i = 0; i < s->lanes[LANE_OBJECTS].n; i++) {
+		const struct plat_op *op = &s->lanes[LANE_OBJECTS].batch[i];
+
+		if (op->kind == PLAT_GROUP_SET)
+			mem_free(mem, MEM_FIB, (void *)(uintptr_t)op->group.members);
 	}
 	for (size_t i = 0; i < s->n_groups; i++)
 		mem_free(mem, MEM_FIB, s->groups[i].want.m);

@@ -435,7 +435,7 @@ routes_unseen(struct sync *s, size_t budget)
 static void
 extras_send(struct sync *s)
 {
-	while (s->swept && s->n_extras && sync_room(s)) {
+	while (s->swept && s->n_extras && sync_room(s, LANE_OBJECTS) && sync_room(s, LANE_ROUTES)) {
 		s->n_extras--;
 		if (extra_is_due(s, &s->extras[s->n_extras]))
 			sync_emit(s, &s->extras[s->n_extras], &(struct flight){ .kind = F_EXTRA });

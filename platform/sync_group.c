@@ -901,7 +901,7 @@ drain(struct sync *s, struct vec32 *q, void (*push)(struct sync *, uint32_t))
 {
 	size_t i = 0;
 
-	while (i < q->n && sync_room(s))
+	while (i < q->n && sync_room(s, LANE_OBJECTS))
 		push(s, q->v[i++]);
 	if (i < q->n)
 		memmove(q->v, q->v + i, (q->n - i) * sizeof(*q->v));

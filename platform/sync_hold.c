@@ -40,6 +40,10 @@ sync_compare(const struct sync *s, struct sync_comparison *out)
 bool
 sync_idle(const struct sync *s)
 {
-	return s->ring_head == s->ring_tail && !s->batch_n && !s->dirty.n[FAMILY_IPV4] && !s->dirty.n[FAMILY_IPV6] &&
-	       !s->nh_queue.n && !s->group_queue.n && !s->pg_queue.n;
+	for (unsigned int i = 0; i < LANES; i++) {
+		if (s->lanes[i].head != s->lanes[i].tail)
+			return false;
+	}
+	return !s->dirty.n[FAMILY_IPV4] && !s->dirty.n[FAMILY_IPV6] && !s->nh_queue.n && !s->group_queue.n &&
+	       !s->pg_queue.n;
 }

@@ -15,7 +15,7 @@
  *   every queue is bounded by the number of objects;
  * - a pgroup is deleted only when no route has it and none is in flight to it; a next hop only when no pgroup, wanted
  *   or installed or in flight, uses it. So deletes need no ordering of their own;
- * - operations leave in the order in which they were put into `batch`, and results come back in that order.
+ * - operations of a lane leave in the order in which they were put into its batch; results come back in that order.
  */
 #ifndef PLATFORM_SYNC_INTERNAL_H
 #define PLATFORM_SYNC_INTERNAL_H
@@ -26,7 +26,8 @@
 
 #define SYNC_BATCH      128        /* operations handed over at once */
 #define SYNC_RING       2048       /* operations in flight, a power of two */
-#define SYNC_SLICE      512        /* routes sent in one slice of work, 1 to 2 ms */
+#define SYNC_SLICE      512        /* routes looked at or repeated in one slice of work */
+#define SEND_US         1500       /* a slice of sending */
 #define SYNC_IDS        (1u << 20) /* size of our range of ids */
 #define SYNC_ERRORS     255        /* different (error, detail) pairs that are kept */
 
@@ -204,6 +205,19 @@ struct check {
 	int differences;
 };
 
+/*
+ * Operations on next hops and groups, and those on routes, leave and come back each in an order of their own: so a
+ * group change waits for no route. Nothing may depend on the order between the two.
+ */
+enum { LANE_OBJECTS, LANE_ROUTES, LANES };
+#define LANE_SHIFT 63 /* of the cookie: the lane; below it, the place in its order */
+struct lane {
+	struct plat_op batch[SYNC_BATCH]; /* not yet handed over */
+	size_t n;
+	struct flight ring[SYNC_RING];
+	uint64_t head, tail;
+};
+
 struct sync {
 	struct platform *platform;
 	struct sync_config cfg;
@@ -239,10 +253,7 @@ struct sync {
 	size_t n_extras, extras_cap;
 
 	struct vec32 nh_queue, group_queue, pg_queue; /* what may need an operation */
-	struct plat_op batch[SYNC_BATCH];
-	size_t batch_n;
-	struct flight ring[SYNC_RING];
-	uint64_t ring_head, ring_tail;
+	struct lane lanes[LANES];
 
 	struct rt_work *urgent, *normal;
 	struct rt_timer *retry_timer, *audit_timer;
@@ -369,8 +380,8 @@ void audit_lost(void *sync, const struct plat_op *what, const char *why); /* pla
 
 /* ---- sync.c ---- */
 
-bool sync_room(const struct sync *); /* whether an operation can be put into the batch */
-void sync_emit(struct sync *, const struct plat_op *, const struct flight *);
+bool sync_room(const struct sync *, unsigned int lane); /* whether an operation can be put into the batch */
+void sync_emit(struct sync *, const struct plat_op *, const struct flight *); /* on the lane of its kind */
 bool sync_flush(struct sync *); /* false: the platform took none or not all */
 void sync_wake(struct sync *, bool urgent);
 void sync_refused(struct sync *, struct backoff *); /* again after a pause, longer than the last */

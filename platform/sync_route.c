@@ -305,11 +305,14 @@ route_result(struct sync *s, const struct flight *flight, const struct plat_resu
 bool
 routes_push(struct sync *s)
 {
-	size_t budget = SYNC_SLICE;
+	struct mono end = mono_add(rt_clock(s->cfg.rt), SEND_US);
+	uint64_t sent = 0;
 
 	for (int f = 0; f < FAMILIES; f++) {
 		while (s->dirty.n[f] > s->later[f]) {
-			if (!budget-- || !sync_room(s))
+			if (!sync_room(s, LANE_ROUTES))
+				return true;
+			if (sent++ % SYNC_BATCH == SYNC_BATCH - 1 && mono_due(end, rt_clock(s->cfg.rt)))
 				return true;
 			if (!route_send(s, (enum family)f, queue_pop(s, (enum family)f)))
 				s->later[f]++; /* how many at the end of the queue have had their turn in vain */

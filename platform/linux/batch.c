@@ -3,6 +3,8 @@
  *
  * The kernel works a batch off inside sendto(), message by message, goes on after a refused one, and answers each
  * refusal and the last message. So all answers are there when sendto() returns; what has none was done.
+ *
+ * In a long series (linux_bulk) batches of routes go to the writer, and next hops and groups go past them, at once.
  */
 #include <errno.h>
 #include <linux/rtnetlink.h>
@@ -13,7 +15,8 @@
 
 struct batch {
 	struct linux_platform *lp;
-	const struct plat_op *ops;
+	const struct batch_op *ops;
+	const struct plat_op *full; /* next hops and groups only: the operations themselves */
 	size_t n;
 	uint32_t first; /* sequence number of ops[0] */
 	int error[BATCH];
@@ -41,7 +44,7 @@ answer(void *arg, const struct nl_in *in)
 }
 
 static enum plat_outcome
-outcome_of(const struct plat_op *op, int error)
+outcome_of(enum plat_kind kind, int error)
 {
 	switch (-error) {
 	case 0:
@@ -49,7 +52,7 @@ outcome_of(const struct plat_op *op, int error)
 	case ENETDOWN:
 		return PLAT_WAITS_LINK;
 	case ENODEV:
-		return op->kind == PLAT_NH_SET ? PLAT_WAITS_LINK : PLAT_FAILED;
+		return kind == PLAT_NH_SET ? PLAT_WAITS_LINK : PLAT_FAILED;
 	case ENOSPC:
 	case ENOMEM:
 		return PLAT_TABLE_FULL;
@@ -64,9 +67,9 @@ outcome_of(const struct plat_op *op, int error)
 }
 
 static bool
-is_delete(const struct plat_op *op)
+is_delete(enum plat_kind kind)
 {
-	return op->kind == PLAT_NH_DEL || op->kind == PLAT_GROUP_DEL || op->kind == PLAT_ROUTE_DEL;
+	return kind == PLAT_NH_DEL || kind == PLAT_GROUP_DEL || kind == PLAT_ROUTE_DEL;
 }
 
 /* ---- an object with this id was there already: whose? ---- */
@@ -114,48 +117,90 @@ resolve_exists(struct linux_platform *lp, const struct plat_op *op, int *error, 
 		*text = mem_strdup(lp->mem, MEM_FIB, words);
 }
 
+/* What became of each operation, to `out`; texts of refusals are allocated and belong to the caller (details). */
 static void
-conclude(struct batch *b, bool lost)
+conclude(struct batch *b, bool lost, struct plat_result *out, char **details)
 {
 	struct linux_platform *lp = b->lp;
 
 	for (size_t i = 0; i < b->n; i++) {
-		const struct plat_op *op = &b->ops[i];
+		const struct batch_op *op = &b->ops[i];
 		int error = b->error[i];
 
 		if (lost && !error)
 			error = -ENOBUFS; /* its refusal may be among what was lost */
-		if (is_delete(op) && (error == -ESRCH || error == -ENOENT))
+		if (is_delete(op->kind) && (error == -ESRCH || error == -ENOENT))
 			error = 0;
 		if (error == -EEXIST && op->only_new && op->kind != PLAT_ROUTE_SET)
-			resolve_exists(lp, op, &error, &b->text[i]);
+			resolve_exists(lp, &b->full[i], &error, &b->text[i]);
 		if (error == -EEXIST && op->kind == PLAT_ROUTE_SET && !b->text[i])
 			b->text[i] = mem_strdup(lp->mem, MEM_FIB, "a route of another program stands in its place");
 		lp->count.refused += error != 0;
-		lp->details[lp->n_results] = b->text[i];
-		lp->results[lp->n_results++] = (struct plat_result){
-			.cookie = op->cookie, .outcome = outcome_of(op, error), .error = error, .detail = b->text[i]
-		};
+		details[i] = b->text[i];
+		out[i] = (struct plat_result){ .cookie = op->cookie,
+			.outcome = outcome_of(op->kind, error),
+			.error = error,
+			.detail = b->text[i] };
 	}
+	lp->count.overruns += lost;
+	lp->count.batches++;
+	lp->count.messages += b->n;
 }
 
-size_t
-linux_submit(struct platform *p, const struct plat_op *ops, size_t n)
+/* Messages of the first operations, as many as fit; returns how many. */
+static size_t
+encode(struct linux_platform *lp, struct nl_out *out, const struct plat_op *ops, size_t max, struct batch_op *brief)
 {
-	struct linux_platform *lp = (struct linux_platform *)p;
-	struct batch b = { .lp = lp, .ops = ops, .first = lp->seq + 1 };
-	size_t max = MIN_OF(MIN_OF(n, BATCH), QUEUE - lp->n_results);
+	size_t n = 0;
+
+	out->n = 0;
+	while (n < max && nl_put_op(out, &ops[n], lp->protocol, 0, lp->seq + 1)) {
+		brief[n] = (struct batch_op){
+			.cookie = ops[n].cookie, .kind = (uint8_t)ops[n].kind, .only_new = ops[n].only_new
+		};
+		lp->seq++;
+		n++;
+	}
+	if (n)
+		nl_head(out)->nlmsg_flags |= NLM_F_ACK;
+	return n;
+}
+
+static bool
+is_route(const struct plat_op *op)
+{
+	return op->kind == PLAT_ROUTE_SET || op->kind == PLAT_ROUTE_DEL;
+}
+
+/* A batch of routes for the writer; 0: it has enough. */
+static size_t
+submit_later(struct linux_platform *lp, const struct plat_op *ops, size_t n)
+{
+	struct write_job *job = linux_writer_room(lp->writer);
+	size_t routes = 0;
+
+	if (!job)
+		return 0;
+	while (routes < MIN_OF(n, BATCH) && is_route(&ops[routes]))
+		routes++;
+	job->first = lp->seq + 1;
+	job->n_ops = encode(lp, &job->out, ops, routes, job->ops);
+	if (job->n_ops)
+		linux_writer_put(lp->writer);
+	return job->n_ops;
+}
+
+static size_t
+submit_now(struct linux_platform *lp, const struct plat_op *ops, size_t n)
+{
+	struct batch_op brief[BATCH];
+	struct batch b = { .lp = lp, .ops = brief, .full = ops, .first = lp->seq + 1 };
 	bool lost = false;
 	int got;
 
-	lp->out.n = 0;
-	while (b.n < max && nl_put_op(&lp->out, &ops[b.n], lp->protocol, 0, lp->seq + 1)) {
-		lp->seq++;
-		b.n++;
-	}
+	b.n = encode(lp, &lp->out, ops, MIN_OF(MIN_OF(n, BATCH), QUEUE - lp->n_results), brief);
 	if (!b.n)
 		return 0;
-	nl_head(&lp->out)->nlmsg_flags |= NLM_F_ACK;
 	got = linux_send(lp->cmd, lp->out.bytes, lp->out.n);
 	lp->out.n = 0;
 	if (got) {
@@ -171,10 +216,50 @@ linux_submit(struct platform *p, const struct plat_op *ops, size_t n)
 		}
 		lost = lost || got < 0;
 	}
-	lp->count.overruns += lost;
-	conclude(&b, lost);
-	lp->count.batches++;
-	lp->count.messages += b.n;
+	conclude(&b, lost, lp->results + lp->n_results, lp->details + lp->n_results);
+	lp->n_results += b.n;
 	rt_work_schedule(lp->tell);
 	return b.n;
+}
+
+size_t
+linux_submit(struct platform *p, const struct plat_op *ops, size_t n)
+{
+	struct linux_platform *lp = (struct linux_platform *)p;
+	size_t others = 0;
+
+	if (!lp->writer)
+		return submit_now(lp, ops, n);
+	if (n && is_route(&ops[0]))
+		return submit_later(lp, ops, n);
+	while (others < n && !is_route(&ops[others]))
+		others++;
+	return submit_now(lp, ops, others); /* overtakes the routes that the writer has */
+}
+
+/* ---- what the writer has done ---- */
+
+void
+linux_written(struct linux_platform *lp, const struct write_job *job)
+{
+	struct batch b = { .lp = lp, .ops = job->ops, .n = job->n_ops, .first = job->first };
+	struct plat_result results[BATCH];
+	char *details[BATCH];
+	struct rd all = rd_make(job->answers, job->answered);
+	struct nl_in in;
+
+	while (nl_next(&all, &in))
+		answer(&b, &in);
+	if (all.bad)
+		lp->count.malformed++;
+	if (job->error) {
+		for (size_t i = 0; i < b.n; i++)
+			b.error[i] = job->error;
+		b.ended = true;
+	}
+	conclude(&b, !b.ended || job->lost, results, details);
+	if (lp->base.client && lp->base.client->results)
+		lp->base.client->results(lp->base.client_arg, results, b.n);
+	for (size_t i = 0; i < b.n; i++)
+		mem_free(lp->mem, MEM_FIB, details[i]);
 }

@@ -26,6 +26,30 @@ struct port {
 	bool seen; /* by the dump under way */
 };
 
+/* ---- the writer's part of a batch; see writer.c ---- */
+
+#define WRITE_BYTES  (16 * 1024) /* 128 routes of IPv6 are 12 KB */
+#define ANSWER_BYTES (32 * 1024) /* 128 refusals with their words */
+
+struct batch_op { /* what is needed of an operation when its answer comes */
+	uint64_t cookie;
+	uint8_t kind;
+	bool only_new;
+};
+struct write_job {
+	/* written before it is put, then not touched until it is done */
+	struct nl_out out;
+	struct batch_op ops[BATCH];
+	size_t n_ops;
+	uint32_t first; /* sequence number of ops[0] */
+	/* written by the writer */
+	uint8_t *answers;
+	size_t answered;
+	bool lost; /* not all answers came, or not all fit */
+	int error; /* of the sending: 0 or -errno */
+};
+struct writer;
+
 enum dump_stage { DUMP_IDLE, DUMP_NEXTHOPS, DUMP_GROUPS, DUMP_ROUTES4, DUMP_ROUTES6 };
 
 struct linux_platform {
@@ -41,7 +65,10 @@ struct linux_platform {
 	struct nl_sock *links; /* events of links and addresses; never flooded by routes */
 	struct nl_sock *ours;  /* changes of our routes and next hops by others */
 	struct rt_watch *watch_links, *watch_ours;
-	uint32_t cmd_pid;
+	struct nl_sock *routes; /* the writer's: batches of routes in a long series */
+	struct writer *writer;  /* while such a series lasts, and until all is told */
+	bool bulk;
+	uint32_t cmd_pid, routes_pid;
 	uint32_t seq;
 	int ioctl_fd;
 
@@ -88,6 +115,16 @@ int linux_dump(struct linux_platform *, uint16_t type, const void *head, size_t 
 /* ---- batch.c ---- */
 
 size_t linux_submit(struct platform *, const struct plat_op *, size_t n);
+void linux_written(struct linux_platform *, const struct write_job *); /* tells the results of one job */
+
+/* ---- writer.c ---- */
+
+int linux_writer_new(struct linux_platform *, struct writer **); /* 0 or -errno */
+struct write_job *linux_writer_room(struct writer *);            /* the next free job; NULL: all are under way */
+void linux_writer_put(struct writer *);                          /* hands over the job that linux_writer_room() gave */
+void linux_writer_tell(struct writer *);       /* tells the results of the jobs that are done; from the loop */
+bool linux_writer_idle(const struct writer *); /* all that was put is done and told */
+void linux_writer_free(struct writer *);       /* waits for the jobs under way, and tells nothing of them */
 
 /* ---- dump.c ---- */
 
@@ -109,7 +146,7 @@ void linux_ports_free(struct linux_platform *);
 /* ---- ours.c ---- */
 
 int linux_ours_open(struct linux_platform *, char *err, size_t errlen);
-void linux_bulk(struct platform *, bool on);
+void linux_ours_listen(struct linux_platform *, bool on); /* to changes of routes */
 void linux_ours_ready(void *arg, unsigned int what);
 
 /* ---- sysctl.c ---- */

@@ -2,15 +2,17 @@
  * platform/linux/linux.c -- the Linux kernel as a forwarding plane: opening, telling, closing
  *
  *   submit --> batch.c --> command socket --> kernel, inside sendto()
- *                 |  answers at once
- *                 +--> results wait --> told from the loop (linux_deliver)
+ *                 |  |  answers at once
+ *                 |  +--> results wait --> told from the loop (linux_deliver)
+ *                 +--> writer.c: routes of a long series, by a thread and a socket of its own
  *   dump   --> dump.c  --> read socket, piece by piece
  *   port.c <-- link socket     links and addresses: small, never flooded by routes
  *   ours.c <-- "ours" socket   changes of our objects by other hands, filtered in the kernel
  *
  * Owns the sockets and the table of ports; holds no routes. The namespace is that in which it was opened.
  *
- * Always true: results are told in the order of submission, and before an event that was read after them.
+ * Always true: results of next hops and groups are told in the order of submission, and before an event that was read
+ * after them; those of routes in an order of their own.
  */
 #include <errno.h>
 #include <linux/nexthop.h>
@@ -38,14 +40,13 @@ linux_problem(struct linux_platform *lp, const char *fmt, ...)
 	lp->base.client->problem(lp->base.client_arg, text);
 }
 
+/* What was answered at once first: routes among it went before those that the writer has. */
 void
 linux_deliver(struct linux_platform *lp)
 {
 	size_t n = lp->n_results;
 
-	if (!n)
-		return;
-	if (lp->base.client && lp->base.client->results)
+	if (n && lp->base.client && lp->base.client->results)
 		lp->base.client->results(lp->base.client_arg, lp->results, n);
 	for (size_t i = 0; i < n; i++)
 		mem_free(lp->mem, MEM_FIB, lp->details[i]);
@@ -53,6 +54,13 @@ linux_deliver(struct linux_platform *lp)
 	lp->n_results -= n;
 	memmove(lp->results, lp->results + n, lp->n_results * sizeof(*lp->results));
 	memmove(lp->details, lp->details + n, lp->n_results * sizeof(*lp->details));
+	if (!lp->writer)
+		return;
+	linux_writer_tell(lp->writer);
+	if (!lp->bulk && linux_writer_idle(lp->writer)) {
+		linux_writer_free(lp->writer);
+		lp->writer = NULL;
+	}
 }
 
 static bool
@@ -66,14 +74,34 @@ tell(void *arg)
 }
 
 static void
+linux_bulk(struct platform *p, bool on)
+{
+	struct linux_platform *lp = (struct linux_platform *)p;
+	int e = 0;
+
+	lp->bulk = on;
+	lp->count.bulks += on;
+	linux_ours_listen(lp, !on);
+	if (on && !lp->writer)
+		e = linux_writer_new(lp, &lp->writer);
+	if (e)
+		linux_problem(lp,
+		    "a thread for long series of routes cannot be started: %s; without it they take longer",
+		    strerror(-e));
+	rt_work_schedule(lp->tell); /* frees the writer when it has nothing under way */
+}
+
+static void
 linux_close(struct platform *p)
 {
 	struct linux_platform *lp = (struct linux_platform *)p;
 
+	linux_writer_free(lp->writer);
 	rt_watch_free(lp->watch_links);
 	rt_watch_free(lp->watch_ours);
 	rt_work_free(lp->tell);
 	nl_socket_free(lp->cmd);
+	nl_socket_free(lp->routes);
 	nl_socket_free(lp->read);
 	nl_socket_free(lp->links);
 	nl_socket_free(lp->ours);
@@ -125,11 +153,13 @@ open_sockets(struct linux_platform *lp, char *err, size_t errlen)
 	int e;
 
 	lp->cmd = linux_socket(lp, CMD_BUFFER, err, errlen);
-	lp->read = lp->cmd ? linux_socket(lp, CMD_BUFFER, err, errlen) : NULL;
+	lp->routes = lp->cmd ? linux_socket(lp, CMD_BUFFER, err, errlen) : NULL;
+	lp->read = lp->routes ? linux_socket(lp, CMD_BUFFER, err, errlen) : NULL;
 	lp->links = lp->read ? linux_socket(lp, lp->event_buffer ? lp->event_buffer : 4u << 20, err, errlen) : NULL;
 	if (!lp->links)
 		return -EIO;
 	lp->cmd_pid = nl_socket_get_local_port(lp->cmd);
+	lp->routes_pid = nl_socket_get_local_port(lp->routes);
 	nl_socket_set_buffer_size(lp->cmd, 0, CMD_BUFFER);
 	e = CMD_BUFFER;
 	setsockopt(nl_socket_get_fd(lp->cmd), SOL_SOCKET, SO_RCVBUFFORCE, &e, sizeof(e));

@@ -2,9 +2,9 @@
  * platform/linux/ours.c -- noticing that another program changed what is ours
  *
  * The kernel tells everybody of every change of a route or next hop, our own millions included. A filter on the socket
- * keeps what carries our own port id, and what does not concern us, from ever being queued:
+ * keeps what carries our own port ids, and what does not concern us, from ever being queued:
  *
- *   our port id               -> drop
+ *   one of our port ids       -> drop
  *   any next-hop message      -> keep
  *   route deleted, our protocol -> keep
  *   route replaced by another -> keep
@@ -32,7 +32,8 @@ filter_set(struct linux_platform *lp)
 	enum { TYPE = 4, FLAGS = 6, PID = 12, ROUTE_PROTOCOL = 16 + 5 };
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, PID),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(lp->cmd_pid), 10, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(lp->cmd_pid), 11, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(lp->routes_pid), 10, 0),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, TYPE),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWNEXTHOP), 7, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELNEXTHOP), 6, 0),
@@ -81,22 +82,20 @@ linux_ours_open(struct linux_platform *lp, char *err, size_t errlen)
  * not listened to. What was queued before stays. Next hops are few, and stay listened to.
  */
 void
-linux_bulk(struct platform *p, bool on)
+linux_ours_listen(struct linux_platform *lp, bool on)
 {
 	static const int groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE };
-	struct linux_platform *lp = (struct linux_platform *)p;
 	int e;
 
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-		e = on ? nl_socket_drop_memberships(lp->ours, groups[i], 0)
-		       : nl_socket_add_memberships(lp->ours, groups[i], 0);
+		e = on ? nl_socket_add_memberships(lp->ours, groups[i], 0)
+		       : nl_socket_drop_memberships(lp->ours, groups[i], 0);
 		if (e < 0)
 			linux_problem(lp,
 			    "netlink events of routes cannot be %s: %s; what others do to our routes is found by the "
 			    "audit",
-			    on ? "left" : "asked for again", nl_geterror(e));
+			    on ? "asked for again" : "left", nl_geterror(e));
 	}
-	lp->count.bulks += on;
 }
 
 static void
@@ -160,7 +159,8 @@ event(void *arg, const struct nl_in *in)
 {
 	struct linux_platform *lp = arg;
 
-	if (in->pid == lp->cmd_pid) /* the filter keeps these away; it may have been set too late for the first */
+	if (in->pid == lp->cmd_pid ||
+	    in->pid == lp->routes_pid) /* the filter keeps these away; it may have been set too late for the first */
 		return true;
 	if (in->type == RTM_NEWROUTE || in->type == RTM_DELROUTE)
 		route_event(lp, in);
