@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,7 +29,6 @@
 
 /* More than a slice of other work (2 ms) takes the kernel to do, so that it is never without work; a power of two. */
 #define JOBS 16
-#define NICE -5
 
 struct writer {
 	struct linux_platform *lp;
@@ -114,8 +112,6 @@ run(void *arg)
 	struct writer *w = arg;
 	unsigned int at = 0;
 
-	/* What everything waits for gets its CPU first, where we may say so: the others run ahead of it anyhow. */
-	(void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE);
 	pthread_setname_np(pthread_self(), "fib-writer");
 	for (;;) {
 		if (at == atomic_load(&w->put)) {
