@@ -229,7 +229,7 @@ become_worker(struct keeper *k, int fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	snprintf(number, sizeof(number), "%d", SOCKET_FD);
-	for (size_t i = 0; k->argv[i] && i < ARGS_MAX; i++)
+	for (size_t i = 0; i < ARGS_MAX && k->argv[i]; i++)
 		args[n++] = k->argv[i];
 	if (k->anew)
 		args[n++] = "--forget";

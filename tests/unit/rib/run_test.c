@@ -24,7 +24,7 @@
 
 struct member {
 	uint32_t ifindex;
-	uint16_t weight;
+	uint32_t weight; /* no padding: members are compared as bytes */
 };
 
 struct fixture {
