@@ -191,17 +191,19 @@ def test_P01_whole_fabric_restarts(away):
     assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
 
 
-def bfdd_pid(lab, node):
-    """bfdd of a node, found by the socket that it listens on."""
+def bfdd_pids(lab, node):
+    """bfdd of a node, found by the socket that it listens on: its keeper, and the worker that the keeper started."""
     path = os.path.join(lab.run_dir(node), "bfdd.sock")
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline") as f:
                 words = f.read().split("\0")
+            with open(f"/proc/{pid}/task/{pid}/children") as f:
+                children = f.read().split()
         except OSError:
             continue
-        if words[0].rsplit("/", 1)[-1] == "bfdd" and path in words:
-            return int(pid)
+        if words[0].rsplit("/", 1)[-1] == "bfdd" and path in words and children:
+            return [int(pid), *map(int, children)]
     return None
 
 
@@ -231,15 +233,17 @@ def test_P01_bfd_down_during_restart(away):
     """Its forwarding plane dies while it restarts: BFD with the C bit says so, and nothing is kept any longer."""
     lab, it = away("leaf3", "3x2", "--bfd")
     lab.until("BFD", lambda: all(bfd_up(lab, n) for n in ("leaf3", "spine1", "spine2")), 20)
-    pid = bfdd_pid(lab, "leaf3")
+    pids = bfdd_pids(lab, "leaf3")
     it.kill()
     lab.until("kept", lambda: restart_of(lab, "spine1", "eth3")["stale_paths"], 10)
-    os.kill(pid, signal.SIGSTOP)
+    for pid in pids:  # the keeper first: it would replace its worker
+        os.kill(pid, signal.SIGSTOP)
     try:
         for spine in ("spine1", "spine2"):
             lab.until("dropped", lambda s=spine: restart_of(lab, s, "eth3").get("ended") == "bfd_down", 5)
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
     it.start()
     lab.until("settled", it.settled, 60)
 
@@ -273,11 +277,12 @@ def test_P03_bfdd_goes_while_sessions_wait_for_it(away):
     """BFD is down at both ends, and their sessions wait for it (strict); when nobody is left to bring it up, they begin."""
     lab, _ = away("leaf3", "3x2", "--bfd")
     lab.until("BFD", lambda: all(bfd_up(lab, n) for n in ("leaf3", "spine1", "spine2")), 20)
-    pids = [bfdd_pid(lab, n) for n in ("leaf3", "spine1", "spine2")]
+    pids = [bfdd_pids(lab, n) for n in ("leaf3", "spine1", "spine2")]
     state = lambda: [r["state"] == "Established" for r in lab.rows("leaf3", "bgp", want=ENDED)]  # noqa: E731
-    os.kill(pids[0], signal.SIGSTOP)
+    for pid in pids[0]:
+        os.kill(pid, signal.SIGSTOP)
     lab.until("both are down", lambda: not any(state()), 10)
     lab.until("said", lambda: "waits for BFD" in lab.run("--at", "spine1", "bgp", want=ENDED).stdout, 10)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    for keeper, _ in pids:  # its worker goes with it
+        os.kill(keeper, signal.SIGKILL)
     lab.until("both are up", lambda: all(state()), 15)
