@@ -94,7 +94,7 @@ arch = $(patsubst %,$(O)/lib%.a,$1)
 libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
 
 .PHONY: all help clean unit
-all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd $(O)/bin/bfdwatch $(O)/bin/bfdflood
+all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd $(O)/bin/fabsim $(O)/bin/bfdwatch $(O)/bin/bfdflood
 
 help:
 	@sed -n 's/^#: //p' Makefile
