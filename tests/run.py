@@ -30,6 +30,8 @@ class Tally:
     def step(self, name, function):
         begun = time.monotonic()
         tests, out = function()
+        if not tests:  # a step that tried nothing has shown nothing
+            tests, out = [("nothing was run", False)], out + "no test was found: run the step build first\n"
         with open(os.path.join(LOGS, name + ".log"), "w", encoding="utf-8") as f:
             f.write(out)
         bad = [t for t, passed in tests if passed is False]

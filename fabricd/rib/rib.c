@@ -441,10 +441,12 @@ rib_refresh_end(struct rib *r, struct rib_source *s, enum family family)
 uint64_t
 rib_refresh_left(const struct rib *r, const struct rib_source *s, enum family family)
 {
+	uint64_t left = 0;
+
 	for (const struct refresh *f = r->refreshes; f; f = f->next)
 		if (f->source == s && f->table->family == family)
-			return f->left;
-	return 0;
+			left += f->left;
+	return left;
 }
 
 void
