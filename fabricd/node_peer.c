@@ -279,6 +279,7 @@ peer_established(struct bgp_peer *bgp, void *arg)
 
 	n->disturbed += n->frozen;
 	peer->established = true;
+	peer->closed_by = 0;
 	peer->identity[0] = '\0';
 	peer->source.router_id = f->remote.id;
 	peer->source.asn = f->remote.asn;

@@ -62,6 +62,7 @@ struct bgp_peer {
 	struct mono now;     /* of the call in hand */
 	struct mono since;   /* of state */
 	struct mono retry, idle;
+	struct mono probed;    /* a KEEPALIVE was sent since somebody connects */
 	unsigned int failures; /* attempts to connect in a row */
 	unsigned int penalty;  /* errors in a row: doubles the idle hold time */
 

@@ -26,6 +26,8 @@
 #define SECOND_OPEN   MS(300)     /* for an OPEN on the other connection */
 #define LATE          MS(500)     /* a timer this late means that we were not running */
 #define QUIET         SECONDS(60) /* between two events of a kind */
+#define SETTLED       SECONDS(2)  /* a session whose end of a collision is over on both sides */
+#define PROBE         SECONDS(1)  /* least time between two KEEPALIVEs for newcomers' sake */
 
 const char *
 bgp_cause_name(enum bgp_cause c)
@@ -859,6 +861,29 @@ bgp_closed(struct bgp_conn *c, const char *why, struct mono now)
 	peer_leave(p);
 }
 
+/*
+ * The peer opens a connection while the session is up on another one: it has restarted, and we were not told. Who does
+ * graceful restart is taken at its word (RFC 4724 5: the new connection stays), unless the session is so young that
+ * this may be a late attempt of its beginning. For others RFC 4271 6.8 holds, but a KEEPALIVE goes out on the old
+ * connection: when nobody is at its other end any more, that one's kernel answers by RST, and the next attempt is taken.
+ */
+static void
+newcomer(struct bgp_peer *p)
+{
+	struct bgp_conn *old = peer_established(p);
+
+	if (!old)
+		return;
+	if (restart_agreed(p) && mono_sub(p->now, p->since) >= SETTLED) {
+		peer_blame(p, BGP_CAUSE_TCP, "the peer has opened a new connection: it has restarted unnoticed");
+		peer_event(p, BGP_EVENT_TCP, "%s: %s", p->name, p->reason.text);
+		conn_event(old, BGP_EV_TCP_FAILS, NULL);
+	} else if (mono_sub(p->now, p->probed) >= PROBE) {
+		p->probed = p->now;
+		conn_event(old, BGP_EV_KEEPALIVE_EXPIRES, NULL);
+	}
+}
+
 static const char *
 refusal(struct bgp_peer *p, const struct bgp_conn *c)
 {
@@ -883,6 +908,8 @@ bgp_accept(struct bgp_peer *p, struct mono now, const char **why)
 	const char *no;
 
 	peer_enter(p, now);
+	if (p->started && p->link)
+		newcomer(p);
 	no = refusal(p, c);
 	if (why)
 		*why = no;

@@ -259,6 +259,69 @@ test_W16_no_forwarding_state(void **state)
 			check_fate(&fates[i], seed);
 }
 
+/* b is gone and there again, as after a power cut; nothing tells a so. Returns a's end of the old connection. */
+static struct end *
+reboot_b(struct world *w, uint8_t forwarding)
+{
+	struct end *e = up_end(&w->b), *f = e->far;
+
+	bgp_peer_free(w->b.peer);
+	e->far = f->far = NULL;
+	e->used = false;
+	w->b.peer = bgp_peer_new(&w->b.mem, &w->b.scratch, &w->b.cfg, &test_ops, &w->b);
+	start_b(w, true, forwarding);
+	return f;
+}
+
+/*
+ * T12, RFC 4724 5: the neighbour has restarted, and its new connection finds the session Established. The new one
+ * stays, within a second; whether anything is kept is for the new OPEN to say (F bits).
+ */
+static void
+test_T12_restarted_unnoticed(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed < 40; seed++) {
+		struct world *w = world_new(seed);
+		bool kept = seed % 2;
+		struct end *old;
+
+		w->chunk = seed % 3 ? 7 : 0;
+		bring_up(w);
+		world_run(w, SECONDS(10), NULL);
+		old = reboot_b(w, kept ? BOTH : 0);
+		assert_true(world_run(w, SECONDS(1), both_up));
+		assert_null(old->conn);
+		assert_int_equal(w->a.down, 1);
+		assert_non_null(strstr(w->a.last_down, "restarted unnoticed"));
+		assert_int_equal(at_a(w)->begun, 1);
+		assert_int_equal(at_a(w)->stale, kept ? BOTH : 0);
+		assert_int_equal(at_a(w)->ended, kept ? BGP_STALE_NEVER : BGP_STALE_FORGOT);
+		world_run(w, SECONDS(60), NULL);
+		assert_true(both_up(w));
+		assert_int_equal(w->a.down, 1);
+		assert_int_equal(open_ends(&w->a), 1);
+		world_free(w);
+	}
+}
+
+/* Not to be mixed up with the second connection of the session's own beginning, which comes late: that one goes. */
+static void
+test_T12_young_sessions_stay(void **state)
+{
+	struct world *w = world_new(5);
+	const char *no = NULL;
+
+	(void)state;
+	bring_up(w);
+	world_run(w, MS(1900), NULL);
+	assert_null(bgp_accept(w->a.peer, w->now, &no));
+	assert_non_null(no);
+	assert_true(both_up(w));
+	assert_int_equal(w->a.down, 0);
+	world_free(w);
+}
+
 /* One family was preserved, the other was not. */
 static void
 families_end_alone(void **state)
@@ -523,6 +586,8 @@ main(void)
 		cmocka_unit_test(end_of_rib_before_the_routes),
 		cmocka_unit_test(test_W15_no_end_of_rib),
 		cmocka_unit_test(test_W16_no_forwarding_state),
+		cmocka_unit_test(test_T12_restarted_unnoticed),
+		cmocka_unit_test(test_T12_young_sessions_stay),
 		cmocka_unit_test(families_end_alone),
 		cmocka_unit_test(again_before_end_of_rib),
 		cmocka_unit_test(another_router_answers),

@@ -238,6 +238,47 @@ test_W07_collision_with_established(void **state)
 	world_free(w);
 }
 
+/*
+ * T12 without graceful restart: RFC 4271 6.8 keeps the old connection. But it is tried by a KEEPALIVE, once a second:
+ * when the peer has restarted, its kernel answers that by RST, and the next attempt is taken.
+ */
+static void
+test_T12_old_connection_is_probed(void **state)
+{
+	struct world *w = world_new(6);
+	const uint64_t *sent;
+	struct end *old;
+	uint64_t before;
+
+	(void)state;
+	bring_up(w);
+	sent = &bgp_peer_counters(w->a.peer)->out[BGP_KEEPALIVE];
+	world_run(w, MS(200), NULL);
+	for (int i = 0; i < 8; i++) {
+		before = *sent;
+		assert_null(bgp_accept(w->a.peer, w->now, NULL));
+		assert_int_equal(*sent - before, i % 4 == 0);
+		world_run(w, MS(250), NULL);
+	}
+	assert_true(both_up(w));
+	/* b has restarted; its first attempt is refused, and what a sends then is answered by RST */
+	old = up_end(&w->a);
+	bgp_peer_free(w->b.peer);
+	old->far->used = false;
+	old->far = NULL;
+	w->b.peer = bgp_peer_new(&w->b.mem, &w->b.scratch, &w->b.cfg, &test_ops, &w->b);
+	world_run(w, MS(1500), NULL);
+	bgp_peer_start(w->b.peer, w->now);
+	bgp_peer_link_up(w->b.peer, w->now);
+	before = old->nflight;
+	for (int i = 0; i < 100 && old->nflight == before; i++)
+		world_run(w, MS(10), NULL);
+	assert_true(old->nflight > before);
+	bgp_closed(old->conn, "connection reset by peer", w->now);
+	assert_true(world_run(w, SECONDS(1), both_up));
+	world_free(w);
+}
+
 /* ---- a peer made of bytes ---- */
 
 #define MARKER 16
@@ -1098,6 +1139,7 @@ main(void)
 		cmocka_unit_test(hold_times_meet),
 		cmocka_unit_test(test_W07_collision),
 		cmocka_unit_test(test_W07_collision_with_established),
+		cmocka_unit_test(test_T12_old_connection_is_probed),
 		cmocka_unit_test(test_W07_collision_in_order),
 		cmocka_unit_test(wrong_identities),
 		cmocka_unit_test(crossed_cables),
