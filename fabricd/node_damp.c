@@ -81,7 +81,7 @@ node_damp_flap(struct node_port *p, uint64_t cause)
 	if (!damp_flap(&p->damp, &cfg, node_now(n)))
 		return;
 	if (may_not_wait(p)) {
-		p->damp.suppressed = false;
+		damp_forgive(&p->damp);
 		return;
 	}
 	node_damp_why(p, why, sizeof(why));

@@ -23,6 +23,8 @@
 #define FIRST_RETRY   MS(20)      /* after the first failed attempt; doubles up to cfg.retry_us */
 #define ATTEMPT_LOCAL MS(200)     /* least time for an attempt on one link, where a lost SYN would cost a second */
 #define ATTEMPT_FAR   SECONDS(5)
+#define PATIENT       4           /* each so-many-th attempt on one link lasts longer: the link may be slow, */
+#define ATTEMPT_SLOW  SECONDS(3)  /* and not lossy */
 #define SECOND_OPEN   MS(300)     /* for an OPEN on the other connection */
 #define LATE          MS(500)     /* a timer this late means that we were not running */
 #define QUIET         SECONDS(60) /* between two events of a kind */
@@ -137,6 +139,8 @@ arm_retry(struct bgp_conn *c)
 	for (unsigned int i = 1; i < p->failures && us < p->cfg.retry_us; i++)
 		us *= 2;
 	us = peer_jitter(p, MIN_OF(us, p->cfg.retry_us));
+	if (p->cfg.link_local_ok && p->failures % PATIENT == PATIENT - 1)
+		least = ATTEMPT_SLOW;
 	if (c->state == BGP_CONNECT)
 		us = MAX_OF(us, least);
 	p->retry = mono_add(p->now, us);

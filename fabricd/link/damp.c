@@ -3,8 +3,9 @@
 
 #include "fabricd/lib/base.h"
 
-#define CEILING 4 /* times `suppress` */
-#define REUSE   2 /* a part of `suppress` */
+#define CEILING 4  /* times `suppress` */
+#define REUSE   2  /* a part of `suppress` */
+#define CALM    12 /* half-lives without a flap, and the longest time that it is kept out */
 
 /* v * 2^(-us / half_life), by halving and, for the rest of a half-life, by 2^(-1/2), 2^(-1/4), ... */
 static uint64_t
@@ -40,27 +41,50 @@ reuse(const struct damp_config *cfg)
 	return (uint64_t)cfg->suppress * DAMP_FLAP / REUSE;
 }
 
+/* The least time after the last flap, from the second time in a row on. */
+static int64_t
+least(const struct damp *d, const struct damp_config *cfg)
+{
+	int64_t lives = 1;
+
+	for (uint32_t i = 1; i < d->row && lives < CALM; i++)
+		lives *= 2;
+	return d->row > 1 ? MIN_OF(lives, CALM) * cfg->half_life_us : 0;
+}
+
 bool
 damp_flap(struct damp *d, const struct damp_config *cfg, struct mono now)
 {
 	uint64_t limit = (uint64_t)cfg->suppress * DAMP_FLAP;
 
+	if (!d->suppressed && mono_sub(now, d->at) > CALM * cfg->half_life_us &&
+	    mono_sub(now, d->released) > CALM * cfg->half_life_us)
+		d->row = 0;
 	d->penalty = MIN_OF(damp_penalty(d, cfg, now) + DAMP_FLAP, CEILING * limit);
 	d->at = now;
 	d->flaps++;
-	if (d->suppressed || d->penalty < limit)
+	if (d->suppressed || (d->penalty < limit && d->row < 2))
 		return false;
 	d->suppressed = true;
 	d->times++;
+	d->row++;
 	return true;
+}
+
+void
+damp_forgive(struct damp *d)
+{
+	d->suppressed = false;
+	d->row--;
 }
 
 bool
 damp_look(struct damp *d, const struct damp_config *cfg, struct mono now)
 {
-	if (!d->suppressed || damp_penalty(d, cfg, now) > reuse(cfg))
+	if (!d->suppressed || damp_penalty(d, cfg, now) > reuse(cfg) || mono_sub(now, d->at) < least(d, cfg))
 		return false;
 	d->suppressed = false;
+	d->released = now;
 	return true;
 }
 
@@ -79,5 +103,5 @@ damp_release(const struct damp *d, const struct damp_config *cfg)
 		else
 			lo = mid + 1;
 	}
-	return mono_add(d->at, lo);
+	return mono_add(d->at, MAX_OF(lo, least(d, cfg)));
 }

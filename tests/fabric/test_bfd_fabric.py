@@ -61,7 +61,7 @@ def test_the_process_of_the_sessions_dies(fab):
     assert flaps(fab) == was
 
 
-def test_B11_the_neighbour_takes_bfd_down(fab):
+def test_B11_B12_the_neighbour_takes_bfd_down(fab):
     """bfdd of a spine ends as asked: AdminDown, no failure (RFC 5882 3.2): BGP stays; and its return is seen."""
     all_up(fab)
     before = len(events(fab, "leaf1", "BFD_DOWN", "BGP_DOWN"))

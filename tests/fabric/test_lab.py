@@ -229,7 +229,7 @@ def test_a_bad_file_starts_nothing(new_lab, tmp_path):
     assert "no laboratory" in lab.run("lab", "status", want=4).stderr
 
 
-def test_C07_swapped_spine_cables(new_lab):
+def test_C07_T10_swapped_spine_cables(new_lab):
     """leaf1's two cables are exchanged: AS numbers agree (spines share one), so only the BGP Identifier and LLDP tell."""
     lab = new_lab("2x2", "--bare")
     for was, now in [("eth1", "x"), ("eth2", "eth1"), ("x", "eth2")]:

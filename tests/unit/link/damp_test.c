@@ -114,6 +114,49 @@ remembers(void **state)
 	assert_int_equal(d.times, 2);
 }
 
+/* A link that falls as soon as it is used: each time it is kept out for longer, and at last one flap is enough. */
+static void
+longer_each_time(void **state)
+{
+	static const int64_t out_us[] = { SECONDS(5), SECONDS(10), SECONDS(20), SECONDS(40), SECONDS(60), SECONDS(60) };
+	struct damp d = { 0 };
+	struct mono now = at(0), release;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(out_us); i++) {
+		for (int flaps = i == 0 ? 3 : i == 1 ? 2 : 1; flaps > 0; flaps--)
+			assert_int_equal(damp_flap(&d, &usual, now), flaps == 1);
+		release = damp_release(&d, &usual);
+		if (llabs(mono_sub(release, now) - out_us[i]) > out_us[i] / 50)
+			fail_msg("time %zu: %lld us", i, (long long)mono_sub(release, now));
+		assert_false(damp_look(&d, &usual, mono_add(release, -1)));
+		assert_true(damp_look(&d, &usual, release));
+		now = mono_add(release, MS(1));
+	}
+	/* a minute in use without a flap, and all is forgotten */
+	now = mono_add(now, SECONDS(61));
+	assert_false(damp_flap(&d, &usual, now));
+	assert_false(damp_flap(&d, &usual, now));
+	assert_true(damp_flap(&d, &usual, now));
+	assert_in_range(mono_sub(damp_release(&d, &usual), now), SECONDS(4), SECONDS(6));
+}
+
+/* One that may not be kept out, since it is the last way, has no worse name for that. */
+static void
+forgiven(void **state)
+{
+	struct damp d = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 12; i++)
+		if (damp_flap(&d, &usual, at(0)))
+			damp_forgive(&d);
+	assert_int_equal(d.flaps, 12);
+	assert_false(d.suppressed);
+	assert_true(damp_flap(&d, &usual, at(0)));
+	assert_in_range(mono_sub(damp_release(&d, &usual), at(0)), SECONDS(14), SECONDS(16));
+}
+
 /* While it is kept out flaps still count, and put the release off. */
 static void
 put_off(void **state)
@@ -157,6 +200,8 @@ main(void)
 		cmocka_unit_test(decays_by_half),
 		cmocka_unit_test(suppresses_and_releases),
 		cmocka_unit_test(remembers),
+		cmocka_unit_test(longer_each_time),
+		cmocka_unit_test(forgiven),
 		cmocka_unit_test(put_off),
 		cmocka_unit_test(extremes),
 	};

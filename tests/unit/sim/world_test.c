@@ -257,7 +257,7 @@ test_silent_loss_is_found_by_bfd(void **state)
 
 /* Spines share one AS number: only the BGP Identifier tells them apart (2/3). */
 static void
-test_swapped_spine_cables_are_refused(void **state)
+test_T10_swapped_spine_cables_are_refused(void **state)
 {
 	struct topo *t = load("4x2.yaml");
 	struct world *w = make(t, 6);
@@ -309,7 +309,7 @@ main(void)
 		cmocka_unit_test(test_a_cut_link_narrows_and_heals),
 		cmocka_unit_test(test_a_spine_that_goes_dark_is_routed_around),
 		cmocka_unit_test(test_silent_loss_is_found_by_bfd),
-		cmocka_unit_test(test_swapped_spine_cables_are_refused),
+		cmocka_unit_test(test_T10_swapped_spine_cables_are_refused),
 		cmocka_unit_test(test_the_same_seed_gives_the_same_run),
 	};
 

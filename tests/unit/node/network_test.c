@@ -1,0 +1,589 @@
+/*
+ * tests/unit/node/network_test.c -- what networks do to a fabric: silence, loss, delay, copies, flipped bits, partitions, clocks
+ *
+ * Whole switches in virtual time, with BFD at 100 ms x 3 where it says so. What counts is which ways packets have
+ * (forwarding planes), who noticed, and when.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "tests/unit/node/puppet.h"
+
+#define LEAF4_AS  65004
+#define LEAF4_ID  0x0a000104 /* 10.0.1.4 */
+#define DETECT_US MS(300)
+
+struct stage {
+	struct topo *topo;
+	struct world *w;
+	struct world_node *spine1, *spine2, *leaf1, *leaf4;
+	struct node_peer *down, *up; /* the session of spine1 and leaf4, at either end */
+};
+
+static struct stage
+begin(const char *file, bool bfd, uint64_t seed)
+{
+	struct world_config cfg = { .seed = seed, .bfd = bfd };
+	struct topo_errors errs = { 0 };
+	struct stage s = { 0 };
+	char *text = malloc(1 << 16), path[128], err[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
+	f = fopen(path, "r");
+	if (!f)
+		fail_msg("run the test at the top of the tree");
+	cfg.topo = s.topo = topo_load(text, fread(text, 1, 1 << 16, f), &errs);
+	fclose(f);
+	free(text);
+	topo_errors_free(&errs);
+	assert_non_null(s.topo);
+	s.w = world_new(&cfg, err, sizeof(err));
+	assert_non_null(s.w);
+	s.spine1 = world_node_find(s.w, "spine1");
+	s.spine2 = world_node_find(s.w, "spine2");
+	s.leaf1 = world_node_find(s.w, "leaf1");
+	s.leaf4 = world_node_find(s.w, "leaf4");
+	s.down = node_port_find(s.spine1->node, "eth4")->peer;
+	s.up = node_port_find(s.leaf4->node, "eth1")->peer;
+	world_run(s.w, SECONDS(40));
+	assert_true(s.down->established && s.up->established);
+	return s;
+}
+
+static void
+end(struct stage *s)
+{
+	world_free(s->w);
+	topo_free(s->topo);
+}
+
+/* Ports over which a switch sends packets to another one's rack. */
+static int
+ways(const struct world_node *from, const struct world_node *to)
+{
+	struct ip dst = node_rack_gateway(&to->topo->rack[FAMILY_IPV4]);
+	struct model_result r;
+
+	return model_lookup(from->platform, 0, &dst, &r) == MODEL_FORWARD ? (int)r.nhops : 0;
+}
+
+static uint64_t
+flaps(const struct node_peer *p)
+{
+	return bgp_peer_counters(p->bgp)->flaps;
+}
+
+/* Of all sessions of all switches. */
+static uint64_t
+all_flaps(struct stage *s)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < s->topo->nnodes; i++) {
+		const struct node *n = world_node_at(s->w, i)->node;
+
+		for (size_t k = 0; n && k < n->nports; k++)
+			for (const struct node_peer *p = n->ports[k].peer; p; p = p->next)
+				sum += flaps(p);
+	}
+	return sum;
+}
+
+static size_t
+events_of(const struct world_node *wn, const char *type, const char *port)
+{
+	const struct journal_event *e;
+	size_t n = 0;
+
+	for (uint64_t id = 1; (e = journal_from(wn->node->journal, id)); id = e->id + 1)
+		n += strcmp(e->type, type) == 0 && (!port || strcmp(e->port, port) == 0);
+	return n;
+}
+
+/* Milliseconds, in fifths of one, until the condition holds; fails after `most`. */
+#define UNTIL(s, most_us, condition)                                                                                   \
+	__extension__({                                                                                                \
+		int64_t us_ = 0;                                                                                       \
+		while (!(condition)) {                                                                                 \
+			if (us_ > (most_us))                                                                           \
+				fail_msg("not within %lld ms: %s", (long long)(most_us) / 1000, #condition);           \
+			world_run((s)->w, 200);                                                                        \
+			us_ += 200;                                                                                    \
+		}                                                                                                      \
+		us_;                                                                                                   \
+	})
+
+static void
+black(struct stage *s, bool from_leaf, bool from_spine, bool on)
+{
+	if (from_leaf)
+		assert_int_equal(world_black(s->w, "leaf4", "eth1", on), 0);
+	if (from_spine)
+		assert_int_equal(world_black(s->w, "spine1", "eth4", on), 0);
+}
+
+/* T01: both ends notice within the detection time of the last packet, the others a moment later; nothing is kept. */
+static void
+test_T01_silent_loss(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct stage s = begin("4x2.yaml", true, seed);
+		int64_t us;
+
+		world_run(s.w, (int64_t)seed * MS(17));
+		assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+		black(&s, true, true, true);
+		us = UNTIL(&s, DETECT_US + MS(5), ways(s.leaf4, s.leaf1) == 1 && ways(s.spine1, s.leaf4) == 0);
+		assert_true(us >= DETECT_US - MS(100));
+		UNTIL(&s, MS(20), ways(s.leaf1, s.leaf4) == 1);
+		assert_int_equal(bgp_peer_last_reset(s.down->bgp)->cause, BGP_CAUSE_BFD);
+		assert_int_equal(bgp_peer_restart(s.down->bgp)->stale, 0);
+		black(&s, true, true, false);
+		UNTIL(&s, SECONDS(5), ways(s.leaf1, s.leaf4) == 2 && ways(s.leaf4, s.leaf1) == 2);
+		end(&s);
+	}
+}
+
+/* T02: one direction is dead: the end that hears says Down to the other (RFC 5880 6.8.6), or notices by itself. */
+static void
+test_T02_one_way_loss(void **state)
+{
+	(void)state;
+	for (int from_leaf = 0; from_leaf < 2; from_leaf++)
+		for (uint64_t seed = 1; seed <= 5; seed++) {
+			struct stage s = begin("4x2.yaml", true, seed);
+
+			world_run(s.w, (int64_t)seed * MS(23));
+			black(&s, from_leaf, !from_leaf, true);
+			UNTIL(&s, 2 * DETECT_US, !s.down->established && !s.up->established);
+			assert_int_equal(ways(s.spine1, s.leaf4), 0);
+			assert_int_equal(ways(s.leaf4, s.leaf1), 1);
+			/* and it stays so: no end begins a session that the other cannot have */
+			for (int i = 0; i < 100; i++) {
+				world_run(s.w, MS(100));
+				assert_false(s.down->established || s.up->established);
+				assert_int_equal(ways(s.leaf4, s.leaf1), 1);
+			}
+			black(&s, from_leaf, !from_leaf, false);
+			UNTIL(&s, SECONDS(5), ways(s.leaf1, s.leaf4) == 2);
+			end(&s);
+		}
+}
+
+/*
+ * T03: loss at random for ten minutes. A multiplier of 3 falls when three packets in a row are lost, p^3 of the packets
+ * at most (jitter makes them some 11 a second, two directions); what falls too often is damped.
+ */
+static void
+test_T03_random_loss(void **state)
+{
+	static const struct {
+		uint32_t ppm;
+		double p;
+	} cases[] = { { 100000, 0.1 }, { 300000, 0.3 }, { 500000, 0.5 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct stage s = begin("4x2.yaml", true, 7 + i);
+		double theory = 600 * 12 * 2 * cases[i].p * cases[i].p * cases[i].p;
+		size_t before = events_of(s.spine1, "BFD_DOWN", "eth4");
+		int changes = 0, most = 0, was = ways(s.leaf1, s.leaf4), window[60] = { 0 };
+		size_t downs;
+
+		assert_int_equal(world_lossy(s.w, "leaf4", "eth1", cases[i].ppm), 0);
+		assert_int_equal(world_lossy(s.w, "spine1", "eth4", cases[i].ppm), 0);
+		for (int ms = 0; ms < 600000; ms += 10) {
+			int now;
+
+			world_run(s.w, MS(10));
+			now = ways(s.leaf1, s.leaf4);
+			assert_true(now == 1 || now == 2); /* never without a way */
+			changes += now != was;
+			window[ms / 10000] += now != was;
+			was = now;
+		}
+		for (size_t k = 6; k < ARRAY_LEN(window); k++) /* once its penalty has built up */
+			most = window[k] > most ? window[k] : most;
+		downs = events_of(s.spine1, "BFD_DOWN", "eth4") - before;
+		if ((double)downs > theory * 1.2 + 3)
+			fail_msg("%u ppm: %zu flaps, theory %.1f", cases[i].ppm, downs, theory);
+		if (changes > 600 / 10)
+			fail_msg("%u ppm: %d changes in ten minutes, %d in ten seconds", cases[i].ppm, changes, most);
+		assert_int_equal(world_lossy(s.w, "leaf4", "eth1", 0), 0);
+		assert_int_equal(world_lossy(s.w, "spine1", "eth4", 0), 0);
+		UNTIL(&s, SECONDS(20), ways(s.leaf1, s.leaf4) == 2 && ways(s.leaf4, s.leaf1) == 2);
+		end(&s);
+	}
+}
+
+/* T06: each packet twice, in any order. */
+static void
+test_T06_copies_and_disorder(void **state)
+{
+	const struct sim_impair impair = { .duplicate_ppm = 1000000, .jitter_us = MS(50) };
+	struct stage s = begin("4x2.yaml", true, 3);
+	uint64_t before = all_flaps(&s);
+
+	(void)state;
+	for (uint32_t i = 0; i < s.topo->nnodes; i++)
+		for (uint32_t k = 0; k < s.topo->nodes[i].nports; k++)
+			if (s.topo->nodes[i].ports[k].far_node != TOPO_NONE)
+				sim_link_impair(world_node_at(s.w, i)->rt, k + 1, &impair);
+	for (int i = 0; i < 6000; i++) {
+		world_run(s.w, MS(10));
+		assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+		assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	}
+	assert_int_equal(all_flaps(&s), before);
+	for (uint32_t i = 0; i < s.topo->nnodes; i++)
+		assert_int_equal(events_of(world_node_at(s.w, i), "BFD_DOWN", NULL), 0);
+	/* and a session can begin like that */
+	bgp_peer_reset(s.down->bgp, BGP_CEASE_RESET, "again", 0, rt_now(s.spine1->rt));
+	UNTIL(&s, SECONDS(5), s.down->established && s.up->established && ways(s.leaf1, s.leaf4) == 2);
+	end(&s);
+}
+
+/* T09: half a second of delay, 400 ms of jitter: BGP begins and stays; BFD needs its packets within 300 ms of each other. */
+static void
+test_T09_delay(void **state)
+{
+	static const struct {
+		bool bfd;
+		int64_t jitter_us;
+		bool stays;
+	} cases[] = { { false, MS(400), true }, { true, MS(150), true }, { true, MS(1200), false } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct sim_impair impair = { .delay_us = MS(500), .jitter_us = cases[i].jitter_us };
+		struct stage s = begin("4x2.yaml", cases[i].bfd, 5);
+		uint64_t before;
+
+		sim_link_impair(s.leaf4->rt, world_ifindex(s.leaf4, "eth1"), &impair);
+		sim_link_impair(s.spine1->rt, world_ifindex(s.spine1, "eth4"), &impair);
+		world_run(s.w, SECONDS(3)); /* the step itself is a gap of 500 ms */
+		if (!cases[i].bfd)
+			bgp_peer_reset(s.down->bgp, BGP_CEASE_RESET, "again", 0, rt_now(s.spine1->rt));
+		world_run(s.w, SECONDS(30));
+		before = flaps(s.down);
+		if (cases[i].stays && !(s.down->established && s.up->established)) {
+			char why[BGP_REASON_TEXT];
+
+			node_peer_why(s.down, why, sizeof(why));
+			fail_msg("case %zu: %s", i, why);
+		}
+		world_run(s.w, SECONDS(60));
+		if (cases[i].stays) {
+			assert_int_equal(flaps(s.down), before);
+			assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+		} else {
+			assert_true(events_of(s.spine1, "BFD_DOWN", "eth4") > 0);
+		}
+		assert_true(ways(s.leaf1, s.leaf4) >= 1);
+		end(&s);
+	}
+}
+
+/* ---- T07 ---- */
+
+struct flipper {
+	uint64_t rng;
+	unsigned int flipped;
+};
+
+static struct flipper flipper;
+
+/* One bit in some 100 octets, behind TCP's checksum; what was flipped is read by the switch as if the puppet meant it. */
+static void
+say_flipped(struct puppet *p)
+{
+	uint8_t buf[512];
+	size_t n;
+
+	while (p->conn && p->stream && (n = bgp_output(p->conn, buf, sizeof(buf), rt_now(p->rt)))) {
+		for (size_t i = 0; i < n; i++) {
+			flipper.rng = flipper.rng * 6364136223846793005u + 1442695040888963407u;
+			if ((flipper.rng >> 33) % 100 == 0) {
+				buf[i] ^= (uint8_t)(1u << (flipper.rng >> 60 & 7));
+				flipper.flipped++;
+			}
+		}
+		bgp_wrote(p->conn, rt_write(p->stream, buf, n), rt_now(p->rt));
+	}
+}
+
+/* T07: whatever arrives flipped harms the session that it came on at most; and when that is over, all is as it was. */
+static void
+test_T07_flipped_bits(void **state)
+{
+	struct stage s = begin("4x2.yaml", false, 8);
+	struct prefix list[64];
+	struct puppet *p;
+	uint64_t others;
+	size_t refused = 0;
+
+	(void)state;
+	flipper = (struct flipper){ .rng = 99 };
+	world_crash(s.leaf4, SIM_KILLED);
+	sim_node_boot(s.leaf4->rt);
+	p = puppet_new(s.leaf4, world_ifindex(s.leaf4, "eth1"), LEAF4_AS, LEAF4_ID);
+	world_run(s.w, SECONDS(40));
+	others = all_flaps(&s) - flaps(s.down);
+	for (int round = 0; round < 3000; round++) {
+		struct bgp_build *build;
+		struct bgp_encode_opts opts;
+		struct bgp_batch *batch;
+		static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xc0, 8, 8, 0xfd, 0xec, 0, 1, 0xfd, 0xec, 0,
+			2 };
+		const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+
+		if (!p->established) {
+			world_run(s.w, SECONDS(1));
+			continue;
+		}
+		opts = bgp_peer_encode_opts(p->bgp);
+		build = bgp_build_new(NULL, &opts);
+		bgp_build_reach(build, FAMILY_IPV4, &v);
+		for (uint32_t i = 0; i < ARRAY_LEN(list); i++) {
+			struct ip a = ip_v4(0x0a010400u + i);
+
+			list[i] = prefix_of(&a, i ? 32 : 24);
+			bgp_build_prefix(build, &list[i]);
+		}
+		batch = bgp_build_take(build);
+		bgp_send(p->bgp, batch);
+		bgp_batch_unref(batch);
+		bgp_build_free(build);
+		say_flipped(p);
+		world_run(s.w, MS(200));
+	}
+	assert_true(flipper.flipped > 100);
+	for (int i = 0; i < POLICY_VERDICTS; i++)
+		refused += s.down->refused[i];
+	assert_true(bgp_peer_counters(s.down->bgp)->notices_out > 0 && refused > 0);
+	assert_int_equal(all_flaps(&s) - flaps(s.down), others);
+	assert_true(ways(s.leaf1, world_node_find(s.w, "leaf3")) == 2);
+	/* unflipped again */
+	world_run(s.w, SECONDS(90));
+	assert_true(p->established && s.down->established);
+	for (uint32_t i = 1; i < ARRAY_LEN(list); i++)
+		puppet_say(p, false, &list[i], 1);
+	puppet_say(p, true, list, 1);
+	world_run(s.w, SECONDS(2));
+	assert_true(ways(s.leaf1, s.leaf4) >= 1);
+	puppet_free(p);
+	end(&s);
+}
+
+/* ---- T11 ---- */
+
+static size_t loops;
+
+static void
+count_loops(void *arg, const struct world_walk *walk)
+{
+	(void)arg;
+	loops += walk->fate == WORLD_LOOP;
+}
+
+static void
+look_for_loops(struct stage *s)
+{
+	for (uint32_t i = 0; i < s->topo->nnodes; i++)
+		for (uint32_t k = 0; k < s->topo->nnodes; k++) {
+			const struct topo_node *to = &s->topo->nodes[k];
+			struct ip dst;
+
+			if (!to->has_rack[FAMILY_IPV4] || i == k)
+				continue;
+			dst = node_rack_gateway(&to->rack[FAMILY_IPV4]);
+			world_walk_all(s->w, i, &dst, count_loops, NULL);
+		}
+}
+
+/* T11: a spine is cut off, in silence and by carrier, and comes back: no packet goes in circles, and soon all ways are there. */
+static void
+test_T11_partition(void **state)
+{
+	(void)state;
+	for (int silent = 0; silent < 2; silent++) {
+		struct stage s = begin("4x2.yaml", true, 11);
+		char port[8], leaf[8];
+		int64_t us;
+
+		loops = 0;
+		for (int i = 1; i <= 4; i++) {
+			snprintf(port, sizeof(port), "eth%d", i);
+			snprintf(leaf, sizeof(leaf), "leaf%d", i);
+			if (silent) {
+				world_black(s.w, "spine1", port, true);
+				world_black(s.w, leaf, "eth1", true);
+			} else {
+				world_link_set(s.w, "spine1", port, false);
+			}
+		}
+		for (int ms = 0; ms < 2000; ms++) {
+			world_run(s.w, MS(1));
+			look_for_loops(&s);
+		}
+		assert_int_equal(ways(s.leaf1, s.leaf4), 1);
+		for (int i = 1; i <= 4; i++) {
+			snprintf(port, sizeof(port), "eth%d", i);
+			snprintf(leaf, sizeof(leaf), "leaf%d", i);
+			if (silent) {
+				world_black(s.w, "spine1", port, false);
+				world_black(s.w, leaf, "eth1", false);
+			} else {
+				world_link_set(s.w, "spine1", port, true);
+			}
+		}
+		/* within a second of BFD */
+		UNTIL(&s, SECONDS(5), (look_for_loops(&s), s.up->bfd_up && s.down->bfd_up));
+		us = UNTIL(
+		    &s, SECONDS(1), (look_for_loops(&s), ways(s.leaf1, s.leaf4) == 2 && ways(s.leaf4, s.leaf1) == 2));
+		assert_true(us <= SECONDS(1));
+		assert_int_equal(loops, 0);
+		end(&s);
+	}
+}
+
+/* ---- T12 ---- */
+
+/*
+ * T12: leaf4 has lost power for a moment and is there again, behind something that kept the carrier, and before anybody
+ * noticed: nobody has told spine1 that its connection leads nowhere. Forwarding was lost, so nothing is kept.
+ */
+static void
+test_T12_reboot_behind_the_same_port(void **state)
+{
+	(void)state;
+	for (int empty = 0; empty < 2; empty++) {
+		struct stage s = begin("4x2.yaml", false, 12);
+		char err[256];
+		int64_t us;
+
+		black(&s, true, true, true);
+		world_black(s.w, "leaf4", "eth2", true);
+		world_black(s.w, "spine2", "eth4", true);
+		world_crash(s.leaf4, SIM_KILLED);
+		if (empty)
+			model_reset(s.leaf4->platform);
+		world_run(s.w, MS(500));
+		assert_true(s.down->established);
+		black(&s, true, true, false);
+		world_black(s.w, "leaf4", "eth2", false);
+		world_black(s.w, "spine2", "eth4", false);
+		assert_int_equal(world_boot(s.leaf4, err, sizeof(err)), 0);
+		s.up = node_port_find(s.leaf4->node, "eth1")->peer;
+		us = UNTIL(&s, SECONDS(2), s.up->established && s.down->established);
+		/* from the moment at which it dials: neighbours are heard first */
+		assert_true(us <= SECONDS(2));
+		assert_int_equal(flaps(s.down), 1);
+		assert_int_equal(bgp_peer_last_reset(s.down->bgp)->cause, BGP_CAUSE_TCP);
+		UNTIL(&s, SECONDS(5), ways(s.leaf1, s.leaf4) == 2 && ways(s.leaf4, s.leaf1) == 2);
+		world_run(s.w, SECONDS(60));
+		assert_int_equal(flaps(s.down), 1);
+		assert_true(s.down->established);
+		assert_int_equal(bgp_peer_restart(s.down->bgp)->stale, 0);
+		end(&s);
+	}
+}
+
+/* ---- W17 ---- */
+
+static const struct path *
+told_by_leaf4(struct stage *s, const struct prefix *p)
+{
+	struct rib_view v;
+
+	return rib_get(s->spine1->node->rib, RIB_MAIN_TABLE, p, &v) && v.list ? path_list_find(v.list, &s->down->source)
+									      : NULL;
+}
+
+/* W17: without graceful restart, a neighbour tells its table again between BoRR and EoRR and leaves a route out (RFC 7313 4). */
+static void
+test_W17_left_out_of_a_refresh(void **state)
+{
+	struct stage s = begin("4x2.yaml", false, 17);
+	struct prefix rack, loopback;
+	struct puppet *p;
+
+	(void)state;
+	world_crash(s.leaf4, SIM_KILLED);
+	sim_node_boot(s.leaf4->rt);
+	p = puppet_new(s.leaf4, world_ifindex(s.leaf4, "eth1"), LEAF4_AS, LEAF4_ID);
+	world_run(s.w, SECONDS(40));
+	assert_true(prefix_parse("10.1.4.0/24", &rack) && prefix_parse("10.0.1.4/32", &loopback));
+	assert_false(bgp_peer_facts(s.down->bgp)->caps & BGP_CAP_GRACEFUL_RESTART);
+	assert_true(bgp_peer_facts(s.down->bgp)->caps & BGP_CAP_ENHANCED_REFRESH);
+	puppet_say(p, true, &rack, 1);
+	puppet_say(p, true, &loopback, 1);
+	world_run(s.w, SECONDS(1));
+	assert_non_null(told_by_leaf4(&s, &rack));
+	bgp_send_refresh(p->bgp, FAMILY_IPV4, BGP_REFRESH_BEGIN);
+	puppet_say(p, true, &loopback, 1);
+	world_run(s.w, SECONDS(2));
+	assert_non_null(told_by_leaf4(&s, &rack)); /* it may still come */
+	assert_int_equal(ways(s.leaf1, s.leaf4), 1);
+	bgp_send_refresh(p->bgp, FAMILY_IPV4, BGP_REFRESH_END);
+	puppet_settle(p);
+	world_run(s.w, MS(100));
+	assert_null(told_by_leaf4(&s, &rack));
+	assert_non_null(told_by_leaf4(&s, &loopback));
+	assert_int_equal(ways(s.leaf1, s.leaf4), 0);
+	puppet_free(p);
+	end(&s);
+}
+
+/* ---- P08 ---- */
+
+/* P08: the wall clock jumps by years, to and fro, and creeps: nothing of the protocols looks at it. */
+static void
+test_P08_wall_clock(void **state)
+{
+	static const int64_t steps_s[] = { 315360000, -630720000, 315360000, 1, -1, 3600, -3600, 86400 * 400 };
+	struct stage s = begin("4x2.yaml", true, 21);
+	int64_t since = bgp_peer_since(s.down->bgp).us;
+	uint64_t changes = s.leaf1->node->state_changes;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps_s); i++) {
+		for (uint32_t k = 0; k < s.topo->nnodes; k++)
+			if ((k + i) % 3) /* not all of them know */
+				sim_node_wall_shift(world_node_at(s.w, k)->rt, steps_s[i] * 1000000);
+		for (int slew = 0; slew < 100; slew++) { /* 500 ppm, as NTP does it */
+			sim_node_wall_shift(s.spine1->rt, 50);
+			world_run(s.w, MS(100));
+			assert_int_equal(ways(s.leaf1, s.leaf4), 2);
+		}
+	}
+	assert_int_equal(all_flaps(&s), 0);
+	assert_int_equal(bgp_peer_since(s.down->bgp).us, since);
+	assert_int_equal(s.leaf1->node->state_changes, changes);
+	for (uint32_t i = 0; i < s.topo->nnodes; i++)
+		assert_int_equal(events_of(world_node_at(s.w, i), "BFD_DOWN", NULL), 0);
+	end(&s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_T01_silent_loss),
+		cmocka_unit_test(test_T02_one_way_loss),
+		cmocka_unit_test(test_T03_random_loss),
+		cmocka_unit_test(test_T06_copies_and_disorder),
+		cmocka_unit_test(test_T07_flipped_bits),
+		cmocka_unit_test(test_T09_delay),
+		cmocka_unit_test(test_T11_partition),
+		cmocka_unit_test(test_T12_reboot_behind_the_same_port),
+		cmocka_unit_test(test_W17_left_out_of_a_refresh),
+		cmocka_unit_test(test_P08_wall_clock),
+	};
+
+	return cmocka_run_group_tests_name("network", tests, NULL, NULL);
+}
