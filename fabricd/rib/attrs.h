@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fabricd/lib/buckets.h"
 #include "fabricd/lib/mem.h"
 
 enum attrs_flag {
@@ -40,10 +41,8 @@ struct attrs_view {
 };
 
 struct attrs {
-	struct attrs_view v; /* v.wire points behind this struct */
-	uint32_t refs;
-	uint32_t hash;
-	struct attrs *next; /* in its bucket */
+	struct attrs_view v;     /* v.wire points behind this struct */
+	struct bucket_item item; /* counts the references */
 };
 
 struct attrs_table;
@@ -59,7 +58,7 @@ struct attrs *attrs_intern(struct attrs_table *, const struct attrs_view *);
 static inline struct attrs *
 attrs_ref(struct attrs *a)
 {
-	a->refs++;
+	a->item.refs++;
 	return a;
 }
 void attrs_unref(struct attrs_table *, struct attrs *); /* NULL is allowed */

@@ -28,8 +28,8 @@
 #define LIMIT_US   SECONDS(10)
 
 struct rib_cut {
-	struct rib_cut *next;  /* in the order in which they came */
-	struct rib_cut *chain; /* in its bucket */
+	struct rib_cut *next;
+	struct bucket_item item;
 	struct rib_source *source;
 	uint32_t fate;
 	uint32_t number; /* of its coming */
@@ -41,22 +41,23 @@ struct rib_cut {
 	struct mono since, quiet;
 };
 
-static struct rib_cut **
-bucket_of(struct rib_cuts *c, const struct rib_source *s, uint32_t fate)
+static uint32_t
+hash_of(const struct rib_source *s, uint32_t fate)
 {
-	return &c->buckets[hash_u64(s->index, fate) % RIB_CUT_BUCKETS];
+	return (uint32_t)hash_u64(s->index, fate);
 }
 
 static struct rib_cut *
-find(struct rib_cuts *c, const struct rib_source *s, uint32_t fate)
+find(const struct rib_cuts *c, const struct rib_source *s, uint32_t fate)
 {
-	struct rib_cut *cut;
-
 	if (!s->cuts) /* the rule */
 		return NULL;
-	for (cut = *bucket_of(c, s, fate); cut; cut = cut->chain)
+	for (struct bucket_item *i = buckets_first(&c->found, hash_of(s, fate)); i; i = buckets_next(i)) {
+		struct rib_cut *cut = CONTAINER_OF(i, struct rib_cut, item);
+
 		if (cut->source == s && cut->fate == fate)
 			return cut;
+	}
 	return NULL;
 }
 
@@ -64,9 +65,9 @@ void
 rib_cut_begin(struct rib *r, struct rib_source *s, uint32_t fate)
 {
 	struct rib_cuts *c = &r->cuts;
-	struct rib_cut *cut = find(c, s, fate), **bucket = bucket_of(c, s, fate);
+	struct rib_cut *cut;
 
-	if (cut || !s->up || fate == 0)
+	if (!s->up || fate == 0 || find(c, s, fate))
 		return;
 	cut = mem_zalloc(r->cfg.mem, MEM_PREFIX, sizeof(*cut));
 	cut->source = s;
@@ -75,30 +76,23 @@ rib_cut_begin(struct rib *r, struct rib_source *s, uint32_t fate)
 	cut->fresh = true;
 	cut->since = cut->quiet = r->ops->now(r->arg);
 	cut->seen = s->withdrawn;
-	cut->chain = *bucket;
-	*bucket = cut;
-	*(c->last ? &c->last->next : &c->first) = cut;
-	c->last = cut;
+	cut->next = c->first;
+	c->first = cut;
+	buckets_add(&c->found, &cut->item, hash_of(s, fate));
 	s->cuts++;
-	c->n++;
 	c->fresh++;
 }
 
 /* Takes out the cut that *at points to. */
 static void
-end_cut(struct rib *r, struct rib_cut **at, struct rib_cut *before)
+end_cut(struct rib *r, struct rib_cut **at)
 {
 	struct rib_cuts *c = &r->cuts;
-	struct rib_cut *cut = *at, **chain = bucket_of(c, cut->source, cut->fate);
+	struct rib_cut *cut = *at;
 
-	while (*chain != cut)
-		chain = &(*chain)->chain;
-	*chain = cut->chain;
 	*at = cut->next;
-	if (c->last == cut)
-		c->last = before;
+	buckets_remove(&c->found, &cut->item);
 	cut->source->cuts--;
-	c->n--;
 	c->fresh -= cut->fresh;
 	mem_free(r->cfg.mem, MEM_PREFIX, cut);
 }
@@ -108,15 +102,11 @@ typedef bool ends_fn(const struct rib_cut *, const void *arg);
 static void
 end_cuts(struct rib *r, ends_fn *ends, const void *arg)
 {
-	struct rib_cut *before = NULL;
-
 	for (struct rib_cut **at = &r->cuts.first; *at;) {
-		if (ends(*at, arg)) {
-			end_cut(r, at, before);
-		} else {
-			before = *at;
-			at = &before->next;
-		}
+		if (ends(*at, arg))
+			end_cut(r, at);
+		else
+			at = &(*at)->next;
 	}
 }
 
@@ -154,7 +144,8 @@ void
 rib_cuts_free(struct rib *r)
 {
 	while (r->cuts.first)
-		end_cut(r, &r->cuts.first, NULL);
+		end_cut(r, &r->cuts.first);
+	buckets_done(&r->cuts.found);
 }
 
 /* ---- which hops are left ---- */
@@ -172,7 +163,7 @@ cut_of(struct rib *r, const struct hop *h, bool applying)
 static size_t
 kept_hop(struct rib *r, const struct hop *hops, size_t n, bool applying)
 {
-	uint32_t youngest = 0;
+	const struct rib_cut *last = NULL;
 	size_t kept = n;
 
 	for (size_t i = 0; i < n; i++) {
@@ -180,8 +171,8 @@ kept_hop(struct rib *r, const struct hop *hops, size_t n, bool applying)
 
 		if (!cut)
 			return n;
-		if (kept == n || cut->number > youngest) {
-			youngest = cut->number;
+		if (!last || cut->number > last->number) {
+			last = cut;
 			kept = i;
 		}
 	}
@@ -191,9 +182,9 @@ kept_hop(struct rib *r, const struct hop *hops, size_t n, bool applying)
 size_t
 rib_cuts_filter(struct rib *r, struct hop *hops, size_t n)
 {
-	size_t kept = r->cuts.n && n > 1 ? kept_hop(r, hops, n, false) : 0, out = 0;
+	size_t kept = kept_hop(r, hops, n, false), out = 0;
 
-	if (!r->cuts.n || n < 2)
+	if (!r->cuts.first)
 		return n;
 	for (size_t i = 0; i < n; i++) {
 		struct rib_cut *cut = i == kept ? NULL : cut_of(r, &hops[i], false);
@@ -209,16 +200,12 @@ rib_cuts_filter(struct rib *r, struct hop *hops, size_t n)
 static void
 narrow_set(struct rib *r, struct hop_set *s)
 {
-	size_t kept = s->n > 1 ? kept_hop(r, s->hops, s->n, true) : 0;
-	struct rib_source *keeps = s->n > 1 && kept < s->n ? s->hops[kept].source : NULL;
+	size_t kept = kept_hop(r, s->hops, s->n, true);
 	bool changed = false;
 
-	for (size_t i = s->n; s->n > 1 && i-- > 0;) {
-		struct rib_source *source = s->hops[i].source;
-
-		if (source != keeps && cut_of(r, &s->hops[i], true))
-			changed |= hop_set_drop(r->hops, s, source);
-	}
+	for (size_t i = s->n; i-- > 0;)
+		if (i != kept && cut_of(r, &s->hops[i], true))
+			changed |= hop_set_drop(r->hops, s, s->hops[i].source);
 	if (changed && s->group)
 		rib_want_group_change(r, s);
 }
@@ -246,7 +233,8 @@ is_refuted(const struct rib_cut *c, const void *arg)
 void
 rib_cuts_apply(struct rib *r)
 {
-	uint32_t limit = hop_sets_limit(r->hops), entry;
+	struct hop_set *set;
+	uint32_t entry;
 
 	if (!r->cuts.fresh)
 		return;
@@ -256,12 +244,8 @@ rib_cuts_apply(struct rib *r)
 	end_cuts(r, is_refuted, NULL);
 	if (!r->cuts.fresh)
 		return;
-	for (uint32_t id = 1; id < limit; id++) {
-		struct hop_set *s = hop_set_get(r->hops, id);
-
-		if (s)
-			narrow_set(r, s);
-	}
+	for (uint32_t id = 0; (set = hop_sets_next(r->hops, &id));)
+		narrow_set(r, set);
 	for (struct rib_cut *c = r->cuts.first; c; c = c->next)
 		c->fresh = false;
 	r->cuts.fresh = 0;
@@ -296,7 +280,7 @@ is_released(const struct rib_cut *c, const void *now)
 bool
 rib_cuts_run(struct rib *r, struct mono now)
 {
-	size_t before = r->cuts.n;
+	size_t before = r->cuts.found.count;
 	bool again = r->cuts.again;
 
 	for (struct rib_cut *c = r->cuts.first; c; c = c->next) {
@@ -310,14 +294,14 @@ rib_cuts_run(struct rib *r, struct mono now)
 	}
 	end_cuts(r, is_released, &now);
 	r->cuts.again = false;
-	return again || r->cuts.n != before;
+	return again || r->cuts.found.count != before;
 }
 
 static bool
 is_over(const struct rib_cut *c, const void *arg)
 {
 	(void)arg;
-	return !c->fresh && !c->alive;
+	return !c->alive;
 }
 
 void

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fabricd/lib/buckets.h"
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/lib/mono.h"
@@ -26,7 +27,7 @@ struct rib_nexthop {
 	uint32_t ifindex;
 	struct ip gateway;
 	uint32_t refs;
-	struct rib_nexthop *next;
+	struct bucket_item item;
 };
 
 struct hop {
@@ -37,13 +38,12 @@ struct hop {
 };
 
 struct hop_set {
+	struct bucket_item item;
 	uint32_t id;
-	uint32_t hash;
-	struct hop_set *next; /* in its bucket */
-	uint32_t refs;        /* path lists, prefixes and holders */
-	uint32_t fib;         /* prefixes whose route in the FIB is on its group */
-	uint32_t group;       /* handle of its group, 0: none */
-	uint32_t move_to;     /* during a run: where its prefixes went, and how many */
+	uint32_t refs;    /* path lists, prefixes and holders */
+	uint32_t fib;     /* prefixes whose route in the FIB is on its group */
+	uint32_t group;   /* handle of its group, 0: none */
+	uint32_t move_to; /* during a run: where its prefixes went, and how many */
 	uint32_t moved;
 	uint32_t held; /* how many had moved when the run held them back last, 0: not held */
 	struct mono held_first, held_until;
@@ -61,7 +61,8 @@ struct hop_sets;
 struct hop_sets *hop_sets_new(struct mem *, uint64_t seed);
 void hop_sets_free(struct hop_sets *);                             /* NULL is allowed */
 struct hop_set *hop_set_get(const struct hop_sets *, uint32_t id); /* NULL for 0 */
-uint32_t hop_sets_limit(const struct hop_sets *);                  /* ids are below this */
+/* All of them: the first behind id *at, which goes there, from 0 on; NULL: no more. */
+struct hop_set *hop_sets_next(const struct hop_sets *, uint32_t *at);
 size_t hop_sets_count(const struct hop_sets *);
 
 /* The set of these hops, ordered by source; a new reference. 0 when n is 0. */

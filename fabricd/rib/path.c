@@ -12,10 +12,10 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
+#include "fabricd/lib/slots.h"
 #include "fabricd/rib/path.h"
 
 #define STEPS 256 /* remembered steps */
-#define FIRST 64
 
 struct step {
 	uint32_t from, to;
@@ -29,15 +29,9 @@ struct path_lists {
 	struct mem *mem;
 	uint64_t seed;
 	struct attrs_table *attrs;
-	struct path_list **by_id;
-	size_t cap_ids;
-	uint32_t limit; /* ids given out so far, plus one */
+	struct slots lists;
+	struct buckets buckets;
 	uint32_t serial;
-	uint32_t *free_ids;
-	size_t nfree, cap_free;
-	struct path_list **buckets;
-	size_t nbuckets, cap_buckets, count;
-	size_t half; /* power of two; buckets below nbuckets - half are split */
 	struct step steps[STEPS];
 	struct hop_sets *hops;
 };
@@ -51,51 +45,70 @@ path_lists_new(struct mem *mem, uint64_t seed, struct attrs_table *attrs)
 	t->seed = seed;
 	t->attrs = attrs;
 	t->hops = hop_sets_new(mem, seed);
-	t->limit = 1;
-	t->nbuckets = t->half = t->cap_buckets = FIRST;
-	t->buckets = mem_zalloc(mem, MEM_PATH_LIST, t->nbuckets * sizeof(struct path_list *));
+	t->lists = (struct slots){ .mem = mem, .kind = MEM_PATH_LIST };
+	t->buckets = (struct buckets){ .mem = mem, .kind = MEM_PATH_LIST };
 	return t;
+}
+
+static void
+path_ref(const struct path *p)
+{
+	attrs_ref(p->attrs);
+	nexthop_ref(p->nexthop);
+}
+
+static void
+path_unref(struct path_lists *t, const struct path *p)
+{
+	attrs_unref(t->attrs, p->attrs);
+	nexthop_unref(t->hops, p->nexthop);
+}
+
+static void
+list_free(struct path_lists *t, struct path_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		path_unref(t, &l->paths[i]);
+	mem_free(t->mem, MEM_PATH_LIST, l);
 }
 
 void
 path_lists_free(struct path_lists *t)
 {
+	struct path_list *l;
+
 	if (!t)
 		return;
-	for (uint32_t id = 1; id < t->limit; id++) {
-		struct path_list *l = t->by_id[id];
-
-		if (!l)
-			continue;
-		for (size_t i = 0; i < l->n; i++) {
-			attrs_unref(t->attrs, l->paths[i].attrs);
-			nexthop_unref(t->hops, l->paths[i].nexthop);
-		}
-		mem_free(t->mem, MEM_PATH_LIST, l);
-	}
+	for (uint32_t id = 0; (l = path_lists_next(t, &id));)
+		list_free(t, l);
+	slots_done(&t->lists);
+	buckets_done(&t->buckets);
 	hop_sets_free(t->hops);
-	mem_free(t->mem, MEM_PATH_LIST, t->by_id);
-	mem_free(t->mem, MEM_PATH_LIST, t->free_ids);
-	mem_free(t->mem, MEM_PATH_LIST, t->buckets);
 	mem_free(t->mem, MEM_PATH_LIST, t);
 }
 
 struct path_list *
 path_list_get(const struct path_lists *t, uint32_t id)
 {
-	return id && id < t->limit ? t->by_id[id] : NULL;
+	return slots_get(&t->lists, id);
 }
 
 uint32_t
 path_lists_limit(const struct path_lists *t)
 {
-	return t->limit;
+	return t->lists.limit;
+}
+
+struct path_list *
+path_lists_next(const struct path_lists *t, uint32_t *at)
+{
+	return slots_next(&t->lists, at);
 }
 
 size_t
 path_lists_count(const struct path_lists *t)
 {
-	return t->count;
+	return slots_count(&t->lists);
 }
 
 struct hop_sets *
@@ -146,106 +159,40 @@ path_list_find(const struct path_list *l, const struct rib_source *source)
 	return l && i < l->n && l->paths[i].source == source ? &l->paths[i] : NULL;
 }
 
-/* Bit by bit (linear hashing): each new one splits one bucket, so that no call has to move them all. */
-static struct path_list **
-bucket_of(const struct path_lists *t, uint32_t hash)
-{
-	size_t i = hash & (2 * t->half - 1);
-
-	return &t->buckets[i < t->nbuckets ? i : hash & (t->half - 1)];
-}
-
-static void
-grow(struct path_lists *t)
-{
-	size_t from = t->nbuckets - t->half;
-	struct path_list *l, *next;
-
-	t->buckets = mem_grow(
-	    t->mem, MEM_PATH_LIST, t->buckets, &t->cap_buckets, t->nbuckets + 1, sizeof(struct path_list *));
-	l = t->buckets[from];
-	t->buckets[from] = t->buckets[t->nbuckets++] = NULL;
-	for (; l; l = next) {
-		struct path_list **to = bucket_of(t, l->hash);
-
-		next = l->next;
-		l->next = *to;
-		*to = l;
-	}
-	if (t->nbuckets == 2 * t->half)
-		t->half = t->nbuckets;
-}
-
-static void
-bucket_insert(struct path_lists *t, struct path_list *l)
-{
-	struct path_list **at = bucket_of(t, l->hash);
-
-	l->next = *at;
-	*at = l;
-}
-
-static void
-bucket_remove(struct path_lists *t, struct path_list *l)
-{
-	struct path_list **at = bucket_of(t, l->hash);
-
-	for (; *at; at = &(*at)->next)
-		if (*at == l) {
-			*at = l->next;
-			return;
-		}
-}
-
 /* A list with room for n paths, with an id and one reference, in no bucket. */
 static struct path_list *
 list_alloc(struct path_lists *t, size_t n)
 {
 	struct path_list *l = mem_zalloc(t->mem, MEM_PATH_LIST, sizeof(*l) + n * sizeof(struct path));
 
-	if (t->nfree) {
-		l->id = t->free_ids[--t->nfree];
-	} else {
-		l->id = t->limit++;
-		t->by_id = mem_grow(t->mem, MEM_PATH_LIST, t->by_id, &t->cap_ids, t->limit, sizeof(*t->by_id));
-	}
-	t->by_id[l->id] = l;
+	l->id = slots_take(&t->lists, l);
 	l->serial = ++t->serial;
 	l->n = (uint16_t)n;
 	l->refs = 1;
-	t->count++;
 	return l;
 }
 
 void
 path_list_ref(struct path_lists *t, uint32_t id)
 {
-	if (id)
-		t->by_id[id]->refs++;
+	struct path_list *l = path_list_get(t, id);
+
+	if (l)
+		l->refs++;
 }
 
 void
 path_list_unref(struct path_lists *t, uint32_t id)
 {
-	struct path_list *l;
+	struct path_list *l = path_list_get(t, id);
 
-	if (!id)
-		return;
-	l = t->by_id[id];
-	if (--l->refs)
+	if (!l || --l->refs)
 		return;
 	path_list_unref(t, l->was);
 	hop_set_unref(t->hops, l->hops);
-	bucket_remove(t, l);
-	for (size_t i = 0; i < l->n; i++) {
-		attrs_unref(t->attrs, l->paths[i].attrs);
-		nexthop_unref(t->hops, l->paths[i].nexthop);
-	}
-	t->by_id[id] = NULL;
-	t->free_ids = mem_grow(t->mem, MEM_PATH_LIST, t->free_ids, &t->cap_free, t->nfree + 1, sizeof(*t->free_ids));
-	t->free_ids[t->nfree++] = id;
-	t->count--;
-	mem_free(t->mem, MEM_PATH_LIST, l);
+	buckets_remove(&t->buckets, &l->item);
+	slots_put(&t->lists, id);
+	list_free(t, l);
 }
 
 /* Whether l is `from` with the path at `at` replaced, inserted or removed. */
@@ -282,15 +229,9 @@ make_step(struct path_lists *t, const struct path_list *from, size_t at, bool ha
 		*out++ = *p;
 	for (size_t i = behind_from; i < nfrom; i++)
 		*out++ = from->paths[i];
-	for (size_t i = 0; i < n; i++) {
-		attrs_ref(l->paths[i].attrs);
-		if (l->paths[i].nexthop)
-			l->paths[i].nexthop->refs++;
-	}
-	l->hash = hash;
-	if (t->count > t->nbuckets)
-		grow(t);
-	bucket_insert(t, l);
+	for (size_t i = 0; i < n; i++)
+		path_ref(&l->paths[i]);
+	buckets_add(&t->buckets, &l->item, hash);
 	return l;
 }
 
@@ -300,8 +241,7 @@ take_step(struct path_lists *t, uint32_t from_id, struct rib_source *source, con
 	const struct path_list *from = path_list_get(t, from_id);
 	size_t at = place_of(from, source);
 	bool had = from && at < from->n && from->paths[at].source == source;
-	uint32_t hash = from ? from->hash : 0;
-	struct path_list *l;
+	uint32_t hash = from ? from->item.hash : 0;
 
 	if (!had && !p) {
 		path_list_ref(t, from_id);
@@ -313,11 +253,14 @@ take_step(struct path_lists *t, uint32_t from_id, struct rib_source *source, con
 		hash -= path_hash(t, &from->paths[at]);
 	if (p)
 		hash += path_hash(t, p);
-	for (l = *bucket_of(t, hash); l; l = l->next)
-		if (l->hash == hash && equals_step(l, from, at, had, p)) {
+	for (struct bucket_item *i = buckets_first(&t->buckets, hash); i; i = buckets_next(i)) {
+		struct path_list *l = CONTAINER_OF(i, struct path_list, item);
+
+		if (equals_step(l, from, at, had, p)) {
 			l->refs++;
 			return l->id;
 		}
+	}
 	return make_step(t, from, at, had, p, hash)->id;
 }
 
@@ -360,16 +303,15 @@ path_list_drop(struct path_lists *t, struct path_list *l, const struct rib_sourc
 		return;
 	gone = l->paths[at];
 	l->alike = l->decided && l->width == l->n;
-	bucket_remove(t, l);
+	buckets_remove(&t->buckets, &l->item);
 	l->serial = ++t->serial;
 	memmove(&l->paths[at], &l->paths[at + 1], (l->n - at - 1u) * sizeof(struct path));
 	l->n--;
-	l->hash -= path_hash(t, &gone);
+	l->item.hash -= path_hash(t, &gone);
 	l->decided = false;
 	if (l->n)
-		bucket_insert(t, l);
-	attrs_unref(t->attrs, gone.attrs);
-	nexthop_unref(t->hops, gone.nexthop);
+		buckets_add(&t->buckets, &l->item, l->item.hash);
+	path_unref(t, &gone);
 }
 
 uint32_t
@@ -379,9 +321,7 @@ path_list_snapshot(struct path_lists *t, const struct path_list *of)
 
 	if (l->n) {
 		l->paths[0] = of->paths[of->best];
-		attrs_ref(l->paths[0].attrs);
-		if (l->paths[0].nexthop)
-			l->paths[0].nexthop->refs++;
+		path_ref(&l->paths[0]);
 		l->width = 1;
 	}
 	l->reason = of->reason;

@@ -48,15 +48,14 @@ struct path {
 };
 
 struct path_list {
+	struct bucket_item item;
 	uint32_t id;
 	uint32_t serial; /* never used again, unlike the id; changes when the content does */
-	uint32_t hash;
-	struct path_list *next; /* in its bucket */
-	uint32_t refs;          /* prefixes whose current list this is, and holders; 0 and it is freed */
-	uint32_t now;           /* prefixes whose current list this is */
-	uint32_t told;          /* prefixes whose exporter was told this list last */
-	uint32_t hops;          /* id of the hop set of the decision, one reference; 0: none, or not for the FIB */
-	uint32_t was; /* id of a list of what this one was before a source went down, one reference; 0: unchanged */
+	uint32_t refs;   /* prefixes whose current list this is, and holders; 0 and it is freed */
+	uint32_t now;    /* prefixes whose current list this is */
+	uint32_t told;   /* prefixes whose exporter was told this list last */
+	uint32_t hops;   /* id of the hop set of the decision, one reference; 0: none, or not for the FIB */
+	uint32_t was;    /* id of a list of what this one was before a source went down, one reference; 0: unchanged */
 	uint16_t n;
 	uint16_t best;  /* index of the best path */
 	uint16_t width; /* equal-cost paths, the best among them; 0: no usable path */
@@ -103,6 +102,8 @@ void path_lists_free(struct path_lists *);
 /* NULL for 0. */
 struct path_list *path_list_get(const struct path_lists *, uint32_t id);
 uint32_t path_lists_limit(const struct path_lists *); /* ids are below this */
+/* All of them: the first behind id *at, which goes there, from 0 on; NULL: no more. */
+struct path_list *path_lists_next(const struct path_lists *, uint32_t *at);
 size_t path_lists_count(const struct path_lists *);
 
 /* The list `from` with the path of `source` replaced by p, or removed (p NULL). A new reference. 0: empty. */

@@ -30,6 +30,7 @@ rib_new(const struct rib_config *cfg, const struct rib_ops *ops, void *arg)
 	r->ops = ops;
 	r->arg = arg;
 	r->held_until = MONO_NEVER;
+	r->cuts.found = (struct buckets){ .mem = cfg->mem, .kind = MEM_PREFIX };
 	r->attrs = attrs_table_new(cfg->mem, cfg->seed);
 	r->lists = path_lists_new(cfg->mem, cfg->seed, r->attrs);
 	r->hops = path_lists_hops(r->lists);
@@ -227,14 +228,11 @@ rib_want_group_change(struct rib *r, struct hop_set *s)
 static void
 drop_from_sets(struct rib *r, const struct rib_source *s)
 {
-	uint32_t limit = hop_sets_limit(r->hops);
+	struct hop_set *set;
 
-	for (uint32_t id = 1; id < limit; id++) {
-		struct hop_set *set = hop_set_get(r->hops, id);
-
-		if (set && hop_set_drop(r->hops, set, s) && set->group && set->n)
+	for (uint32_t id = 0; (set = hop_sets_next(r->hops, &id));)
+		if (hop_set_drop(r->hops, set, s) && set->group && set->n)
 			rib_want_group_change(r, set);
-	}
 }
 
 /* Its set has lost the source's hop already. */
@@ -280,7 +278,7 @@ refresh_drop(struct rib *r, const struct rib_source *s, const struct rib_table *
 void
 rib_source_down(struct rib *r, struct rib_source *s)
 {
-	uint32_t limit = path_lists_limit(r->lists);
+	struct path_list *l;
 
 	s->up = false;
 	rib_cuts_forget(r, s);
@@ -291,12 +289,9 @@ rib_source_down(struct rib *r, struct rib_source *s)
 		r->at_table = r->at = 0;
 	}
 	drop_from_sets(r, s);
-	for (uint32_t id = 1; id < limit; id++) {
-		struct path_list *l = path_list_get(r->lists, id);
-
-		if (l && l->now)
+	for (uint32_t id = 0; (l = path_lists_next(r->lists, &id));)
+		if (l->now)
 			drop_from_list(r, l, s);
-	}
 	s->paths[FAMILY_IPV4] = s->paths[FAMILY_IPV6] = 0;
 }
 

@@ -3,11 +3,11 @@
 #define FABRICD_RIB_RIB_IMPL_H
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/buckets.h"
 #include "fabricd/rib/rib.h"
 #include "fabricd/rib/table.h"
 
 #define RIB_EXPORT_BATCH 1024 /* changes handed over at once */
-#define RIB_CUT_BUCKETS  64
 
 enum stage {
 	STAGE_IDLE,
@@ -34,9 +34,9 @@ struct refresh {
 /* What neighbours are taken to have lost, see cut.c. */
 struct rib_cut;
 struct rib_cuts {
-	struct rib_cut *first, *last;
-	struct rib_cut *buckets[RIB_CUT_BUCKETS];
-	size_t n, fresh; /* fresh: not applied to the hop sets yet */
+	struct rib_cut *first;
+	struct buckets found; /* by source and fate */
+	size_t fresh;         /* not applied to the hop sets yet */
 	uint32_t number;
 	bool again; /* one was called off: lists may get hops back */
 };

@@ -139,7 +139,7 @@ waits_for_run(const struct rib *r)
 bool
 rib_pending(const struct rib *r)
 {
-	return r->stage != STAGE_IDLE || r->cuts.n || waits_for_run(r);
+	return r->stage != STAGE_IDLE || r->cuts.first || waits_for_run(r);
 }
 
 bool
@@ -558,7 +558,7 @@ next_stage(struct rib *r)
 	case STAGE_EXPORT:
 		for (size_t i = 0; i < r->ntables; i++)
 			r->tables[i]->nrun = 0;
-		if (r->cuts.n)
+		if (r->cuts.first)
 			rib_cuts_wait(r, mono_sub(r->ops->now(r->arg), r->began));
 		r->stage = STAGE_IDLE;
 		return;

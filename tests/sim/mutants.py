@@ -39,7 +39,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 COPIED = ("Makefile", "fabricd", "topology", "platform", "bfd", "tests/unit", "tests/data", "tests/sim", "tests/support")
 FILES = {
     "rib": ["fabricd/rib/*.c"],
-    "bgp": [f"fabricd/bgp/{n}.c" for n in ("fsm", "session", "receive", "export")],
+    "bgp": [f"fabricd/bgp/{n}.c" for n in ("fsm", "session", "receive", "export", "restart")],
     "platform": ["platform/sync_group.c"],
     "bfd": ["bfd/*.c"],
 }

@@ -44,7 +44,7 @@ test_equal_bytes_are_one_object(void **state)
 	(void)state;
 	assert_ptr_equal(a, again);
 	assert_ptr_not_equal(a, b);
-	assert_int_equal(a->refs, 2);
+	assert_int_equal(a->item.refs, 2);
 	assert_int_equal(attrs_table_count(t), 2);
 	assert_ptr_equal(a->v.wire, a + 1); /* a copy, not the caller's bytes */
 	assert_int_equal(a->v.path_len, 4);
@@ -97,7 +97,7 @@ chain_behind(const struct attrs *a)
 {
 	size_t n = 0;
 
-	for (; a; a = a->next)
+	for (const struct bucket_item *i = &a->item; i; i = i->next)
 		n++;
 	return n;
 }
@@ -144,7 +144,7 @@ static int
 by_bucket(const void *a, const void *b)
 {
 	const struct attrs *x = *(struct attrs *const *)a, *y = *(struct attrs *const *)b;
-	uint32_t hx = x->hash & 0xffff, hy = y->hash & 0xffff;
+	uint32_t hx = x->item.hash & 0xffff, hy = y->item.hash & 0xffff;
 
 	return hx < hy ? -1 : hx > hy;
 }
@@ -164,12 +164,12 @@ test_S07_the_hash_is_keyed(void **state)
 	for (size_t i = 0; i + 1 < MANY; i++) {
 		struct attrs *a, *b;
 
-		if ((all[i]->hash & 0xffff) != (all[i + 1]->hash & 0xffff))
+		if ((all[i]->item.hash & 0xffff) != (all[i + 1]->item.hash & 0xffff))
 			continue;
 		a = attrs_intern(ours, &all[i]->v);
 		b = attrs_intern(ours, &all[i + 1]->v);
 		together++;
-		still += (a->hash & 0xffff) == (b->hash & 0xffff);
+		still += (a->item.hash & 0xffff) == (b->item.hash & 0xffff);
 		attrs_unref(ours, a);
 		attrs_unref(ours, b);
 	}

@@ -116,9 +116,8 @@ test_many_sets_are_found_again(void **state)
 		a[1].fate = 100 + i;
 		ids[i] = hop_set_intern(t->sets, a, 2);
 		assert_int_equal(ids[i], i + 1);
-		assert_int_equal(hop_sets_limit(t->sets), i + 2);
 		assert_int_equal(hop_sets_count(t->sets), i + 1);
-		assert_null(hop_set_get(t->sets, hop_sets_limit(t->sets)));
+		assert_null(hop_set_get(t->sets, ids[i] + 1));
 		assert_int_equal(hop_set_get(t->sets, ids[i])->id, ids[i]);
 	}
 	for (unsigned int i = 0; i < 300; i++) {
@@ -138,7 +137,11 @@ test_many_sets_are_found_again(void **state)
 		a[0].fate = 1000 + i;
 		assert_true(hop_set_intern(t->sets, a, 1) <= 300);
 	}
-	assert_int_equal(hop_sets_limit(t->sets), 301);
+	assert_null(hop_set_get(t->sets, 301));
+	for (uint32_t at = 0, n = 0; n < 300; n++) {
+		assert_int_equal(hop_sets_next(t->sets, &at)->id, n + 1);
+		assert_int_equal(at, n + 1);
+	}
 	for (uint32_t id = 1; id <= 300; id++)
 		hop_set_unref(t->sets, id);
 	done(t);

@@ -49,7 +49,7 @@ done(struct fixture *t)
 		nexthop_unref(path_lists_hops(t->lists), t->nh[i]);
 	}
 	for (unsigned int i = 0; i < SETS; i++) {
-		assert_int_equal(t->set[i]->refs, 1);
+		assert_int_equal(t->set[i]->item.refs, 1);
 		attrs_unref(t->attrs, t->set[i]);
 	}
 	path_lists_free(t->lists);
