@@ -7,14 +7,14 @@
  *                             \-> periodic packets, with jitter
  *
  * Sessions are found by our discriminator, and by (port, addresses) for packets that do not know it yet. Each keeps its
- * deadlines (transmit, detection, forgetting, echo); a heap holds the sessions by the least of them. Nothing is
- * allocated but when a session is made.
+ * deadlines (transmit, detection, forgetting, echo); a heap holds the sessions by the least of them. Memory grows with
+ * the sessions alone.
  *
  * Detection is about the neighbour, not about us. Packets count from the time at which the kernel had them; before a
  * neighbour is called dead, the host gives what waits in its queue (ops->drain); and the time by which we were woken
  * too late does not count: bfd_note_time() sums it up, spared() takes it off, and gives one more interval.
  *
- * Always true: a session's `at` is the least of its deadlines and its place in the heap fits it; a packet that is
+ * Always true: a session's `due` is the least of its deadlines; a packet that is
  * dropped changes nothing but counters; intervals are 64-bit, so no product of them overflows.
  *
  * RFC 5880 6.8.2 to 6.8.4 (timers), 6.8.7 (transmission), 6.8.9 (echo), 6.8.16 (AdminDown), 6.8.18 (retention).
@@ -26,67 +26,31 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/lib/wire.h"
 
-/* ---- the heap of deadlines ---- */
-
-static void
-heap_put(struct bfd_engine *e, size_t i, struct bfd_session *s)
-{
-	e->heap[i] = s;
-	s->pos = i;
-}
-
-static void
-sift_up(struct bfd_engine *e, size_t i, struct bfd_session *s)
-{
-	for (; i > 1 && s->at.us < e->heap[i / 2]->at.us; i /= 2)
-		heap_put(e, i, e->heap[i / 2]);
-	heap_put(e, i, s);
-}
-
-static void
-sift_down(struct bfd_engine *e, size_t i, struct bfd_session *s)
-{
-	size_t child;
-
-	for (; (child = i * 2) <= e->queued; i = child) {
-		if (child < e->queued && e->heap[child + 1]->at.us < e->heap[child]->at.us)
-			child++;
-		if (e->heap[child]->at.us >= s->at.us)
-			break;
-		heap_put(e, i, e->heap[child]);
-	}
-	heap_put(e, i, s);
-}
-
-static void
-heap_remove(struct bfd_session *s)
-{
-	struct bfd_engine *e = s->engine;
-	size_t i = s->pos;
-	struct bfd_session *last = e->heap[e->queued--];
-
-	s->pos = 0;
-	if (last == s)
-		return;
-	if (i > 1 && last->at.us < e->heap[i / 2]->at.us)
-		sift_up(e, i, last);
-	else
-		sift_down(e, i, last);
-}
-
 static void
 requeue(struct bfd_session *s)
 {
 	struct mono at = mono_min(mono_min(s->tx_at, s->detect_at), mono_min(s->echo_at, s->echo_detect_at));
 
 	at = mono_min(at, s->forget_at);
-	if (at.us == s->at.us)
-		return;
-	s->at = at;
-	if (s->pos > 1 && at.us < s->engine->heap[s->pos / 2]->at.us)
-		sift_up(s->engine, s->pos, s);
-	else
-		sift_down(s->engine, s->pos, s);
+	if (at.us != s->due.at.us)
+		heap_set(&s->engine->heap, &s->due, at);
+}
+
+/* The session whose deadline is next; NULL: none has one. */
+static struct bfd_session *
+next_session(const struct bfd_engine *e)
+{
+	struct heap_item *first = heap_first(&e->heap);
+
+	return first ? CONTAINER_OF(first, struct bfd_session, due) : NULL;
+}
+
+static struct bfd_session *
+next_due(const struct bfd_engine *e, struct mono now)
+{
+	struct bfd_session *s = next_session(e);
+
+	return s && mono_due(s->due.at, now) ? s : NULL;
 }
 
 /* ---- intervals ---- */
@@ -503,12 +467,12 @@ may_look(const struct bfd_session *s, struct mono now)
 static bool
 goes_along(struct bfd_session *s, struct mono now)
 {
-	if (s->at.us == s->tx_at.us && may_send(s, now)) {
+	if (s->due.at.us == s->tx_at.us && may_send(s, now)) {
 		s->tx_at = now;
 		session_run(s, now);
 		return true;
 	}
-	if (s->at.us == s->detect_at.us && may_look(s, now)) {
+	if (s->due.at.us == s->detect_at.us && may_look(s, now)) {
 		s->looked = s->engine->runs;
 		s->engine->ops->drain(s->engine->arg, s);
 		return true;
@@ -519,20 +483,21 @@ goes_along(struct bfd_session *s, struct mono now)
 void
 bfd_engine_run(struct bfd_engine *e, struct mono now)
 {
+	struct bfd_session *s = next_due(e, now);
 	int more = 0;
 
-	if (e->queued && mono_due(e->heap[1]->at, now)) {
-		bfd_hist_add(&e->stats.run_late, mono_sub(now, e->heap[1]->at));
+	if (s) {
+		bfd_hist_add(&e->stats.run_late, mono_sub(now, s->due.at));
 		more = BFD_TOGETHER; /* a packet that came is no reason to send: neighbours would fall into step, too */
 	}
 	bfd_note_time(e, now);
 	e->runs++;
 	e->running = true;
 	e->moved = false;
-	while (e->queued && mono_due(e->heap[1]->at, now))
-		session_run(e->heap[1], now);
+	while ((s = next_due(e, now)))
+		session_run(s, now);
 	/* News first: whoever is told of a verdict must not wait for a processor until all others have sent. */
-	while (e->queued && !e->moved && more-- > 0 && goes_along(e->heap[1], now))
+	while ((s = next_session(e)) && !e->moved && more-- > 0 && goes_along(s, now))
 		;
 	e->running = e->drawn = false;
 }
@@ -540,93 +505,67 @@ bfd_engine_run(struct bfd_engine *e, struct mono now)
 struct mono
 bfd_engine_next(struct bfd_engine *e)
 {
-	e->asked = e->queued ? e->heap[1]->at : MONO_NEVER;
+	const struct bfd_session *s = next_session(e);
+
+	e->asked = s ? s->due.at : MONO_NEVER;
 	return e->asked;
 }
 
 /* ---- the tables ---- */
 
-static uint64_t
+static uint32_t
 path_hash(const struct bfd_engine *e, const struct bfd_path *p)
 {
-	uint8_t key[2 * sizeof(struct ip) + 5];
+	uint64_t local = hash_bytes(e->seed ^ p->ifindex, &p->local, sizeof(p->local));
 
-	memcpy(key, &p->local, sizeof(p->local));
-	memcpy(key + sizeof(p->local), &p->peer, sizeof(p->peer));
-	put_u32(key + 2 * sizeof(struct ip), p->ifindex);
-	key[2 * sizeof(struct ip) + 4] = p->multihop;
-	return hash_bytes(e->seed, key, sizeof(key));
+	return (uint32_t)hash_bytes(local, &p->peer, sizeof(p->peer));
 }
 
-static struct bfd_session **
-discr_bucket(const struct bfd_engine *e, uint32_t discr)
+static uint32_t
+discr_hash(const struct bfd_engine *e, uint32_t discr)
 {
-	return &e->by_discr[hash_u64(e->seed, discr) & (e->buckets - 1)];
-}
-
-static struct bfd_session **
-path_bucket(const struct bfd_engine *e, const struct bfd_path *p)
-{
-	return &e->by_path[path_hash(e, p) & (e->buckets - 1)];
+	return (uint32_t)hash_u64(e->seed, discr);
 }
 
 struct bfd_session *
 bfd_session_by_discr(const struct bfd_engine *e, uint32_t discr)
 {
-	struct bfd_session *s = e->buckets ? *discr_bucket(e, discr) : NULL;
+	for (struct bucket_item *i = buckets_first(&e->by_discr, discr_hash(e, discr)); i; i = buckets_next(i)) {
+		struct bfd_session *s = CONTAINER_OF(i, struct bfd_session, by_discr);
 
-	while (s && s->local_discr != discr)
-		s = s->discr_next;
-	return s;
+		if (s->local_discr == discr)
+			return s;
+	}
+	return NULL;
 }
 
 struct bfd_session *
 bfd_session_find(const struct bfd_engine *e, const struct bfd_path *p)
 {
-	struct bfd_session *s = e->buckets ? *path_bucket(e, p) : NULL;
+	for (struct bucket_item *i = buckets_first(&e->by_path, path_hash(e, p)); i; i = buckets_next(i)) {
+		struct bfd_session *s = CONTAINER_OF(i, struct bfd_session, by_path);
 
-	while (s && (s->path.ifindex != p->ifindex || s->path.multihop != p->multihop ||
-			!ip_equal(&s->path.peer, &p->peer) || !ip_equal(&s->path.local, &p->local)))
-		s = s->path_next;
-	return s;
+		if (s->path.ifindex == p->ifindex && s->path.multihop == p->multihop &&
+		    ip_equal(&s->path.peer, &p->peer) && ip_equal(&s->path.local, &p->local))
+			return s;
+	}
+	return NULL;
 }
 
 static void
 tables_add(struct bfd_session *s)
 {
-	struct bfd_session **d = discr_bucket(s->engine, s->local_discr), **p = path_bucket(s->engine, &s->path);
+	struct bfd_engine *e = s->engine;
 
-	s->discr_next = *d;
-	*d = s;
-	s->path_next = *p;
-	*p = s;
+	buckets_add(&e->by_discr, &s->by_discr, discr_hash(e, s->local_discr));
+	buckets_add(&e->by_path, &s->by_path, path_hash(e, &s->path));
 }
 
 static void
 tables_remove(struct bfd_session *s)
 {
-	struct bfd_session **at;
-
-	for (at = discr_bucket(s->engine, s->local_discr); *at != s; at = &(*at)->discr_next)
-		;
-	*at = s->discr_next;
-	for (at = path_bucket(s->engine, &s->path); *at != s; at = &(*at)->path_next)
-		;
-	*at = s->path_next;
-}
-
-static void
-tables_grow(struct bfd_engine *e)
-{
-	if (e->n < e->buckets)
-		return;
-	e->buckets = e->buckets ? e->buckets * 2 : 16;
-	mem_free(e->mem, MEM_SESSION, e->by_discr);
-	mem_free(e->mem, MEM_SESSION, e->by_path);
-	e->by_discr = mem_zalloc(e->mem, MEM_SESSION, e->buckets * sizeof(e->by_discr[0]));
-	e->by_path = mem_zalloc(e->mem, MEM_SESSION, e->buckets * sizeof(e->by_path[0]));
-	for (struct bfd_session *s = e->first; s; s = s->next)
-		tables_add(s);
+	buckets_remove(&s->engine->by_discr, &s->by_discr);
+	buckets_remove(&s->engine->by_path, &s->by_path);
 }
 
 /* ---- sessions ---- */
@@ -689,7 +628,6 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 {
 	struct bfd_session *s = mem_zalloc(e->mem, MEM_SESSION, sizeof(*s));
 
-	tables_grow(e);
 	*s = (struct bfd_session){ .engine = e,
 		.prev = e->last,
 		.path = *path,
@@ -702,7 +640,7 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 		.auth.sent = (uint32_t)draw(e),
 		.since = now,
 		.tx_planned = -1 };
-	s->tx_at = s->detect_at = s->forget_at = s->echo_at = s->echo_detect_at = s->at = MONO_NEVER;
+	s->tx_at = s->detect_at = s->forget_at = s->echo_at = s->echo_detect_at = s->due.at = MONO_NEVER;
 	s->last_rx = s->down_at = MONO_NEVER;
 	s->last_tx = now;
 	s->finals_at = now;
@@ -716,8 +654,6 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 	e->last = s;
 	e->n++;
 	tables_add(s);
-	e->heap = mem_grow(e->mem, MEM_SESSION, e->heap, &e->cap, e->n + 1, sizeof(e->heap[0]));
-	heap_put(e, ++e->queued, s);
 	bfd_refresh(s, now);
 	if (s->tx_planned > 0) { /* the first packet does not wait */
 		s->tx_at = now;
@@ -846,7 +782,7 @@ bfd_session_free(struct bfd_session *s)
 	if (!s)
 		return;
 	e = s->engine;
-	heap_remove(s);
+	heap_remove(&e->heap, &s->due);
 	tables_remove(s);
 	if (s->prev)
 		s->prev->next = s->next;
@@ -872,7 +808,14 @@ bfd_engine_new(struct mem *mem, uint64_t seed, const struct bfd_engine_ops *ops,
 {
 	struct bfd_engine *e = mem_zalloc(mem, MEM_SESSION, sizeof(*e));
 
-	*e = (struct bfd_engine){ .mem = mem, .seed = seed, .ops = ops, .arg = arg, .asked = MONO_NEVER };
+	*e = (struct bfd_engine){ .mem = mem,
+		.seed = seed,
+		.ops = ops,
+		.arg = arg,
+		.by_discr = { .mem = mem, .kind = MEM_SESSION },
+		.by_path = { .mem = mem, .kind = MEM_SESSION },
+		.heap = heap_make(mem, MEM_SESSION),
+		.asked = MONO_NEVER };
 	return e;
 }
 
@@ -883,9 +826,9 @@ bfd_engine_free(struct bfd_engine *e)
 		return;
 	while (e->first)
 		bfd_session_free(e->first);
-	mem_free(e->mem, MEM_SESSION, e->by_discr);
-	mem_free(e->mem, MEM_SESSION, e->by_path);
-	mem_free(e->mem, MEM_SESSION, e->heap);
+	buckets_done(&e->by_discr);
+	buckets_done(&e->by_path);
+	heap_done(&e->heap);
 	mem_free(e->mem, MEM_SESSION, e);
 }
 

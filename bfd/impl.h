@@ -5,6 +5,8 @@
 #include "bfd/engine.h"
 #include "bfd/fsm.h"
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/buckets.h"
+#include "fabricd/lib/heap.h"
 
 #define BFD_STALL_US MS(1) /* a lateness that may have hidden packets from us */
 #define BFD_FINALS   4     /* answers to polls that may come in a burst */
@@ -13,8 +15,8 @@
 
 struct bfd_session {
 	struct bfd_engine *engine;
-	struct bfd_session *prev, *next;            /* in the order of creation */
-	struct bfd_session *discr_next, *path_next; /* in the hash tables */
+	struct bfd_session *prev, *next;      /* in the order of creation */
+	struct bucket_item by_discr, by_path; /* in the tables */
 	struct bfd_path path;
 	struct bfd_params want;
 	void *user;
@@ -44,8 +46,7 @@ struct bfd_session {
 	struct mono tx_at, detect_at, forget_at, echo_at, echo_detect_at;
 	struct mono last_tx, last_rx;
 	int64_t tx_planned;    /* interval that tx_at was made from */
-	struct mono at;        /* the least of the deadlines */
-	size_t pos;            /* in the heap, from 1 */
+	struct heap_item due;  /* the least of the deadlines */
 	int64_t stall_mark;    /* engine's stall_total when the neighbour was heard last */
 	struct bfd_saved kept; /* as ops->touched was told of it last */
 	uint64_t looked;       /* the run in which its packets were asked for before their time */
@@ -66,10 +67,9 @@ struct bfd_engine {
 	void *arg;
 
 	struct bfd_session *first, *last;
-	size_t n, buckets; /* buckets: a power of two */
-	struct bfd_session **by_discr, **by_path;
-	struct bfd_session **heap; /* heap[0] is not used */
-	size_t queued, cap;
+	size_t n;
+	struct buckets by_discr, by_path;
+	struct heap heap; /* of those that have a deadline */
 
 	struct mono asked;    /* the deadline that the host was given last */
 	struct mono noted;    /* when it was last looked at how late we are */

@@ -1176,20 +1176,22 @@ looks_early(void **state)
 static void
 assert_sound(const struct bfd_engine *e)
 {
-	assert_int_equal(e->queued, e->n);
-	assert_true(e->buckets >= e->n);
-	for (size_t i = 1; i <= e->queued; i++) {
-		const struct bfd_session *s = e->heap[i];
+	size_t n = 0;
+
+	for (const struct bfd_session *s = e->first; s; s = s->next, n++) {
 		struct mono at = mono_min(mono_min(s->tx_at, s->detect_at), mono_min(s->echo_at, s->echo_detect_at));
 
-		assert_int_equal(s->pos, i);
-		assert_int_equal(s->at.us, mono_min(at, s->forget_at).us);
-		if (i > 1)
-			assert_true(e->heap[i / 2]->at.us <= s->at.us);
+		assert_int_equal(s->due.at.us, mono_min(at, s->forget_at).us);
+		assert_int_equal(s->due.pos == 0, mono_is_never(s->due.at));
+		if (s->due.pos)
+			assert_true(heap_first(&e->heap)->at.us <= s->due.at.us);
 		assert_ptr_equal(bfd_session_by_discr(e, s->local_discr), s);
 		assert_ptr_equal(bfd_session_find(e, &s->path), s);
 		assert_int_equal(s->local_discr >> 16, bfd_engine_tag_of(e->seed));
 	}
+	assert_int_equal(e->n, n);
+	assert_int_equal(e->by_discr.count, n);
+	assert_int_equal(e->by_path.count, n);
 }
 
 static void
