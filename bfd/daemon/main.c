@@ -21,6 +21,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "bfd/daemon/guard.h"
 #include "bfd/daemon/keeper.h"
 #include "bfd/daemon/server.h"
 #include "bfd/daemon/sockets.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct bfd_server *server;
 	int clock;
 	bool armed; /* the clock, since it went off last */
+	struct bfd_guard *guard;
 	struct rt_watch *watch;
 	struct bfd_store *store; /* NULL: nothing outlives us */
 	struct bfd_store_found found;
@@ -81,6 +83,7 @@ arm(void *arg, struct mono at)
 	if (mono_is_never(at))
 		memset(&when, 0, sizeof(when));
 	timerfd_settime(d->clock, TFD_TIMER_ABSTIME, &when, NULL);
+	bfd_guard_expect(d->guard, at);
 	d->armed = true;
 }
 
@@ -92,6 +95,7 @@ on_clock(void *arg, unsigned int what)
 
 	(void)what;
 	d->armed = false;
+	bfd_guard_runs(d->guard);
 	bfd_host_run(d->host);
 	if (d->store)
 		bfd_store_alive(d->store, rt_now(d->rt));
@@ -118,32 +122,14 @@ touch_stack(void)
 }
 
 /*
- * Always on the last processor that we may use, so that whoever keeps the kernel busy for long (a table of a million
- * routes that grows: some 150 ms without a break) can stay away from it: priority is of no use against that.
+ * Always on the last processor that we may use, so that whoever keeps the kernel busy for long can stay away from it;
+ * and where that processor does not run us in time, on the one before.
  */
 static void
-take_last_cpu(void)
-{
-	cpu_set_t may, last;
-
-	if (sched_getaffinity(0, sizeof(may), &may) < 0 || CPU_COUNT(&may) < 2)
-		return;
-	for (int i = CPU_SETSIZE - 1; i >= 0; i--) {
-		if (CPU_ISSET(i, &may)) {
-			CPU_ZERO(&last);
-			CPU_SET(i, &last);
-			sched_setaffinity(0, sizeof(last), &last);
-			return;
-		}
-	}
-}
-
-static void
-be_punctual(void)
+be_punctual(struct daemon *d)
 {
 	struct sched_param p = { .sched_priority = PRIORITY };
-
-	take_last_cpu();
+	int err;
 
 	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &p) < 0)
 		fprintf(stderr,
@@ -157,6 +143,10 @@ be_punctual(void)
 		    "LimitMEMLOCK=infinity)\n",
 		    strerror(errno));
 	touch_stack();
+	err = bfd_guard_new(&d->mem, PRIORITY, &d->guard);
+	if (err)
+		fprintf(stderr, "bfdd: no guard: %s; a processor that is busy in the kernel can delay packets\n",
+		    strerror(-err));
 }
 
 /* ---- the process ---- */
@@ -193,12 +183,13 @@ on_usr1(void *arg, int signo)
 	    "{\"sessions\":%zu,\"up\":%zu,\"rx\":%llu,\"tx\":%llu,\"allocs\":%llu,\"stalls\":%llu,\"stall_max_us\":%"
 	    "lld,"
 	    "\"run_late_p99_us\":%lld,\"run_late_max_us\":%lld,\"clients\":%zu,\"cut_off\":%llu,\"ports\":%zu,"
-	    "\"send_errors\":%llu,\"overflowed\":%llu,\"sockets\":%zu,\"restored\":%zu,\"away_us\":%lld,\"dropped\":{",
+	    "\"send_errors\":%llu,\"overflowed\":%llu,\"sockets\":%zu,\"restored\":%zu,\"away_us\":%lld,\"moved\":%llu,"
+	    "\"dropped\":{",
 	    e.sessions, e.up, (unsigned long long)e.rx, (unsigned long long)e.tx, (unsigned long long)allocs,
 	    (unsigned long long)e.stalls, (long long)e.stall_max, (long long)bfd_hist_quantile(&e.run_late, 990),
 	    (long long)e.run_late.max_us, s.clients, (unsigned long long)s.cut_off, h.ports,
 	    (unsigned long long)h.send_errors, (unsigned long long)sockets.overflowed, sockets.sockets, d->restored,
-	    (long long)d->found.away_us);
+	    (long long)d->found.away_us, (unsigned long long)bfd_guard_moves(d->guard));
 	for (int i = 1; i < BFD_DROPS; i++)
 		fprintf(stderr, "%s\"%s\":%llu", i > 1 ? "," : "", bfd_drop_name(i), (unsigned long long)e.dropped[i]);
 	fputs("}}\n", stderr);
@@ -391,8 +382,9 @@ work(const struct options *o)
 		return EXIT_OTHER;
 	}
 	if (o->punctual)
-		be_punctual();
+		be_punctual(&d);
 	code = serve(&d, o);
+	bfd_guard_free(d.guard);
 	rt_watch_free(d.keeper_watch);
 	rt_watch_free(d.watch);
 	rt_event_free(d.rt);

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 
@@ -94,6 +95,39 @@ def test_own_absence_is_no_failure(lab):
         holds(lambda: clients["a"].downs() == 0, 0.2, "a keeps b")
     assert bfdds["a"].stats()["stalls"] >= 3
     assert clients["b"].downs() == 0
+
+
+HOG = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(80))
+until = time.monotonic() + 0.25
+while time.monotonic() < until:
+    pass
+"""
+
+
+def processor(bfdd):
+    return os.sched_getaffinity(bfdd.process.pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs real-time priority")
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
+def test_a_processor_that_is_taken_is_left(lab):
+    """Something that bfdd cannot preempt (here of higher priority) keeps its processor for longer than detection takes."""
+    bfdds, clients = pair(lab, 50000)
+    until(lambda: all(c.list()[0]["detect_us"] == 150000 for c in clients.values()), 5, "50 ms agreed")
+    if os.sched_getscheduler(bfdds["a"].process.pid) & ~os.SCHED_RESET_ON_FORK != os.SCHED_FIFO:
+        pytest.skip("no real-time priority here")
+    for _ in range(4):
+        homes = {n: processor(b) for n, b in bfdds.items()}
+        assert all(len(h) == 1 for h in homes.values())
+        assert subprocess.run([sys.executable, "-c", HOG, str(*homes["a"])], timeout=10).returncode == 0
+        assert processor(bfdds["a"]) != homes["a"]
+        holds(lambda: all(c.downs() == 0 for c in clients.values()), 0.3, "nobody falls")
+    for n in "ab":
+        assert bfdds[n].stats()["moved"] >= (4 if n == "a" else 1)
+        assert clients[n].list()[0]["spared"] == 0
 
 
 def test_sessions_outlive_their_client(lab):
