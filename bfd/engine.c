@@ -334,12 +334,6 @@ bfd_move(struct bfd_session *s, struct bfd_step step, struct mono now)
 
 /* ---- what the time brings ---- */
 
-static struct mono
-mono_max(struct mono a, struct mono b)
-{
-	return a.us > b.us ? a : b;
-}
-
 void
 bfd_note_time(struct bfd_engine *e, struct mono now)
 {
@@ -362,7 +356,7 @@ spared(struct bfd_session *s, struct mono now)
 	struct bfd_engine *e = s->engine;
 	int64_t away = e->stall_total - s->stall_mark;
 
-	if (away < bfd_detect_us(s) / 8 || away < BFD_STALL_US)
+	if (away < bfd_detect_us(s) / 8)
 		return false;
 	s->stall_mark = e->stall_total;
 	s->detect_at.us = MAX_OF(s->detect_at.us + away, e->stall_at.us + bfd_rx_interval(s));
@@ -449,7 +443,7 @@ session_run(struct bfd_session *s, struct mono now)
 static bool
 may_send(const struct bfd_session *s, struct mono now)
 {
-	return s->tx_planned > 0 && mono_sub(now, s->last_tx) >= s->tx_planned * 3 / 4;
+	return mono_sub(now, s->last_tx) >= s->tx_planned * 3 / 4;
 }
 
 /* Whether its verdict is near enough that to look for packets now saves a wake-up of its own. */

@@ -93,11 +93,12 @@ check_auth(struct bfd_session *s, const struct bfd_received *r, const struct bfd
 static void
 measure(struct bfd_session *s, const struct bfd_received *r, struct mono now)
 {
+	struct mono at = mono_min(r->at, now);
 	int64_t interval = bfd_rx_interval(s);
 
 	if (!r->waited)
 		bfd_hist_add(&s->rx_late, MAX_OF(mono_sub(now, r->at), 0));
-	if (s->state == BFD_UP && !mono_is_never(s->last_rx) && interval > 0) {
+	if (s->state == BFD_UP && !mono_is_never(s->last_rx)) {
 		int64_t gap = mono_sub(r->at, s->last_rx);
 
 		if (gap > interval + interval / 2)
@@ -105,8 +106,7 @@ measure(struct bfd_session *s, const struct bfd_received *r, struct mono now)
 	}
 	s->rx++;
 	s->engine->stats.rx++;
-	if (mono_is_never(s->last_rx) || s->last_rx.us < r->at.us)
-		s->last_rx.us = MIN_OF(r->at.us, now.us);
+	s->last_rx = mono_is_never(s->last_rx) ? at : mono_max(s->last_rx, at);
 	s->stall_mark = s->engine->stall_total;
 }
 
@@ -132,10 +132,8 @@ may_answer(struct bfd_session *s, struct mono now)
 {
 	int64_t every = (int64_t)s->required_rx * 3 / 4, passed = mono_sub(now, s->finals_at) / every;
 
-	if (passed > 0) {
-		s->finals = (unsigned int)MIN_OF(passed + s->finals, (int64_t)BFD_FINALS);
-		s->finals_at.us = s->finals == BFD_FINALS ? now.us : s->finals_at.us + passed * every;
-	}
+	s->finals = (unsigned int)MIN_OF(passed + s->finals, (int64_t)BFD_FINALS);
+	s->finals_at.us = s->finals == BFD_FINALS ? now.us : s->finals_at.us + passed * every;
 	if (!s->finals) {
 		s->unanswered++;
 		return false;

@@ -141,6 +141,20 @@ export_free(struct export *ex)
 
 /* ---- groups ---- */
 
+/* Enough to be handed to the queues. */
+static bool
+batch_full(const struct bgp_build *b)
+{
+	return bgp_build_bytes(b) >= BATCH_FULL;
+}
+
+/* So much waits for the peer that it is waited for. */
+static bool
+queue_full(const struct export_peer *p)
+{
+	return bgp_queue_bytes(p->bgp) > QUEUE_FULL;
+}
+
 static const struct path *
 best_of(const struct path_list *l)
 {
@@ -239,7 +253,7 @@ address(struct group *g, const struct rib_source *skip, const struct rib_source 
 static void
 too_large(struct export *ex, const struct prefix *p)
 {
-	char text[160], prefix[PREFIX_TEXT];
+	char text[BGP_REASON_TEXT], prefix[PREFIX_TEXT];
 
 	ex->stats.too_large++;
 	snprintf(text, sizeof(text),
@@ -255,8 +269,6 @@ chain_room(struct export *ex, size_t n)
 {
 	size_t cap = ex->cap;
 
-	if (n <= ex->cap)
-		return;
 	ex->next = mem_grow(ex->mem, MEM_EXPORT, ex->next, &cap, n, sizeof(*ex->next));
 	ex->chains = mem_grow(ex->mem, MEM_EXPORT, ex->chains, &ex->cap, n, sizeof(*ex->chains));
 }
@@ -299,7 +311,7 @@ build_chain(struct group *g, enum family family, const struct chain *c, const st
 	}
 	for (uint32_t i = c->first; i != NONE; i = g->ex->next[i])
 		bgp_build_prefix(g->build, &changes[i].prefix);
-	if (bgp_build_bytes(g->build) > BATCH_FULL)
+	if (batch_full(g->build))
 		send_to_members(g);
 }
 
@@ -409,7 +421,7 @@ peer_ready(struct export_peer *p, struct mono now)
 {
 	size_t queued = bgp_queue_bytes(p->bgp);
 
-	if (queued <= QUEUE_FULL || p->lagging) {
+	if (!queue_full(p) || p->lagging) {
 		p->full = false;
 		return true;
 	}
@@ -580,7 +592,7 @@ static bool
 walk_ready(const struct walk *w)
 {
 	for (size_t i = 0; i < w->npeers; i++)
-		if (bgp_queue_bytes(w->peers[i]->bgp) > QUEUE_FULL)
+		if (queue_full(w->peers[i]))
 			return false;
 	return true;
 }
@@ -602,7 +614,7 @@ walk_some(struct export *ex, struct walk *w)
 		w->at = 0;
 	}
 	w->source = w->skip = NULL; /* who walks may have changed */
-	for (unsigned int i = 0; i < WALK_SLICE && bgp_build_bytes(w->build) < BATCH_FULL; i++) {
+	for (unsigned int i = 0; i < WALK_SLICE && !batch_full(w->build); i++) {
 		if (rib_next(ex->rib, ex->table, w->family, &w->at, &v)) {
 			walk_prefix(w, &v);
 			continue;

@@ -5,17 +5,25 @@
  * state machine as the event it is; what is to be done with it otherwise is done here. One malformed UPDATE costs
  * what RFC 7606 says, and is told in words.
  */
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "fabricd/bgp/peer.h"
 #include "fabricd/lib/base.h"
 
+#define WORDS 160 /* room for a part of what is told */
+
 /* The connection goes because of something in a message; notice NULL: the state machine has one. */
-static void
-fail(struct bgp_conn *c, enum bgp_event ev, enum bgp_cause cause, const struct bgp_notice *notice, const char *text)
+static void PRINTF_LIKE(5, 6) fail(
+    struct bgp_conn *c, enum bgp_event ev, enum bgp_cause cause, const struct bgp_notice *notice, const char *fmt, ...)
 {
 	struct bgp_peer *p = c->peer;
+	char text[BGP_REASON_TEXT];
+	va_list ap;
 
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
 	if (conn_leads(c))
 		peer_blame(p, cause, "%s", text);
 	peer_event(p, BGP_EVENT_ERROR, "%s: %s", p->name, text);
@@ -25,20 +33,17 @@ fail(struct bgp_conn *c, enum bgp_event ev, enum bgp_cause cause, const struct b
 static void
 fail_notice(struct bgp_conn *c, enum bgp_event ev, const struct bgp_notice *notice)
 {
-	char words[BGP_NOTICE_TEXT], text[BGP_NOTICE_TEXT + 32];
+	char words[BGP_NOTICE_TEXT];
 
-	snprintf(text, sizeof(text), "malformed: %s", bgp_notice_text(notice, words, sizeof(words)));
-	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, notice, text);
+	bgp_notice_text(notice, words, sizeof(words));
+	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, notice, "malformed: %s", words);
 }
 
 static void
 unexpected(struct bgp_conn *c, enum bgp_event ev, uint8_t type)
 {
-	char text[80];
-
-	snprintf(
-	    text, sizeof(text), "unexpected %s in %s", bgp_type_name(type), bgp_state_name((enum bgp_state)c->state));
-	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, NULL, text);
+	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, NULL, "unexpected %s in %s", bgp_type_name(type),
+	    bgp_state_name((enum bgp_state)c->state));
 }
 
 /* ---- OPEN ---- */
@@ -49,7 +54,7 @@ refuse_identity(struct bgp_conn *c, const struct bgp_open *o, uint8_t subcode, c
 	struct bgp_peer *p = c->peer;
 	struct bgp_notice n = bgp_notice_make(BGP_ERR_OPEN, subcode, NULL, 0);
 	struct ip id = ip_v4(o->id);
-	char text[256], seen[IP_TEXT];
+	char text[BGP_REASON_TEXT], seen[IP_TEXT];
 
 	snprintf(text, sizeof(text), "wrong neighbour: wanted %s, seen AS %u identifier %s%s%s", wanted, o->asn,
 	    ip_print(&id, seen), o->hostname[0] ? ", host " : "", o->hostname);
@@ -67,7 +72,7 @@ check_identity(struct bgp_conn *c, const struct bgp_open *o)
 {
 	const struct bgp_config *cfg = &c->peer->cfg;
 	struct ip id = ip_v4(cfg->peer_id);
-	char wanted[80], text[IP_TEXT];
+	char wanted[WORDS], text[IP_TEXT];
 
 	if (o->id == cfg->router_id && o->asn == cfg->local_as) {
 		refuse_identity(c, o, 3, "a neighbour, and this is ourselves");
@@ -92,10 +97,11 @@ check_identity(struct bgp_conn *c, const struct bgp_open *o)
 static void
 refuse_families(struct bgp_conn *c)
 {
-	static const uint8_t wanted[2 * 6] = { 1, 4, 0, 1, 0, BGP_SAFI_UNICAST, 1, 4, 0, 2, 0, BGP_SAFI_UNICAST };
+	static const uint8_t wanted[] = { 1, 4, 0, 1, 0, BGP_SAFI_UNICAST, 1, 4, 0, 2, 0, BGP_SAFI_UNICAST };
 	uint32_t ours = c->peer->cfg.caps & BGP_CAP_MP;
-	struct bgp_notice n = bgp_notice_make(
-	    BGP_ERR_OPEN, 7, ours == BGP_CAP_MP_IPV6 ? wanted + 6 : wanted, ours == BGP_CAP_MP ? 12 : 6);
+	size_t one = sizeof(wanted) / FAMILIES;
+	struct bgp_notice n = bgp_notice_make(BGP_ERR_OPEN, 7, ours == BGP_CAP_MP_IPV6 ? wanted + one : wanted,
+	    ours == BGP_CAP_MP ? sizeof(wanted) : one);
 
 	fail(c, BGP_EV_OPEN_ERROR, BGP_CAUSE_BAD_MESSAGE, &n, "no address family in common with the peer");
 }
@@ -225,7 +231,7 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 	struct bgp_peer *p = c->peer;
 	struct bgp_update_opts opt;
 	struct bgp_update u;
-	char text[160];
+	char text[WORDS];
 
 	if (c->state != BGP_ESTABLISHED) {
 		unexpected(c, BGP_EV_UPDATE, m->type);
@@ -242,10 +248,7 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 			snprintf(text, sizeof(text), "%s: %s", bgp_fate_name(u.fate), u.why);
 	}
 	if (u.fate == BGP_FATE_RESET) {
-		char whole[200];
-
-		snprintf(whole, sizeof(whole), "malformed UPDATE, %s", text);
-		fail(c, BGP_EV_UPDATE_ERROR, BGP_CAUSE_BAD_MESSAGE, &u.notice, whole);
+		fail(c, BGP_EV_UPDATE_ERROR, BGP_CAUSE_BAD_MESSAGE, &u.notice, "malformed UPDATE, %s", text);
 		return;
 	}
 	if (u.malformed)

@@ -186,7 +186,7 @@ void
 restart_timer(struct bgp_peer *p)
 {
 	struct bgp_restart *r = &p->restart;
-	char text[120];
+	char text[BGP_REASON_TEXT];
 	long long s = (long long)(mono_sub(p->now, r->since) / SECONDS(1));
 
 	if (mono_due(p->early_until, p->now)) {

@@ -132,13 +132,11 @@ static void
 arm_retry(struct bgp_conn *c)
 {
 	struct bgp_peer *p = c->peer;
-	int64_t us = FIRST_RETRY, least = p->cfg.link_local_ok ? ATTEMPT_LOCAL : ATTEMPT_FAR;
+	int64_t us, least = p->cfg.link_local_ok ? ATTEMPT_LOCAL : ATTEMPT_FAR;
 
 	if (c->side == BGP_ACCEPTED || p->cfg.passive)
 		return;
-	for (unsigned int i = 1; i < p->failures && us < p->cfg.retry_us; i++)
-		us *= 2;
-	us = peer_jitter(p, MIN_OF(us, p->cfg.retry_us));
+	us = peer_jitter(p, us_doubled(FIRST_RETRY, p->failures, p->cfg.retry_us));
 	if (p->cfg.link_local_ok && p->failures % PATIENT == PATIENT - 1)
 		least = ATTEMPT_SLOW;
 	if (c->state == BGP_CONNECT)
@@ -235,11 +233,9 @@ dial(struct bgp_conn *c)
 static void
 hold_back(struct bgp_peer *p)
 {
-	int64_t us = p->cfg.idle_hold_us;
+	int64_t us = us_doubled(p->cfg.idle_hold_us, p->penalty, p->cfg.idle_hold_max_us);
 
-	for (unsigned int i = 1; i < p->penalty && us < p->cfg.idle_hold_max_us; i++)
-		us *= 2;
-	p->idle = mono_add(p->now, peer_jitter(p, MIN_OF(us, p->cfg.idle_hold_max_us)));
+	p->idle = mono_add(p->now, peer_jitter(p, us));
 }
 
 /* Errors of the peer's making: what it sends or is. It stays refused until the idle hold time is over. */
@@ -264,7 +260,7 @@ end_hold(struct bgp_conn *c, enum bgp_event ev)
 
 	if (o->state >= BGP_OPEN_SENT || ev == BGP_EV_STOP)
 		return;
-	p->penalty += p->penalty < 16;
+	p->penalty++;
 	p->refuse = at_fault(p->reason.cause);
 	hold_back(p);
 	if (o->state != BGP_IDLE) /* an attempt of our own waits as well */
@@ -336,6 +332,15 @@ conn_event(struct bgp_conn *c, enum bgp_event ev, const struct bgp_notice *notic
 
 /* ---- starting, and what follows from every call ---- */
 
+/* Which side's connection survives, once the peer's identifier is known: RFC 4271 6.8, RFC 6286 2.3. */
+static enum bgp_side
+survivor(const struct bgp_peer *p, uint32_t id, uint32_t as)
+{
+	bool ours = p->cfg.router_id > id || (p->cfg.router_id == id && p->cfg.local_as >= as);
+
+	return ours ? BGP_DIALLED : BGP_ACCEPTED;
+}
+
 static bool
 is_polite(const struct bgp_peer *p)
 {
@@ -343,7 +348,7 @@ is_polite(const struct bgp_peer *p)
 
 	if (cfg->polite_us <= 0 || !cfg->peer_id || p->failures)
 		return false;
-	return cfg->peer_id > cfg->router_id || (cfg->peer_id == cfg->router_id && cfg->peer_as > cfg->local_as);
+	return survivor(p, cfg->peer_id, cfg->peer_as) == BGP_ACCEPTED;
 }
 
 /* Begins anew when nothing is going on and nothing holds us back. */
@@ -464,8 +469,7 @@ fill_config(struct bgp_peer *p, const struct bgp_config *cfg)
 	c->hostname = p->hostname;
 	if (c->hold_s == 0)
 		c->hold_s = 9;
-	if (c->hold_s < 3)
-		c->hold_s = 3;
+	c->hold_s = MAX_OF(c->hold_s, 3);
 	if (c->caps == 0)
 		c->caps = BGP_CAP_MP | BGP_CAP_REFRESH | BGP_CAP_IPV4_OVER_IPV6 | BGP_CAP_EXTENDED_MESSAGE |
 			  BGP_CAP_AS4 | BGP_CAP_ENHANCED_REFRESH | BGP_CAP_HOSTNAME | BGP_CAP_GRACEFUL_RESTART |
@@ -539,33 +543,39 @@ bgp_peer_start(struct bgp_peer *p, struct mono now)
 	peer_leave(p);
 }
 
-static void
-ask(struct bgp_peer *p, enum ask what, const struct bgp_notice *notice, int64_t idle_us, const char *text)
+/* The text may hold words of an operator, who may have typed anything: what is told of it is plain ASCII. */
+static void PRINTF_LIKE(5, 6)
+    ask(struct bgp_peer *p, enum ask what, const struct bgp_notice *notice, int64_t idle_us, const char *fmt, ...)
 {
+	char text[BGP_REASON_TEXT];
+	va_list ap;
+
 	p->ask = what;
 	p->ask_notice = *notice;
 	p->ask_idle_us = idle_us;
-	snprintf(p->ask_text, sizeof(p->ask_text), "%s", text);
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	bgp_escape((const uint8_t *)text, strlen(text), p->ask_text, sizeof(p->ask_text));
 }
 
-/* Words of ours may hold anything that an operator typed; in a reason they are plain ASCII. */
 static void
-plain_text(const char *text, char *out, size_t size)
+ask_stop(struct bgp_peer *p, const struct bgp_notice *notice, const char *what, const char *words)
 {
-	bgp_escape((const uint8_t *)text, strlen(text), out, size);
+	if (words && *words)
+		ask(p, ASK_STOP, notice, 0, "%s: %s", what, words);
+	else
+		ask(p, ASK_STOP, notice, 0, "%s", what);
 }
 
 void
 bgp_peer_stop(struct bgp_peer *p, const char *communication, struct mono now)
 {
 	struct bgp_notice n = bgp_notice_cease(BGP_CEASE_SHUTDOWN, communication);
-	char plain[120], text[160];
 
-	plain_text(communication ? communication : "", plain, sizeof(plain));
-	snprintf(text, sizeof(text), plain[0] ? "stopped by the operator: %s" : "stopped by the operator", plain);
 	peer_enter(p, now);
 	n = restart_hard(p, &n);
-	ask(p, ASK_STOP, &n, 0, text);
+	ask_stop(p, &n, "stopped by the operator", communication);
 	peer_leave(p);
 }
 
@@ -573,7 +583,6 @@ void
 bgp_peer_leave(struct bgp_peer *p, const char *communication, struct mono now)
 {
 	struct bgp_notice n = bgp_notice_make(0, 0, NULL, 0);
-	char plain[120], text[160];
 
 	if (!peer_established(p) || !restart_agreed(p)) {
 		bgp_peer_stop(p, communication, now);
@@ -581,10 +590,8 @@ bgp_peer_leave(struct bgp_peer *p, const char *communication, struct mono now)
 	}
 	if (restart_notified(p))
 		n = bgp_notice_cease(BGP_CEASE_RESET, communication);
-	plain_text(communication ? communication : "", plain, sizeof(plain));
-	snprintf(text, sizeof(text), plain[0] ? "stopped for a restart: %s" : "stopped for a restart", plain);
 	peer_enter(p, now);
-	ask(p, ASK_STOP, &n, 0, text);
+	ask_stop(p, &n, "stopped for a restart", communication);
 	peer_leave(p);
 }
 
@@ -602,7 +609,7 @@ bgp_peer_remove(struct bgp_peer *p, struct mono now)
 
 	peer_enter(p, now);
 	n = restart_hard(p, &n);
-	ask(p, ASK_STOP, &n, 0, "not in the topology file any more");
+	ask_stop(p, &n, "not in the topology file any more", NULL);
 	peer_leave(p);
 }
 
@@ -610,11 +617,9 @@ void
 bgp_peer_reset(struct bgp_peer *p, enum bgp_cease subcode, const char *why, int64_t idle_us, struct mono now)
 {
 	struct bgp_notice n = bgp_notice_cease((uint8_t)subcode, why);
-	char text[160];
 
-	plain_text(why ? why : bgp_subcode_name(BGP_ERR_CEASE, (uint8_t)subcode), text, sizeof(text));
 	peer_enter(p, now);
-	ask(p, ASK_RESET, &n, idle_us, text);
+	ask(p, ASK_RESET, &n, idle_us, "%s", why ? why : bgp_subcode_name(BGP_ERR_CEASE, (uint8_t)subcode));
 	peer_leave(p);
 }
 
@@ -624,17 +629,15 @@ bgp_peer_max_prefixes(struct bgp_peer *p, enum family f, uint32_t limit, int64_t
 	uint8_t data[7];
 	struct wr w = wr_make(data, sizeof(data));
 	struct bgp_notice n;
-	char text[160];
 
 	wr_u16(&w, bgp_afi(f)); /* RFC 4486 4 */
 	wr_u8(&w, BGP_SAFI_UNICAST);
 	wr_u32(&w, limit);
 	n = bgp_notice_make(BGP_ERR_CEASE, BGP_CEASE_MAX_PREFIXES, data, sizeof(data));
-	snprintf(text, sizeof(text), "more than %u %s prefixes from the peer; next attempt in %lld s", limit,
-	    family_name(f), (long long)(idle_us / SECONDS(1)));
 	peer_enter(p, now);
 	n = restart_hard(p, &n);
-	ask(p, ASK_RESET, &n, idle_us, text);
+	ask(p, ASK_RESET, &n, idle_us, "more than %u %s prefixes from the peer; next attempt in %lld s", limit,
+	    family_name(f), (long long)(idle_us / SECONDS(1)));
 	peer_leave(p);
 }
 
@@ -727,15 +730,6 @@ enum bgp_state
 bgp_conn_state(const struct bgp_conn *c)
 {
 	return (enum bgp_state)c->state;
-}
-
-/* Which side's connection survives, once the peer's identifier is known: RFC 4271 6.8, RFC 6286 2.3. */
-static enum bgp_side
-survivor(const struct bgp_peer *p, uint32_t id, uint32_t as)
-{
-	bool ours = p->cfg.router_id > id || (p->cfg.router_id == id && p->cfg.local_as > as);
-
-	return ours ? BGP_DIALLED : BGP_ACCEPTED;
 }
 
 static void

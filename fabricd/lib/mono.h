@@ -46,4 +46,19 @@ mono_min(struct mono a, struct mono b)
 	return a.us < b.us ? a : b;
 }
 
+static inline struct mono
+mono_max(struct mono a, struct mono b)
+{
+	return a.us > b.us ? a : b;
+}
+
+/* The pause behind the nth failure in a row: `first`, and twice as long each time, but never longer than `most`. */
+static inline int64_t
+us_doubled(int64_t first, unsigned int nth, int64_t most)
+{
+	for (; nth > 1 && first < most; nth--)
+		first *= 2;
+	return first < most ? first : most;
+}
+
 #endif

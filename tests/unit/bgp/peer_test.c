@@ -1375,7 +1375,7 @@ long_words_are_cut(void **state)
 	snprintf(want, sizeof(want), "%.156s...", words);
 	assert_string_equal(why(b), want);
 	bgp_peer_stop(b->p, words, b->now);
-	snprintf(want, sizeof(want), "stopped by the operator: %.116s...", words);
+	snprintf(want, sizeof(want), "stopped by the operator: %.131s...", words);
 	assert_string_equal(why(b), want);
 	bench_free(b);
 }
