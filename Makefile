@@ -234,6 +234,11 @@ bench-quick: all bench-tools
 	/usr/bin/python3 tests/bench/bench.py --fabricd $(O)/bin --tools $(BENCH_OUT) --quick $(BENCH)
 interop: all
 	FABRIC_BUILD=$(abspath $(O)/bin) /usr/bin/python3 -m pytest -p no:cacheprovider -q tests/interop
+#: make kills           kill -9 of any process of a fabric under traffic and churn, 1,000 times (some 20 minutes);  KILLS=50
+KILLS ?= 1000
+.PHONY: kills
+kills: all
+	FABRIC_BUILD=$(abspath $(O)/bin) KILLS=$(KILLS) /usr/bin/python3 -m pytest -p no:cacheprovider -q -s tests/fabric/test_kills.py
 #: make bench-fib       sync and the Linux backend beside bare netlink: 1,000,000 routes (FIB="300000 5": routes, rounds)
 .PHONY: bench-fib
 fib_libs = platform platform_linux runtime lib

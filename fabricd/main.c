@@ -22,6 +22,7 @@
 #include "fabricd/lib/version.h"
 #include "fabricd/runtime/event/event.h"
 #include "fabricd/upgrade/channel.h"
+#include "fabricd/upgrade/crashes.h"
 #include "fabricd/upgrade/giver.h"
 #include "fabricd/upgrade/notify.h"
 #include "fabricd/upgrade/taker.h"
@@ -37,9 +38,11 @@
 
 #define EXIT_USAGE 2
 #define EXIT_OTHER 1
+#define EXIT_LOOP  3 /* it crashed too often: the supervisor must not start it again */
 
 struct options {
 	const char *topology, *node, *run_dir, *platform, *key_dir;
+	bool back_off;
 	int takeover; /* channel of a fabricd that gives way to us, or -1 */
 	char **argv;
 	char self[4096]; /* path of this program */
@@ -61,16 +64,19 @@ struct daemon {
 static int
 usage(FILE *out, int code)
 {
-	fputs("usage: fabricd --topology FILE --node NAME [--run-dir DIR] [--key-dir DIR] "
-	      "[--platform linux|model|null]\n"
-	      "\n"
-	      "  --topology FILE   the fabric's topology file\n"
-	      "  --node NAME       which switch of it this is\n"
-	      "  --run-dir DIR     where the socket and the lock are (default " RUN_DIR ")\n"
-	      "  --key-dir DIR     where the key files of `auth` are (default " KEY_DIR ")\n"
-	      "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n"
-	      "  --takeover FD     used by `fabctl upgrade`: the fabricd at the other end gives way to this one\n"
-	      "  --version         its version, and that of what it hands over\n",
+	fputs(
+	    "usage: fabricd --topology FILE --node NAME [--run-dir DIR] [--key-dir DIR] [--back-off] "
+	    "[--platform linux|model|null]\n"
+	    "\n"
+	    "  --topology FILE   the fabric's topology file\n"
+	    "  --node NAME       which switch of it this is\n"
+	    "  --run-dir DIR     where the socket and the lock are (default " RUN_DIR ")\n"
+	    "  --key-dir DIR     where the key files of `auth` are (default " KEY_DIR ")\n"
+	    "  --back-off        after a crash: wait 0, 1, 2, 4 ... s, and after five in ten minutes stay down (exit\n"
+	    "                    code 3); the service manager starts it again in between\n"
+	    "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n"
+	    "  --takeover FD     used by `fabctl upgrade`: the fabricd at the other end gives way to this one\n"
+	    "  --version         its version, and that of what it hands over\n",
 	    out);
 	return code;
 }
@@ -85,6 +91,7 @@ read_options(int argc, char **argv, struct options *o)
 		{ "run-dir", required_argument, NULL, 'r' },
 		{ "platform", required_argument, NULL, 'p' },
 		{ "key-dir", required_argument, NULL, 'k' },
+		{ "back-off", no_argument, NULL, 'b' },
 		{ "takeover", required_argument, NULL, 'o' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -111,6 +118,9 @@ read_options(int argc, char **argv, struct options *o)
 			break;
 		case 'k':
 			o->key_dir = optarg;
+			break;
+		case 'b':
+			o->back_off = true;
 			break;
 		case 'o':
 			o->takeover = atoi(optarg);
@@ -460,8 +470,18 @@ not_taken_over(void *arg)
 
 static const struct taker_ops taker_ops = { .running = taken_over, .failed = not_taken_over };
 
+/* For who reads the journal of the new process: the old one's is gone with it. */
+static void
+tell_crashes(struct node *n, const struct crashes *c)
+{
+	if (c && c->unclean)
+		node_event(n, "CRASHED", "", 0,
+		    "the fabricd before this one crashed, or could not start; %zu did so in the last ten minutes",
+		    c->n);
+}
+
 static int
-serve(const struct options *o, const struct topo *topo, int lock, struct taker *taker)
+serve(const struct options *o, const struct topo *topo, int lock, struct taker *taker, const struct crashes *crashes)
 {
 	struct daemon d = { .key_dir = o->key_dir, .run_dir = o->run_dir, .lock = lock, .taker = taker };
 	struct giver_config give = { .argv = o->argv,
@@ -501,6 +521,7 @@ serve(const struct options *o, const struct topo *topo, int lock, struct taker *
 		code = e == -ENOENT ? EXIT_USAGE : EXIT_OTHER;
 		goto close_bfd;
 	}
+	tell_crashes(d.node, crashes);
 	give.rt = d.rt;
 	give.mem = &d.mem;
 	give.node = d.node;
@@ -522,6 +543,66 @@ close_bfd:
 free_runtime:
 	rt_event_free(d.rt);
 	return code;
+}
+
+/* Waits as long as it must; false: SIGTERM or SIGINT came. */
+static bool
+wait_out(int64_t ms)
+{
+	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+	sigset_t stop;
+	int got;
+
+	sigemptyset(&stop);
+	sigaddset(&stop, SIGTERM);
+	sigaddset(&stop, SIGINT);
+	sigprocmask(SIG_BLOCK, &stop, NULL);
+	do {
+		got = sigtimedwait(&stop, NULL, &ts);
+	} while (got < 0 && errno == EINTR);
+	sigprocmask(SIG_UNBLOCK, &stop, NULL);
+	return got < 0;
+}
+
+/* 0: it may start; else the exit code. c->unclean: the last one crashed. */
+static int
+back_off(const struct options *o, struct crashes *c)
+{
+	char lines[160];
+	int64_t ms;
+	int e;
+
+	crashes_read(o->run_dir, crashes_now(), c);
+	ms = crashes_wait(c);
+	if (ms == CRASHES_NEVER) {
+		snprintf(lines, sizeof(lines),
+		    "STATUS=crashed %zu times in ten minutes: stays down, forwarding as it was\n", c->n);
+		fprintf(stderr,
+		    "fabricd: ALARM: it crashed %zu times in ten minutes, and stays down. Forwarding is "
+		    "as it was, "
+		    "but nobody keeps it up to date. See `journalctl -u fabricd` and `coredumpctl`; start it again by "
+		    "`systemctl start fabricd`\n",
+		    c->n);
+		notify_supervisor(getenv("NOTIFY_SOCKET"), lines);
+	} else if (ms) {
+		snprintf(lines, sizeof(lines), "STATUS=crash %zu in ten minutes: starts in %lld s\n", c->n,
+		    (long long)ms / 1000);
+		fprintf(stderr, "fabricd: it crashed %zu times in ten minutes: starts in %lld s\n", c->n,
+		    (long long)ms / 1000);
+		notify_supervisor(getenv("NOTIFY_SOCKET"), lines);
+	}
+	e = crashes_write(o->run_dir, c, false);
+	if (!e && ms != CRASHES_NEVER) {
+		if (ms && !wait_out(ms))
+			return EXIT_OTHER;
+		e = crashes_write(o->run_dir, c, true);
+	}
+	if (e)
+		fprintf(stderr, "fabricd: %s/crashes cannot be written: %s; crashes are not counted\n", o->run_dir,
+		    strerror(-e));
+	if (ms)
+		notify_supervisor(getenv("NOTIFY_SOCKET"), "STATUS=\n");
+	return ms == CRASHES_NEVER ? EXIT_LOOP : 0;
 }
 
 /* Nothing but a signal that asks for it ends this process. SIGHUP, SIGTERM and SIGINT get a handler in run(). */
@@ -565,7 +646,7 @@ succeed(const struct options *o, struct mem *mem)
 		taker_fail(t, "the topology file %s cannot be used; see the log", o->topology);
 		code = EXIT_USAGE;
 	} else if (taker_hello(t, topo, o->node) == 0 && taker_receive(t) == 0) {
-		code = serve(o, topo, taker_lock(t), t);
+		code = serve(o, topo, taker_lock(t), t, NULL);
 	}
 	taker_free(t);
 	topo_free(topo);
@@ -577,6 +658,7 @@ main(int argc, char **argv)
 {
 	struct options o;
 	struct mem mem = { 0 };
+	struct crashes crashes = { 0 };
 	struct topo *topo;
 	int lock, code = read_options(argc, argv, &o);
 
@@ -590,7 +672,12 @@ main(int argc, char **argv)
 	if (!topo)
 		return EXIT_USAGE;
 	lock = take_lock(o.run_dir);
-	code = lock < 0 ? EXIT_OTHER : serve(&o, topo, lock, NULL);
+	code = lock < 0 ? EXIT_OTHER : o.back_off ? back_off(&o, &crashes) : 0;
+	if (!code) {
+		code = serve(&o, topo, lock, NULL, o.back_off ? &crashes : NULL);
+		if (o.back_off && code == 0)
+			crashes_write(o.run_dir, &crashes, false);
+	}
 	topo_free(topo);
 	return code;
 }

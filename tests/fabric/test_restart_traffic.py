@@ -286,3 +286,60 @@ def test_P03_bfdd_goes_while_sessions_wait_for_it(away):
     for keeper, _ in pids:  # its worker goes with it
         os.kill(keeper, signal.SIGKILL)
     lab.until("both are up", lambda: all(state()), 15)
+
+
+def holder(lab, node):
+    """The process that holds the lock; None: nobody does."""
+    try:
+        with open(os.path.join(lab.run_dir(node), "lock")) as f:
+            pid = int(f.read())
+        os.kill(pid, 0)
+        return pid
+    except (ProcessLookupError, FileNotFoundError, ValueError):
+        return None
+
+
+def test_P13_crash_loop(away):
+    """SIGSEGV again and again under a supervisor that starts it after 0.2 s, as systemd does: it is back within a second, then
+    after 1, 2, 4 s more; the fifth time within ten minutes it stays down with an alarm. No packet is lost."""
+    lab, it = away("leaf3", "3x2")
+    run = lab.run_dir("leaf3")
+    topology = os.path.join(os.path.dirname(os.path.dirname(run)), "topology.yaml")
+    argv = [f"{lab.bin}/fabctl", "--lab", lab.name, "lab", "exec", "leaf3", f"{lab.bin}/fabricd", "--topology", topology,
+            "--node", "leaf3", "--run-dir", run, "--back-off"]
+    it.kill(signal.SIGTERM)
+    started, took, gone = 0, [], None
+    traffic = Traffic(lab, "h1", "h3", "10.1.3.2", per_s=1000)
+    try:
+        while True:
+            p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            it.again = p
+            if gone:
+                lab.until("up or down", lambda: p.poll() is not None or lab.run(
+                    "--at", "leaf3", "bgp", "-j", want=ENDED).returncode != 4, 15)
+                if p.poll() is not None:
+                    break
+                took.append(time.monotonic() - gone)
+                assert "crashed" in events(lab, "leaf3", "CRASHED")[0]["text"]
+            lab.until("settled", it.settled, 30)
+            for spine in ("spine1", "spine2"):  # a second crash before that is one too many (RFC 4724 4.2)
+                lab.until("told", lambda s=spine: not (r := restart_of(lab, s, "eth3"))["stale_paths"]
+                          and r["completed"] == r["helped"] == started + 1, 30)
+            started += 1
+            assert started < 7, took
+            os.kill(holder(lab, "leaf3"), signal.SIGSEGV)
+            gone = time.monotonic()
+            p.wait(10)
+            p.stderr.close()
+            time.sleep(0.2)  # RestartSec
+        said = p.stderr.read()
+    finally:
+        sent, lost, span = traffic.stop()
+    assert p.returncode == 3 and "ALARM" in said and "systemctl start fabricd" in said
+    assert started == 5
+    for took_s, least in zip(took, (0, 1, 2, 4)):
+        assert 0.2 + least <= took_s <= 1.2 + least, took
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
+    # somebody looks into it and starts it again: at once
+    it.again = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lab.until("settled", it.settled, 5)
