@@ -6,6 +6,9 @@
 
 /* ---- SHA1 ---- */
 
+#define BLOCK  64 /* octets */
+#define LENGTH 8  /* of the message's length in bits, at the end of the last block */
+
 static uint32_t
 rotate(uint32_t v, int n)
 {
@@ -13,9 +16,9 @@ rotate(uint32_t v, int n)
 }
 
 static void
-sha1_block(uint32_t h[5], const uint8_t block[64])
+sha1_block(uint32_t h[5], const uint8_t block[BLOCK])
 {
-	static const uint32_t k[4] = { 0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6 };
+	static const uint32_t k[] = { 0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6 };
 	uint32_t w[80], a = h[0], b = h[1], c = h[2], d = h[3], e = h[4];
 
 	for (int i = 0; i < 16; i++)
@@ -48,18 +51,18 @@ sha1_block(uint32_t h[5], const uint8_t block[64])
 void
 bfd_sha1(const uint8_t *bytes, size_t n, uint8_t out[20])
 {
-	uint32_t h[5] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 };
-	uint8_t last[128] = { 0 };
-	size_t rest = n % 64, tail = rest < 56 ? 64 : 128;
+	uint32_t h[] = { 0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0 };
+	uint8_t last[2 * BLOCK];
+	size_t rest = n % BLOCK, tail = rest + LENGTH < BLOCK ? BLOCK : 2 * BLOCK;
 
-	for (size_t at = 0; at + 64 <= n; at += 64)
+	for (size_t at = 0; at + BLOCK <= n; at += BLOCK)
 		sha1_block(h, bytes + at);
+	memset(last, 0, sizeof(last));
 	if (rest)
 		memcpy(last, bytes + n - rest, rest);
 	last[rest] = 0x80;
-	put_u32(last + tail - 8, (uint32_t)((uint64_t)n * 8 >> 32));
-	put_u32(last + tail - 4, (uint32_t)((uint64_t)n * 8));
-	for (size_t at = 0; at < tail; at += 64)
+	put_u64(last + tail - LENGTH, (uint64_t)n * 8);
+	for (size_t at = 0; at < tail; at += BLOCK)
 		sha1_block(h, last + at);
 	for (int i = 0; i < 5; i++)
 		put_u32(out + 4 * i, h[i]);
@@ -139,7 +142,7 @@ bfd_auth_check(const struct bfd_auth *a, struct bfd_auth_state *s, uint8_t multi
 
 	rd_u8(&r);
 	seq = rd_u32(&r);
-	got = rd_take(&r, 20);
+	got = rd_take(&r, sizeof(want));
 	if (r.bad || type != a->type || len != BFD_AUTH_LEN || p->auth_len != BFD_AUTH_LEN)
 		return BFD_DROP_AUTH_TYPE;
 	key = key_find(a, id);

@@ -26,6 +26,8 @@
 #include "fabricd/lib/hash.h"
 #include "fabricd/lib/wire.h"
 
+#define UNPLANNED (-1) /* tx_planned: whatever the interval is, the next packet is to be planned */
+
 static void
 requeue(struct bfd_session *s)
 {
@@ -125,7 +127,7 @@ plan_tx(struct bfd_session *s, struct mono now)
 {
 	int64_t interval = tx_interval(s);
 
-	if (interval == s->tx_planned && (interval == 0 || !mono_is_never(s->tx_at)))
+	if (interval == s->tx_planned)
 		return;
 	s->tx_planned = interval;
 	s->tx_at = MONO_NEVER;
@@ -241,7 +243,7 @@ send_now(struct bfd_session *s, struct mono now)
 	if ((s->want.passive && s->remote_discr == 0 && s->state != BFD_ADMIN) || s->remote_min_rx == 0)
 		return;
 	bfd_send(s, now, false);
-	s->tx_planned = -1;
+	s->tx_planned = UNPLANNED;
 }
 
 static void
@@ -251,8 +253,7 @@ send_echo(struct bfd_session *s, struct mono now)
 
 	put_u32(buf, s->local_discr);
 	put_u32(buf + 4, ++s->echo_seq);
-	put_u32(buf + 8, (uint32_t)(s->echo_salt >> 32));
-	put_u32(buf + 12, (uint32_t)s->echo_salt);
+	put_u64(buf + 8, s->echo_salt);
 	s->echo_tx++;
 	s->echo_at = mono_add(now, jittered(s, echo_interval(s)));
 	s->engine->ops->send(s->engine->arg, s, buf, sizeof(buf), true);
@@ -424,7 +425,7 @@ session_run(struct bfd_session *s, struct mono now)
 	if (mono_due(s->tx_at, now)) {
 		bfd_hist_add(&s->tx_late, mono_sub(now, s->tx_at));
 		bfd_send(s, now, false);
-		s->tx_planned = -1;
+		s->tx_planned = UNPLANNED;
 		plan_tx(s, now);
 	}
 	if (mono_due(s->echo_at, now))
@@ -601,7 +602,7 @@ params_take(struct bfd_session *s, const struct bfd_params *p)
 uint16_t
 bfd_engine_tag_of(uint64_t seed)
 {
-	uint16_t tag = (uint16_t)(hash_u64(seed, 0x626664) >> 16);
+	uint16_t tag = (uint16_t)hash_u64(seed, 0x626664);
 
 	return tag ? tag : 1;
 }
@@ -615,6 +616,17 @@ new_discr(struct bfd_engine *e)
 		d = (uint32_t)bfd_engine_tag_of(e->seed) << 16 | (uint32_t)(draw(e) & 0xffff);
 	while (bfd_session_by_discr(e, d));
 	return d;
+}
+
+/* If it sends at all: then the first one does not wait. */
+static void
+first_packet(struct bfd_session *s, struct mono now)
+{
+	bfd_refresh(s, now);
+	if (mono_is_never(s->tx_at))
+		return;
+	s->tx_at = now;
+	requeue(s);
 }
 
 struct bfd_session *
@@ -633,7 +645,7 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 		.finals = BFD_FINALS,
 		.auth.sent = (uint32_t)draw(e),
 		.since = now,
-		.tx_planned = -1 };
+		.tx_planned = UNPLANNED };
 	s->tx_at = s->detect_at = s->forget_at = s->echo_at = s->echo_detect_at = s->due.at = MONO_NEVER;
 	s->last_rx = s->down_at = MONO_NEVER;
 	s->last_tx = now;
@@ -648,11 +660,7 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 	e->last = s;
 	e->n++;
 	tables_add(s);
-	bfd_refresh(s, now);
-	if (s->tx_planned > 0) { /* the first packet does not wait */
-		s->tx_at = now;
-		requeue(s);
-	}
+	first_packet(s, now);
 	return s;
 }
 
@@ -729,12 +737,8 @@ bfd_session_restore(struct bfd_engine *e, const struct bfd_path *path, const str
 		return -EEXIST;
 	s = bfd_session_make(e, path, p, now);
 	saved_take(s, v, now);
-	s->tx_planned = -1;
-	bfd_refresh(s, now);
-	if (s->tx_planned > 0) {
-		s->tx_at = now;
-		requeue(s);
-	}
+	s->tx_planned = UNPLANNED;
+	first_packet(s, now);
 	bfd_keep(s);
 	*out = s;
 	return 0;
@@ -915,9 +919,9 @@ bfd_session_view(const struct bfd_session *s, struct bfd_view *out)
 		.echo_rx = s->echo_rx,
 		.since = s->since,
 		.last_rx = s->last_rx,
-		.tx_late_p99 = bfd_hist_quantile(&s->tx_late, 990),
+		.tx_late_p99 = bfd_hist_p99(&s->tx_late),
 		.tx_late_max = s->tx_late.max_us,
-		.rx_late_p99 = bfd_hist_quantile(&s->rx_late, 990),
+		.rx_late_p99 = bfd_hist_p99(&s->rx_late),
 		.rx_late_max = s->rx_late.max_us,
 		.down_diag = s->down_diag,
 		.down_at = s->down_at };

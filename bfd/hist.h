@@ -62,4 +62,10 @@ bfd_hist_quantile(const struct bfd_hist *h, unsigned int per_mille)
 	return h->max_us;
 }
 
+static inline int64_t
+bfd_hist_p99(const struct bfd_hist *h)
+{
+	return bfd_hist_quantile(h, 990);
+}
+
 #endif

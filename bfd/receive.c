@@ -205,10 +205,9 @@ bfd_engine_echo(struct bfd_engine *e, const struct bfd_received *r, struct mono 
 	struct bfd_path path = { .ifindex = r->ifindex, .local = r->dst, .peer = r->src };
 	struct rd rd = rd_make(r->bytes, r->n);
 	uint32_t discr = rd_u32(&rd), seq = rd_u32(&rd);
-	uint64_t salt = (uint64_t)rd_u32(&rd) << 32;
+	uint64_t salt = rd_u64(&rd);
 	struct bfd_session *s = bfd_session_find(e, &path);
 
-	salt |= rd_u32(&rd);
 	*reflect = false;
 	if (!s)
 		return dropped(e, NULL, BFD_DROP_NO_SESSION);

@@ -186,7 +186,7 @@ on_usr1(void *arg, int signo)
 	    "\"send_errors\":%llu,\"overflowed\":%llu,\"sockets\":%zu,\"restored\":%zu,\"away_us\":%lld,\"moved\":%llu,"
 	    "\"dropped\":{",
 	    e.sessions, e.up, (unsigned long long)e.rx, (unsigned long long)e.tx, (unsigned long long)allocs,
-	    (unsigned long long)e.stalls, (long long)e.stall_max, (long long)bfd_hist_quantile(&e.run_late, 990),
+	    (unsigned long long)e.stalls, (long long)e.stall_max, (long long)bfd_hist_p99(&e.run_late),
 	    (long long)e.run_late.max_us, s.clients, (unsigned long long)s.cut_off, h.ports,
 	    (unsigned long long)h.send_errors, (unsigned long long)sockets.overflowed, sockets.sockets, d->restored,
 	    (long long)d->found.away_us, (unsigned long long)bfd_guard_moves(d->guard));

@@ -4,229 +4,7 @@
  * The neighbour is the test: it says what it likes, when it likes, and looks at each packet that comes back. Also what
  * the heap and the tables promise (bfd/impl.h), and that all memory comes back.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
-#include <string.h>
-
-#include "bfd/impl.h"
-#include "bfd/packet.h"
-#include "fabricd/lib/base.h"
-
-#define THEIRS 0x77u
-
-struct desk {
-	struct mem mem;
-	struct bfd_engine *e;
-	struct bfd_session *s;
-	struct bfd_path path;
-	struct mono now;
-	uint64_t random;
-	unsigned int sent, echoes, changes, forgotten, drains, touches;
-	struct bfd_packet last;
-	uint8_t bytes[64], echo[64];
-	size_t n;
-	bool stranger;
-	struct bfd_params stranger_params;
-	/* what the neighbour says if it is not told otherwise */
-	struct bfd_packet says;
-};
-
-static const uint8_t six[2][16] = { { 0xfe, 0x80, [15] = 1 }, { 0xfe, 0x80, [15] = 2 } };
-static const struct bfd_params usual = {
-	.min_tx_us = 100000, .min_rx_us = 100000, .multiplier = 3, .independent = true
-};
-
-static void
-on_send(void *arg, struct bfd_session *s, const uint8_t *bytes, size_t n, bool echo)
-{
-	struct desk *d = arg;
-
-	(void)s;
-	if (echo) {
-		d->echoes++;
-		memcpy(d->echo, bytes, n);
-		return;
-	}
-	d->sent++;
-	d->n = n;
-	memcpy(d->bytes, bytes, n);
-	assert_int_equal(bfd_packet_parse(d->bytes, n, &d->last), BFD_TAKEN);
-}
-
-static void
-on_changed(void *arg, struct bfd_session *s)
-{
-	(void)s;
-	((struct desk *)arg)->changes++;
-}
-
-static uint64_t
-on_random(void *arg)
-{
-	struct desk *d = arg;
-
-	d->random = d->random * 6364136223846793005ull + 1442695040888963407ull;
-	return d->random >> 20;
-}
-
-static bool
-on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
-{
-	struct desk *d = arg;
-
-	(void)path;
-	*p = d->stranger_params;
-	return d->stranger;
-}
-
-static void
-on_forgotten(void *arg, struct bfd_session *s)
-{
-	struct desk *d = arg;
-
-	d->forgotten++;
-	if (d->s == s)
-		d->s = NULL;
-}
-
-static void
-on_drain(void *arg, struct bfd_session *s)
-{
-	(void)s;
-	((struct desk *)arg)->drains++;
-}
-
-static void
-on_touched(void *arg, struct bfd_session *s)
-{
-	(void)s;
-	((struct desk *)arg)->touches++;
-}
-
-static const struct bfd_engine_ops ops = { .send = on_send,
-	.changed = on_changed,
-	.drain = on_drain,
-	.random = on_random,
-	.unsolicited = on_unsolicited,
-	.touched = on_touched,
-	.forgotten = on_forgotten };
-
-static void
-desk_begin(struct desk *d, const struct bfd_params *p)
-{
-	*d = (struct desk){ .now = { SECONDS(100) }, .random = 5, .stranger_params = usual };
-	d->path = (struct bfd_path){ .ifindex = 4, .local = ip_v6(six[0]), .peer = ip_v6(six[1]) };
-	d->says = (struct bfd_packet){
-		.state = BFD_UP, .multiplier = 3, .my_discr = THEIRS, .min_tx_us = 100000, .min_rx_us = 100000
-	};
-	d->e = bfd_engine_new(&d->mem, 9, &ops, d);
-	if (p)
-		assert_int_equal(bfd_session_new(d->e, &d->path, p, d->now, &d->s), 0);
-}
-
-static void
-desk_end(struct desk *d)
-{
-	bfd_engine_free(d->e);
-	assert_int_equal(d->mem.by[MEM_SESSION].bytes, 0);
-}
-
-static struct bfd_received
-received(const struct desk *d, const uint8_t *bytes, size_t n)
-{
-	return (struct bfd_received){ .bytes = bytes,
-		.n = n,
-		.src = d->path.peer,
-		.dst = d->path.local,
-		.ifindex = d->path.ifindex,
-		.multihop = d->path.multihop,
-		.hop_limit = 255,
-		.at = d->now };
-}
-
-/* The neighbour says that; its Your Discriminator is filled in. */
-static enum bfd_drop
-say(struct desk *d, struct bfd_packet p)
-{
-	uint8_t buf[BFD_PACKET_MAX];
-	struct bfd_received r;
-
-	p.your_discr = d->s ? bfd_session_discr(d->s) : 0;
-	r = received(d, buf, bfd_packet_build(&p, 0, buf));
-	return bfd_engine_receive(d->e, &r, d->now);
-}
-
-static enum bfd_drop
-say_state(struct desk *d, enum bfd_state state)
-{
-	struct bfd_packet p = d->says;
-
-	p.state = (uint8_t)state;
-	return say(d, p);
-}
-
-/* The engine runs at each of its deadlines, and at the end. */
-static void
-turn(struct desk *d, int64_t us)
-{
-	struct mono end = mono_add(d->now, us);
-
-	while (bfd_engine_next(d->e).us <= end.us) {
-		d->now.us = MAX_OF(d->now.us, bfd_engine_next(d->e).us);
-		bfd_engine_run(d->e, d->now);
-	}
-	d->now = end;
-	bfd_engine_run(d->e, d->now);
-}
-
-static void
-answer_polls(struct desk *d)
-{
-	struct bfd_packet f = d->says;
-
-	f.final = true;
-	for (int i = 0; i < 4 && d->last.poll; i++) {
-		d->last.poll = false;
-		say(d, f);
-		turn(d, MS(100));
-	}
-}
-
-static struct bfd_view
-view(const struct desk *d)
-{
-	struct bfd_view v;
-
-	bfd_session_view(d->s, &v);
-	return v;
-}
-
-static struct bfd_engine_stats
-stats(const struct desk *d)
-{
-	struct bfd_engine_stats s;
-
-	bfd_engine_stats(d->e, &s);
-	return s;
-}
-
-/* Up, both ends at 100 ms, no poll left, and nothing that waits. */
-static void
-come_up(struct desk *d)
-{
-	say_state(d, BFD_DOWN);
-	say_state(d, BFD_INIT);
-	assert_int_equal(bfd_session_state(d->s), BFD_UP);
-	turn(d, MS(100));
-	for (int i = 0; i < 3 && view(d).polling; i++)
-		answer_polls(d);
-	assert_false(view(d).polling);
-	say_state(d, BFD_UP);
-}
+#include "desk.h"
 
 /* ---- what is counted and shown ---- */
 
@@ -369,177 +147,6 @@ forgets_with_the_neighbor(void **state)
 	desk_end(&d);
 }
 
-/* ---- what outlives the process ---- */
-
-/* Another engine goes on: the same words to the neighbour, at once, and a whole detection time for it. */
-static void
-restored(void **state)
-{
-	struct bfd_params keyed = usual;
-	const struct bfd_params *all[] = { &usual, &keyed };
-	struct bfd_saved saved, again;
-	struct bfd_session *s;
-	struct desk d, e;
-
-	(void)state;
-	keyed.auth = (struct bfd_auth){
-		.type = BFD_AUTH_SHA1_METICULOUS, .nkeys = 1, .keys[0] = { .id = 1, .len = 1, .bytes = { 's' } }
-	};
-	desk_begin(&d, &usual);
-	come_up(&d);
-	turn(&d, MS(30));
-	bfd_session_save(d.s, &saved);
-	/* Each value one that no session begins with. */
-	saved.auth.sent = 700;
-	saved.auth.received = 900;
-	saved.auth.known = true;
-	saved.local_discr ^= 0x55;
-	saved.remote_independent = saved.polling = saved.poll_again = true;
-	saved.remote_diag = 5;
-	saved.down_diag = BFD_DIAG_ECHO;
-	saved.remote_min_echo = 7;
-	saved.remote_min_rx = 110000;
-	saved.remote_desired_tx = 120000;
-	saved.rx_in_use = 130000;
-	saved.tx_in_use = 140000;
-	saved.desired_tx = 150000;
-	saved.required_rx = BFD_MIN_US;
-	saved.flaps = 3;
-	saved.down_at.us = 5;
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		desk_begin(&e, NULL);
-		e.now = mono_add(d.now, MS(20));
-		assert_int_equal(bfd_session_restore(e.e, &d.path, all[i], &saved, e.now, &e.s), 0);
-		bfd_session_save(e.s, &again);
-		assert_memory_equal(&again, &saved, sizeof(saved));
-		assert_int_equal(stats(&e).up, 1);
-		assert_int_equal(e.changes, 0);
-		assert_int_equal(e.touches, 1);
-		assert_ptr_equal(bfd_session_by_discr(e.e, saved.local_discr), e.s);
-		turn(&e, 0);
-		assert_int_equal(e.sent, 1);
-		assert_int_equal(e.last.state, BFD_UP);
-		assert_int_equal(e.last.my_discr, saved.local_discr);
-		assert_int_equal(e.last.your_discr, THEIRS);
-		assert_int_equal(e.last.min_tx_us, 150000);
-		assert_int_equal(e.last.min_rx_us, BFD_MIN_US);
-		assert_true(e.last.poll);
-		if (i)
-			assert_memory_equal(e.bytes + 28, "\0\0\x02\xbd", 4);
-		assert_int_equal(bfd_session_restore(e.e, &d.path, all[i], &saved, e.now, &s), -EEXIST);
-		turn(&e, MS(390) - 1);
-		assert_int_equal(bfd_session_state(e.s), BFD_UP);
-		turn(&e, 1);
-		assert_int_equal(bfd_session_state(e.s), BFD_DOWN);
-		assert_int_equal(stats(&e).up, 0);
-		desk_end(&e);
-	}
-	/* The least interval that there is, for both. */
-	saved.rx_in_use = BFD_MIN_US;
-	desk_begin(&e, NULL);
-	assert_int_equal(bfd_session_restore(e.e, &d.path, &usual, &saved, e.now, &e.s), 0);
-	desk_end(&e);
-	desk_end(&d);
-}
-
-/* Who keeps it is told of what another process would have to know, and of nothing else. */
-static void
-touched(void **state)
-{
-	struct bfd_params keyed = usual, p = usual;
-	struct desk d;
-	unsigned int n;
-
-	(void)state;
-	desk_begin(&d, &usual);
-	assert_int_equal(d.touches, 1);
-	come_up(&d);
-	n = d.touches;
-	for (int i = 0; i < 20; i++) {
-		turn(&d, MS(90));
-		say_state(&d, BFD_UP);
-	}
-	assert_int_equal(d.touches, n); /* nothing but time went by */
-	d.says.min_rx_us = 200000;
-	say_state(&d, BFD_UP);
-	assert_int_equal(d.touches, n + 1);
-	p.min_tx_us = 300000;
-	bfd_session_change(d.s, &p, d.now);
-	assert_int_equal(d.touches, n + 2);
-	p.admin_down = true;
-	bfd_session_change(d.s, &p, d.now);
-	assert_int_equal(d.touches, n + 3);
-	d.says.min_rx_us = 400000;
-	say_state(&d, BFD_UP);
-	assert_int_equal(d.touches, n + 4);
-	desk_end(&d);
-	/* Sequence numbers: each packet. */
-	keyed.auth = (struct bfd_auth){
-		.type = BFD_AUTH_SHA1_METICULOUS, .nkeys = 1, .keys[0] = { .id = 1, .len = 1, .bytes = { 's' } }
-	};
-	desk_begin(&d, &keyed);
-	turn(&d, SECONDS(10));
-	assert_in_range(d.touches, d.sent, d.sent + 2);
-	desk_end(&d);
-	/* Silence in Up, and then in Down. */
-	desk_begin(&d, &usual);
-	come_up(&d);
-	n = d.touches;
-	turn(&d, SECONDS(2));
-	assert_int_equal(d.touches, n + 1);
-	desk_end(&d);
-}
-
-/* Values that no session has are refused, whatever wrote them. */
-static void
-not_restored(void **state)
-{
-	enum {
-		NO_DISCR,
-		STATE,
-		REMOTE_STATE,
-		DIAG,
-		DOWN_DIAG,
-		ADMIN,
-		TX,
-		TX_USE,
-		RX,
-		RX_USE,
-		REMOTE,
-		MULTIPLIER,
-		CASES
-	};
-	struct bfd_saved good, v;
-	struct bfd_session *s;
-	struct desk d, e;
-
-	(void)state;
-	desk_begin(&d, &usual);
-	come_up(&d);
-	bfd_session_save(d.s, &good);
-	desk_begin(&e, NULL);
-	for (int c = 0; c < CASES; c++) {
-		v = good;
-		v.local_discr = c == NO_DISCR ? 0 : v.local_discr;
-		v.state = c == STATE ? BFD_STATES : c == ADMIN ? BFD_ADMIN : v.state;
-		v.remote_state = c == REMOTE_STATE ? BFD_STATES : v.remote_state;
-		v.diag = c == DIAG ? BFD_DIAGS : v.diag;
-		v.down_diag = c == DOWN_DIAG ? BFD_DIAGS : v.down_diag;
-		v.desired_tx = c == TX ? 0 : v.desired_tx;
-		v.tx_in_use = c == TX_USE ? 0 : v.tx_in_use;
-		v.required_rx = c == RX ? BFD_MIN_US - 1 : v.required_rx;
-		v.rx_in_use = c == RX_USE ? BFD_MIN_US - 1 : v.rx_in_use;
-		v.remote_discr = c == REMOTE ? 0 : v.remote_discr;
-		v.remote_multiplier = c == MULTIPLIER ? 0 : v.remote_multiplier;
-		if (bfd_session_restore(e.e, &d.path, &usual, &v, e.now, &s) != -EINVAL)
-			fail_msg("case %d is taken", c);
-		assert_null(s);
-	}
-	assert_int_equal(stats(&e).sessions, 0);
-	desk_end(&e);
-	desk_end(&d);
-}
-
 /* ---- our own absence ---- */
 
 static void
@@ -618,154 +225,6 @@ short_stalls(void **state)
 		assert_int_equal(view(&d).spared, counts);
 		desk_end(&d);
 	}
-}
-
-/* ---- changes ---- */
-
-static void
-changes_take_effect(void **state)
-{
-	struct desk d;
-	struct bfd_params p = usual;
-	unsigned int sent;
-
-	(void)state;
-	desk_begin(&d, &usual);
-	come_up(&d);
-	turn(&d, MS(1));
-	/* The same again: nothing to tell. Another multiplier: told at once (6.8.12). */
-	sent = d.sent;
-	assert_int_equal(bfd_session_change(d.s, &p, d.now), 0);
-	assert_int_equal(d.sent, sent);
-	p.multiplier = 7;
-	assert_int_equal(bfd_session_change(d.s, &p, d.now), 0);
-	assert_int_equal(d.sent, sent + 1);
-	assert_int_equal(d.last.multiplier, 7);
-	/* To wait longer holds at once, for the verdict too (6.8.3). */
-	p.min_rx_us = 1000000;
-	say_state(&d, BFD_UP);
-	assert_int_equal(bfd_session_change(d.s, &p, d.now), 0);
-	turn(&d, SECONDS(3) - 1);
-	assert_int_equal(bfd_session_state(d.s), BFD_UP);
-	turn(&d, 1);
-	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
-	desk_end(&d);
-}
-
-/* A poll is over with its F; one that was overtaken by another change is followed by one more (6.5). */
-static void
-polls(void **state)
-{
-	struct bfd_params p = usual;
-	struct bfd_packet f;
-	struct desk d;
-
-	(void)state;
-	desk_begin(&d, &usual);
-	come_up(&d);
-	f = d.says;
-	f.final = true;
-	p.min_tx_us = 200000;
-	bfd_session_change(d.s, &p, d.now);
-	assert_true(view(&d).polling);
-	say(&d, f);
-	assert_false(view(&d).polling);
-	assert_int_equal(view(&d).tx_us, 200000);
-	p.min_tx_us = 300000;
-	bfd_session_change(d.s, &p, d.now);
-	p.min_tx_us = 400000;
-	bfd_session_change(d.s, &p, d.now);
-	say(&d, f);
-	assert_true(view(&d).polling);
-	assert_int_equal(view(&d).tx_us, 200000);
-	say(&d, f);
-	assert_false(view(&d).polling);
-	assert_int_equal(view(&d).tx_us, 400000);
-	desk_end(&d);
-}
-
-/* AdminDown is told at once, and then once a second, not with what was planned before. */
-static void
-admin_down(void **state)
-{
-	struct bfd_params p = usual;
-	struct desk d;
-	unsigned int sent;
-
-	(void)state;
-	desk_begin(&d, &usual);
-	come_up(&d);
-	turn(&d, MS(10));
-	p.admin_down = true;
-	sent = d.sent;
-	bfd_session_change(d.s, &p, d.now);
-	assert_int_equal(d.sent, sent + 1);
-	assert_int_equal(d.last.state, BFD_ADMIN);
-	turn(&d, MS(749));
-	assert_int_equal(d.sent, sent + 1);
-	turn(&d, MS(252));
-	assert_int_equal(d.sent, sent + 2);
-	/* What the neighbour says is dropped, but known: so that we do not send faster than it wants. */
-	d.says.diag = BFD_DIAG_NEIGHBOR_DOWN;
-	d.says.min_rx_us = 5000000;
-	assert_int_equal(say_state(&d, BFD_DOWN), BFD_DROP_ADMIN_DOWN);
-	assert_int_equal(view(&d).remote_diag, BFD_DIAG_NEIGHBOR_DOWN);
-	assert_int_equal(view(&d).tx_us, 5000000);
-	assert_int_equal(bfd_session_state(d.s), BFD_ADMIN);
-	desk_end(&d);
-}
-
-static void
-passive(void **state)
-{
-	struct bfd_params p = usual;
-	struct desk d;
-
-	(void)state;
-	p.passive = true;
-	desk_begin(&d, &p);
-	turn(&d, SECONDS(5));
-	p.multiplier = 9;
-	bfd_session_change(d.s, &p, d.now);
-	turn(&d, SECONDS(5));
-	assert_int_equal(d.sent, 0);
-	say_state(&d, BFD_DOWN);
-	assert_int_equal(d.sent, 1);
-	desk_end(&d);
-}
-
-/* One F for a P: four in a burst, then one in three quarters of our Required Min RX. */
-static void
-finals(void **state)
-{
-	struct bfd_packet p;
-	struct desk d;
-	unsigned int sent;
-
-	(void)state;
-	desk_begin(&d, &usual);
-	come_up(&d);
-	turn(&d, MS(0));
-	p = d.says;
-	p.poll = true;
-	say_state(&d, BFD_UP);
-	d.s->finals = BFD_FINALS;
-	d.s->finals_at = d.now;
-	sent = d.sent;
-	for (int i = 0; i < 10; i++)
-		say(&d, p);
-	assert_int_equal(d.sent, sent + 4);
-	assert_true(d.last.final && !d.last.poll);
-	assert_int_equal(view(&d).polls_unanswered, 6);
-	d.now.us += 74999;
-	say(&d, p);
-	assert_int_equal(d.sent, sent + 4);
-	d.now.us += 1;
-	say(&d, p);
-	assert_int_equal(d.sent, sent + 5);
-	say(&d, p);
-	assert_int_equal(d.sent, sent + 5);
-	desk_end(&d);
 }
 
 /* ---- echo ---- */
@@ -907,115 +366,6 @@ no_echo_on_many_hops(void **state)
 		r.hop_limit = 1;
 		assert_int_equal(bfd_engine_receive(d.e, &r, d.now), BFD_TAKEN);
 	}
-	desk_end(&d);
-}
-
-/* ---- authentication: what is remembered, and for how long ---- */
-
-static struct bfd_params
-with_key(uint8_t id)
-{
-	struct bfd_params p = usual;
-
-	p.auth = (struct bfd_auth){
-		.type = BFD_AUTH_SHA1_METICULOUS, .nkeys = 1, .keys[0] = { .id = id, .len = 1, .bytes = { 's' } }
-	};
-	return p;
-}
-
-static enum bfd_drop
-say_signed(struct desk *d, const struct bfd_params *with, uint32_t seq)
-{
-	struct bfd_auth_state s = { .sent = seq - 1 };
-	uint8_t buf[BFD_PACKET_MAX];
-	struct bfd_received r;
-
-	d->says.your_discr = bfd_session_discr(d->s);
-	r = received(d, buf, bfd_packet_build(&d->says, BFD_AUTH_LEN, buf));
-	bfd_auth_sign(&with->auth, &s, buf);
-	return bfd_engine_receive(d->e, &r, d->now);
-}
-
-static void
-auth_is_remembered(void **state)
-{
-	struct bfd_params p = with_key(1), other = with_key(2), faster = with_key(1);
-	struct desk d;
-
-	(void)state;
-	desk_begin(&d, &p);
-	d.says.state = BFD_DOWN;
-	assert_int_equal(say_signed(&d, &p, 1000), BFD_TAKEN);
-	assert_int_equal(say_signed(&d, &p, 1000), BFD_DROP_AUTH_SEQUENCE);
-	assert_int_equal(say_signed(&d, &p, 999), BFD_DROP_AUTH_SEQUENCE);
-	assert_int_equal(say_signed(&d, &p, 1010), BFD_DROP_AUTH_SEQUENCE);
-	assert_int_equal(say_signed(&d, &p, 1009), BFD_TAKEN);
-	/* Other intervals change nothing about it; another key does. */
-	faster.min_tx_us = 50000;
-	bfd_session_change(d.s, &faster, d.now);
-	assert_int_equal(say_signed(&d, &p, 500), BFD_DROP_AUTH_SEQUENCE);
-	bfd_session_change(d.s, &other, d.now);
-	assert_int_equal(say_signed(&d, &other, 500), BFD_TAKEN);
-	desk_end(&d);
-}
-
-/* Twice the detection time without a word: then any sequence number will do (6.8.1). */
-static void
-auth_is_forgotten(void **state)
-{
-	struct bfd_params p = with_key(1);
-	int64_t detect;
-	struct desk d;
-
-	(void)state;
-	for (int late = 0; late <= 1; late++) {
-		desk_begin(&d, &p);
-		d.says.state = BFD_DOWN;
-		assert_int_equal(say_signed(&d, &p, 1000), BFD_TAKEN);
-		detect = view(&d).detect_us;
-		assert_true(detect >= 300000);
-		turn(&d, 2 * detect - !late);
-		assert_int_equal(say_signed(&d, &p, 10), late ? BFD_TAKEN : BFD_DROP_AUTH_SEQUENCE);
-		desk_end(&d);
-	}
-}
-
-/* ---- strangers ---- */
-
-static void
-strangers(void **state)
-{
-	struct desk d;
-	struct bfd_packet p;
-	uint8_t buf[BFD_PACKET_MAX] = { 0 };
-	struct bfd_received r;
-
-	(void)state;
-	desk_begin(&d, NULL);
-	d.stranger = true;
-	/* The first word is no good: as if it had never been. */
-	p = d.says;
-	p.state = BFD_DOWN;
-	r = received(&d, buf, bfd_packet_build(&p, BFD_AUTH_LEN, buf));
-	buf[24] = BFD_AUTH_SHA1;
-	buf[25] = BFD_AUTH_LEN;
-	assert_int_equal(bfd_engine_receive(d.e, &r, d.now), BFD_DROP_AUTH_UNEXPECTED);
-	assert_int_equal(d.forgotten, 1);
-	assert_int_equal(stats(&d).sessions, 0);
-	assert_int_equal(d.sent, 0);
-	/* A good one makes a session, passive; a bad one later does not end it. */
-	assert_int_equal(say_state(&d, BFD_DOWN), BFD_TAKEN);
-	d.s = bfd_session_find(d.e, &d.path);
-	assert_non_null(d.s);
-	assert_true(bfd_session_params(d.s)->passive && view(&d).unsolicited);
-	assert_int_equal(bfd_engine_receive(d.e, &r, d.now), BFD_DROP_AUTH_UNEXPECTED);
-	assert_int_equal(stats(&d).sessions, 1);
-	/* Somebody wants it: then it stays when it falls silent. */
-	bfd_session_change(d.s, &usual, d.now);
-	assert_false(view(&d).unsolicited);
-	turn(&d, SECONDS(20));
-	assert_int_equal(d.forgotten, 1);
-	assert_int_equal(stats(&d).sessions, 1);
 	desk_end(&d);
 }
 
@@ -1171,6 +521,57 @@ looks_early(void **state)
 	desk_end(&d);
 }
 
+/* One that is due takes at most BFD_TOGETHER others along, of those whose packets jitter could have made due. */
+static void
+so_many_go_along(void **state)
+{
+	static const struct {
+		uint32_t sessions;
+		unsigned int sent;
+	} cases[] = { { 1, 1 }, { 40, 40 }, { BFD_TOGETHER + 1, BFD_TOGETHER + 1 }, { 100, BFD_TOGETHER + 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bfd_session *s;
+		struct desk d;
+		unsigned int sent;
+
+		desk_begin(&d, NULL);
+		for (uint32_t k = 0; k < cases[i].sessions; k++) {
+			d.path.ifindex = 10 + k;
+			assert_int_equal(bfd_session_new(d.e, &d.path, &usual, d.now, &s), 0);
+			turn(&d, 1);
+		}
+		sent = d.sent;
+		d.now = bfd_engine_next(d.e);
+		bfd_engine_run(d.e, d.now);
+		assert_int_equal(d.sent - sent, cases[i].sent);
+		desk_end(&d);
+	}
+}
+
+/* Packets are asked for within one of the neighbour's intervals before the verdict, when something else is due. */
+static void
+looks_an_interval_early(void **state)
+{
+	(void)state;
+	for (int64_t early = 0; early < 2; early++) {
+		struct bfd_session *other;
+		struct desk d;
+
+		desk_begin(&d, &usual);
+		d.says.min_rx_us = SECONDS(10); /* ours do not come between */
+		come_up(&d);
+		turn(&d, MS(200) - early);
+		d.drains = 0;
+		d.path.ifindex++;
+		assert_int_equal(bfd_session_new(d.e, &d.path, &usual, d.now, &other), 0);
+		bfd_engine_run(d.e, d.now);
+		assert_int_equal(d.drains, early ? 0 : 1);
+		desk_end(&d);
+	}
+}
+
 /* ---- heap, tables ---- */
 
 static void
@@ -1251,29 +652,20 @@ main(void)
 		cmocka_unit_test(lateness),
 		cmocka_unit_test(goes_while_up),
 		cmocka_unit_test(forgets_with_the_neighbor),
-		cmocka_unit_test(restored),
-		cmocka_unit_test(not_restored),
-		cmocka_unit_test(touched),
 		cmocka_unit_test(stalls),
 		cmocka_unit_test(stall_moves_verdict),
 		cmocka_unit_test(short_stalls),
-		cmocka_unit_test(changes_take_effect),
-		cmocka_unit_test(polls),
-		cmocka_unit_test(admin_down),
-		cmocka_unit_test(passive),
-		cmocka_unit_test(finals),
 		cmocka_unit_test(echo_is_wished_for),
 		cmocka_unit_test(echo_lost),
 		cmocka_unit_test(echo_window),
 		cmocka_unit_test(no_echo_on_many_hops),
-		cmocka_unit_test(auth_is_remembered),
-		cmocka_unit_test(auth_is_forgotten),
-		cmocka_unit_test(strangers),
 		cmocka_unit_test(in_step),
 		cmocka_unit_test(not_in_step_with_the_neighbor),
 		cmocka_unit_test(verdict_alone),
 		cmocka_unit_test(no_endless_burst),
 		cmocka_unit_test(looks_early),
+		cmocka_unit_test(so_many_go_along),
+		cmocka_unit_test(looks_an_interval_early),
 		cmocka_unit_test(heap),
 		cmocka_unit_test(names),
 	};
