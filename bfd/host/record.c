@@ -22,13 +22,6 @@
 static const char magic[8] = { 'b', 'f', 'd', 's', 't', 'a', 't', 'e' };
 
 static void
-put_u64(uint8_t *p, uint64_t v)
-{
-	put_u32(p, (uint32_t)(v >> 32));
-	put_u32(p + 4, (uint32_t)v);
-}
-
-static void
 write_u64(struct wr *w, uint64_t v)
 {
 	wr_u32(w, (uint32_t)(v >> 32));

@@ -10,13 +10,6 @@
 
 static const uint8_t magic[8] = "fabricd";
 
-static void
-put_u64(uint8_t *p, uint64_t v)
-{
-	put_u32(p, (uint32_t)(v >> 32));
-	put_u32(p + 4, (uint32_t)v);
-}
-
 /* ---- writing ---- */
 
 uint8_t *

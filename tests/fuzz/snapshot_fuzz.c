@@ -37,13 +37,6 @@ must(bool ok, const char *what)
 }
 
 static void
-put_u64(uint8_t *p, uint64_t v)
-{
-	put_u32(p, (uint32_t)(v >> 32));
-	put_u32(p + 4, (uint32_t)v);
-}
-
-static void
 exchange(void *arg, struct snapshot *s)
 {
 	const struct input *in = arg;
