@@ -73,7 +73,7 @@ void sync_stop(struct sync *);
 /* Held: nothing is sent, but what is wanted is compared with what is there; until it is released. */
 void sync_hold(struct sync *, bool held);
 struct sync_comparison {
-	uint64_t right, wrong; /* routes that are wanted, and are there as wanted; that are not */
+	uint64_t right, wrong; /* routes that are wanted, and lead packets there; that are not, or lead elsewhere */
 	uint64_t unwanted;     /* routes of ours that are there and not wanted */
 	uint64_t groups;
 };

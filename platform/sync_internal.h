@@ -272,6 +272,7 @@ struct sync {
 	bool bulk;           /* the platform knows that a long series is under way */
 
 	bool started, swept, stopped;
+	bool held; /* stopped for a while, by sync_hold() */
 	bool parity;
 	bool marks_mixed; /* a walk did not come to its end: its marks are to be taken off before the next */
 	uint64_t walks;
@@ -283,6 +284,11 @@ struct sync {
 	struct sync_error errors[SYNC_ERRORS + 1];
 	struct sync_stats stats; /* the counters; what can be computed is computed in sync_stats() */
 };
+
+/* ---- sync_hold.c ---- */
+
+/* Routes that wait to be sent while all is held, and are on another object with the members that they want. */
+uint64_t sync_alike(const struct sync *);
 
 /* ---- sync_table.c: routes by prefix, in slabs ---- */
 

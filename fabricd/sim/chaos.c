@@ -24,6 +24,7 @@ struct plan {
 	const struct chaos_config *cfg;
 	uint64_t random;
 	struct mono *link_free, *node_free, *node_dark; /* when they are whole again */
+	struct mono *node_down;                         /* when its process runs again */
 	enum fault_kind bag[FAULT_KINDS];
 	size_t nbag;
 };
@@ -125,13 +126,17 @@ aim_node(struct plan *p, struct fault *f, struct mono end)
 	const struct topo *t = p->cfg->topo;
 	uint32_t n = (uint32_t)(draw(p) % t->nnodes);
 
-	if (t->nodes[n].foreign || p->node_free[n].us > f->at.us)
+	if (t->nodes[n].foreign || (f->kind == FAULT_UPGRADE ? p->node_down : p->node_free)[n].us > f->at.us)
 		return false;
 	for (uint32_t i = 0; f->kind == FAULT_DARK && i < t->nlinks; i++)
 		if ((t->links[i].lower == n || t->links[i].upper == n) && !link_is_whole(p, i, f->at))
 			return false;
 	f->node[0] = n;
+	if (f->kind == FAULT_UPGRADE) /* something else may well befall the switch meanwhile */
+		return true;
 	p->node_free[n] = end;
+	if (fault_ends_process(f->kind))
+		p->node_down[n] = end;
 	if (f->kind == FAULT_DARK)
 		p->node_dark[n] = end;
 	return true;
@@ -172,6 +177,7 @@ chaos_make(const struct chaos_config *cfg, struct scenario *out)
 	p.link_free = mem_zalloc(NULL, MEM_OTHER, nlinks * sizeof(struct mono));
 	p.node_free = mem_zalloc(NULL, MEM_OTHER, nnodes * sizeof(struct mono));
 	p.node_dark = mem_zalloc(NULL, MEM_OTHER, nnodes * sizeof(struct mono));
+	p.node_down = mem_zalloc(NULL, MEM_OTHER, nnodes * sizeof(struct mono));
 	for (uint32_t b = 0, left = 0; out->nfaults < cfg->events && b < 4 * bursts; b++) {
 		struct mono start = { SCENARIO_WARM_US + SECONDS(1) + period * b }, at[2 * BURST];
 
@@ -191,7 +197,7 @@ chaos_make(const struct chaos_config *cfg, struct scenario *out)
 			f->kind = draw_kind(&p);
 			f->us = draw_duration(&p);
 			f->with = draw(&p) % 4096;
-			if (f->kind == FAULT_CLOCK || f->kind == FAULT_LOSE)
+			if (f->kind == FAULT_CLOCK || f->kind == FAULT_LOSE || f->kind == FAULT_UPGRADE)
 				f->us = 0;
 			out->nfaults += aim(&p, f);
 		}
@@ -200,6 +206,7 @@ chaos_make(const struct chaos_config *cfg, struct scenario *out)
 	mem_free(NULL, MEM_OTHER, p.link_free);
 	mem_free(NULL, MEM_OTHER, p.node_free);
 	mem_free(NULL, MEM_OTHER, p.node_dark);
+	mem_free(NULL, MEM_OTHER, p.node_down);
 }
 
 void

@@ -40,6 +40,7 @@ static const char *const kinds[CHECK_KINDS] = {
 	[CHECK_LEAK] = "left over",
 	[CHECK_OUTSIDE] = "the outside is not reached",
 	[CHECK_LATE] = "late keepalive",
+	[CHECK_UPGRADE] = "upgrade that is noticed",
 };
 
 const char *
@@ -339,6 +340,15 @@ trial_us(const struct check *c, const struct check_part *p)
 }
 
 static bool
+somebody_is_frozen(const struct check *c)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->frozen_until[i].us > check_now(c).us)
+			return true;
+	return false;
+}
+
+static bool
 count_on(struct check *c, struct check_part *p, bool works, bool passes)
 {
 	struct mono now = check_now(c);
@@ -349,6 +359,8 @@ count_on(struct check *c, struct check_part *p, bool works, bool passes)
 	if ((!works && p->works) || (!passes && p->passes)) /* a link may come and go while its node is slow */
 		p->strikes = mono_sub(now, p->since) > HEALTHY_US ? 1 : p->strikes + 1;
 	if (works != p->works)
+		p->since = now;
+	else if (works && !was && c->any_frozen) /* nobody begins a session with it, or tells of it */
 		p->since = now;
 	p->works = works;
 	p->passes = passes;
@@ -364,6 +376,7 @@ look_at_plant(struct check *c)
 	bool changed = false;
 
 	c->next_sure = MONO_NEVER;
+	c->any_frozen = somebody_is_frozen(c);
 	for (uint32_t i = 0; i < c->n; i++) {
 		changed |= count_on(c, &c->nodes[i], node_works(c, i), world_node_at(c->w, i)->node != NULL);
 		c->node_sure[i] = c->nodes[i].sure;
@@ -398,7 +411,10 @@ propagation(const struct check *c)
 	return (2 * (int64_t)top + 1) * hop + c->cfg.allowance_us;
 }
 
-/* What slow nodes between the two have to do is done when they are well again, or their neighbours give them up. */
+/*
+ * What slow nodes between the two have to do is done when they are well again, or their neighbours give them up; what those
+ * have to do that are being upgraded, when that is over.
+ */
 static struct mono
 held_up(const struct check *c, uint32_t from, uint32_t to)
 {
@@ -409,6 +425,8 @@ held_up(const struct check *c, uint32_t from, uint32_t to)
 
 		if (c->slow_until[i].us > until.us && bound_concerns(c->bound, &p, from, to))
 			until = mono_min(c->slow_until[i], most);
+		if (c->frozen_until[i].us > until.us && bound_concerns(c->bound, &p, from, to))
+			until = c->frozen_until[i];
 	}
 	return until;
 }
@@ -418,8 +436,9 @@ check_fault(struct check *c, int64_t detection_us, const struct place *places, s
 {
 	struct mono now = check_now(c), noticed = mono_add(now, detection_us);
 	int64_t propagated = propagation(c);
-	bool slow = false;
+	bool slow = somebody_is_frozen(c);
 
+	c->last_fault = now;
 	for (size_t i = 0; i < n; i++)
 		if (places[i].link != TOPO_NONE)
 			c->touched[places[i].link] = now;
@@ -508,6 +527,7 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->end_sure = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->end_sure));
 	c->lies = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->lies));
 	c->unsafe = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->unsafe));
+	c->frozen_until = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->frozen_until));
 	c->slow_until = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->slow_until));
 	c->paths = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->paths));
 	for (size_t i = 0; i < c->n; i++)
@@ -545,6 +565,7 @@ check_free(struct check *c)
 	if (!c)
 		return;
 	check_heard_done(c);
+	check_upgrades_done(c);
 	flow_free(c->flow);
 	for (size_t i = 0; i < c->n; i++) {
 		oracle_paths_done(&c->paths[i]);
@@ -568,6 +589,7 @@ check_free(struct check *c)
 	mem_free(NULL, MEM_OTHER, c->lies);
 	mem_free(NULL, MEM_OTHER, c->unsafe);
 	mem_free(NULL, MEM_OTHER, c->slow_until);
+	mem_free(NULL, MEM_OTHER, c->frozen_until);
 	mem_free(NULL, MEM_OTHER, c->paths);
 	mem_free(NULL, MEM_OTHER, c->bad_since);
 	mem_free(NULL, MEM_OTHER, c->doubts);
@@ -623,7 +645,7 @@ void
 check_run_until(struct check *c, struct mono until)
 {
 	while (!c->violation.kind && check_now(c).us < until.us) {
-		struct mono to = mono_min(until, c->next_sure), now = check_now(c);
+		struct mono to = mono_min(mono_min(until, c->next_sure), check_upgrades_next(c)), now = check_now(c);
 
 		if (c->soonest.us >= now.us && !mono_is_never(c->soonest))
 			to = mono_min(to, mono_add(c->soonest, 1));
@@ -637,6 +659,8 @@ check_run_until(struct check *c, struct mono until)
 			judge_doubts(c);
 		if (mono_due(c->next_sure, to))
 			look_at_plant(c);
+		if (c->nupgrades)
+			check_upgrades_look(c);
 	}
 }
 
@@ -653,6 +677,7 @@ check_calm_at(const struct check *c)
 	struct mono at = { MAX_OF(c->deadline.us, c->tidy.us) };
 
 	for (size_t i = 0; i < c->n; i++) {
+		at.us = MAX_OF(at.us, c->frozen_until[i].us);
 		if (c->slow_until[i].us > check_now(c).us)
 			at.us = MAX_OF(at.us, c->slow_until[i].us + trial_us(c, &c->nodes[i]));
 		if (c->nodes[i].works && world_node_at(c->w, i)->node->started.us > c->began.us)

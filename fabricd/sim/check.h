@@ -6,6 +6,8 @@
  *   after a fault    whoever can be reached is reached again within detection + propagation + 10 ms, worst flow; only
  *                    pairs between which the fault lies may be lost at all
  *   between messages a session hears of a switch that is not stalled at least each third of its hold time, and a slice
+ *   upgrade          nobody loses a packet or a session by it; where nothing else goes on, no packet
+ *                    goes elsewhere, no next hop changes and no UPDATE is seen, and it succeeds
  *   when quiet       every switch sends to every destination over the full set of shortest valley-free paths, as the
  *                    oracle finds them; RIB = what sync wants = what the forwarding plane does; every session that is
  *                    down says why
@@ -36,6 +38,7 @@ enum check_kind {
 	CHECK_LEAK,
 	CHECK_OUTSIDE,
 	CHECK_LATE,
+	CHECK_UPGRADE,
 	CHECK_KINDS,
 };
 const char *check_kind_name(enum check_kind);
@@ -52,6 +55,8 @@ struct check_stats {
 	uint64_t quiet;          /* full comparisons done */
 	uint64_t losses;         /* (destination, node) that could not be reached for a while, and should have been */
 	int64_t worst_us;        /* the longest of them */
+	uint64_t upgrades, unnoticed; /* switches that were upgraded; of these, while nothing else went on */
+	uint64_t given_up, put_off;   /* upgrades that were broken off; that were never begun */
 	uint64_t isolated,
 	    parted; /* at the last comparison: pairs of switches without a valley-free path, by design or cut off */
 };
@@ -98,6 +103,13 @@ void check_lies(struct check *, uint32_t node, struct mono until);
 void check_unsafe(struct check *, uint32_t link, struct mono until);
 /* What a fault left in a forwarding plane may be there until then, when its audit has found it: no rest before. */
 void check_untidy(struct check *, struct mono until);
+
+/*
+ * The fabricd of a node gives way to another one, for at most so long: nothing may be lost by that, but what others have
+ * to do waits for it. And it has ended, as world_upgraded_fn says.
+ */
+void check_upgrade_begins(struct check *, uint32_t node, int64_t us);
+void check_upgrade_ended(struct check *, uint32_t node, int e, const char *why);
 
 /* Also shows all segments to somebody, from now on; the check has the tap of the world. */
 void check_tap(struct check *, sim_tap_fn *, void *arg);

@@ -41,6 +41,19 @@ struct check_doubt {
 struct check_heard {
 	struct mono at;
 	uint64_t conn;
+	bool established; /* at who sent it */
+};
+
+/* One switch that is being upgraded, or was a moment ago; see upgraded.c. */
+struct check_upgrade {
+	uint32_t node;
+	struct mono began, ended; /* ended 0: not yet */
+	struct mono look_at;
+	bool calm, compared;
+	uint64_t changes;      /* of where packets go */
+	uint64_t ops, updates; /* of its forwarding plane; that its neighbours had from it */
+	struct mono *since;    /* of its sessions, in order; 0: not Established, or not to be counted on */
+	size_t nsince;
 };
 
 struct check {
@@ -58,6 +71,11 @@ struct check {
 	struct mono *unsafe;       /* by link: not counted on before */
 	struct mono tidy;          /* by then what faults left in forwarding planes has been found */
 	int64_t slow_us;           /* how long a slow node may hold up others */
+	struct mono *frozen_until; /* by node: it reads nothing */
+	bool any_frozen;           /* just now */
+	struct mono last_fault;    /* any of them began or ended */
+	struct check_upgrade *upgrades;
+	size_t nupgrades, cap_upgrades;
 	struct mono next_sure;     /* when something that works is counted on next */
 	struct check_heard *heard; /* [node][port] */
 	size_t width;              /* of its rows */
@@ -91,6 +109,10 @@ void check_look(struct check *);
 /* keepalive.c */
 void check_heard_init(struct check *);
 void check_heard_done(struct check *);
+/* upgraded.c */
+void check_upgrades_look(struct check *);
+struct mono check_upgrades_next(const struct check *); /* when that is due */
+void check_upgrades_done(struct check *);
 void check_fail(struct check *, enum check_kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

@@ -31,6 +31,9 @@ print_outcome(const struct outcome *o)
 	char time[SIMLOG_TIME];
 
 	print_counts(o);
+	printf("upgrades: %llu in charge, of these %llu while nothing else went on; %llu given up\n",
+	    (unsigned long long)o->stats.upgrades, (unsigned long long)o->stats.unnoticed,
+	    (unsigned long long)o->stats.given_up);
 	printf("%s s virtual, %llu events, %llu segments, %llu changes of forwarding\n", simlog_time(o->end, time),
 	    (unsigned long long)o->sim.events, (unsigned long long)o->sim.segments,
 	    (unsigned long long)o->stats.flow_changes);

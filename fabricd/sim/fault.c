@@ -99,6 +99,8 @@ until_deaf(const struct deed *d, const struct world_node *wn, uint32_t port)
 	struct mono now = sim_now(world_net(d->w)), stalled = sim_node_stalled(wn->rt);
 	int64_t us = silence(d, wn, port);
 
+	if (world_upgrade_frozen(wn))
+		us = MAX_OF(us, WORLD_UPGRADE_US) + granted(d);
 	return stalled.us > now.us ? MAX_OF(us, mono_sub(stalled, now) + granted(d)) : us;
 }
 
@@ -249,8 +251,11 @@ begin_crash(struct deed *d)
 {
 	if (!d->wn[0]->node)
 		return 0;
-	world_crash(d->wn[0], d->f->kind == FAULT_DARK ? SIM_DARK : SIM_KILLED);
-	if (d->f->kind == FAULT_KILL)
+	if (d->f->kind == FAULT_STOP)
+		world_stop(d->wn[0]);
+	else
+		world_crash(d->wn[0], d->f->kind == FAULT_DARK ? SIM_DARK : SIM_KILLED);
+	if (d->f->kind != FAULT_DARK)
 		restarts(d);
 	return 1;
 }
@@ -261,12 +266,35 @@ end_crash(struct deed *d)
 	char err[256];
 	int e;
 
+	if (d->wn[0]->lingers)
+		world_crash(d->wn[0], SIM_KILLED);
 	if (d->wn[0]->node)
 		return 0;
 	e = world_boot(d->wn[0], err, sizeof(err));
-	if (d->f->kind == FAULT_KILL)
+	if (d->f->kind != FAULT_DARK)
 		restarts(d);
 	return e < 0 ? e : 1;
+}
+
+static void
+upgraded(void *arg, struct world_node *wn, int e, const char *why)
+{
+	check_upgrade_ended(arg, wn->topo->index, e, why);
+}
+
+/* Nobody notices: so nothing is told to the check that would allow a loss. */
+static int
+begin_upgrade(struct deed *d)
+{
+	struct world_upgrade_config cfg = { .slow_us = MS(1) << d->f->with % 12, .arg = d->c };
+
+	if (d->c)
+		cfg.done = upgraded;
+	if (world_upgrade_begin(d->wn[0], &cfg))
+		return 0;
+	if (d->c)
+		check_upgrade_begins(d->c, d->f->node[0], WORLD_UPGRADE_US + cfg.slow_us + granted(d));
+	return 1;
 }
 
 static int
@@ -444,6 +472,7 @@ static const struct {
 	enum fault_target target;
 	bool lasts; /* it has an end of its own */
 	deed_fn *begin, *end;
+	bool harmless; /* nobody may notice */
 } kinds[FAULT_KINDS] = {
 	[FAULT_CUT] = { "cut", FAULT_AT_LINK, true, begin_cut, end_cut },
 	[FAULT_FLAP] = { "flap", FAULT_AT_LINK, true, begin_cut, end_cut },
@@ -460,6 +489,8 @@ static const struct {
 	[FAULT_LATE] = { "late", FAULT_AT_LINK, true, begin_late, end_late },
 	[FAULT_LOSSY] = { "lossy", FAULT_AT_LINK, true, begin_lossy, end_lossy },
 	[FAULT_CLOCK] = { "clock", FAULT_AT_NODE, false, begin_clock, end_quietly },
+	[FAULT_STOP] = { "stop", FAULT_AT_NODE, true, begin_crash, end_crash },
+	[FAULT_UPGRADE] = { "upgrade", FAULT_AT_NODE, false, begin_upgrade, end_quietly, .harmless = true },
 };
 
 const char *
@@ -472,6 +503,12 @@ enum fault_target
 fault_target(enum fault_kind k)
 {
 	return kinds[k].target;
+}
+
+bool
+fault_ends_process(enum fault_kind k)
+{
+	return kinds[k].end == end_crash;
 }
 
 /* What the fault touches: its node, or what its ports are, and what they lead to at this moment. */
@@ -514,9 +551,11 @@ fault_do(struct world *w, struct check *c, const struct fault *f, uint32_t nth)
 			return 0;
 	}
 	n = add_places(&d, places, 0);
-	if (c)
+	if (c && !kinds[f->kind].harmless)
 		check_fault(c, 0, places, n); /* what follows may be felt at once */
 	did = nth & 1 ? kinds[f->kind].end(&d) : kinds[f->kind].begin(&d);
+	if (kinds[f->kind].harmless)
+		return did;
 	n = add_places(&d, places, n);
 	if (did > 0 && c)
 		check_untidy(c, d.tidy);

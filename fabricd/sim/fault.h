@@ -30,6 +30,8 @@ enum fault_kind {
 	FAULT_LIE,
 	FAULT_LATE,
 	FAULT_LOSSY,
+	FAULT_STOP,
+	FAULT_UPGRADE,
 	FAULT_KINDS,
 };
 const char *fault_kind_name(enum fault_kind);
@@ -73,5 +75,8 @@ struct fault_step *fault_steps(const struct fault *, size_t nfaults, size_t *n);
  * could not be booted.
  */
 int fault_do(struct world *, struct check *, const struct fault *, uint32_t nth);
+
+/* Whether its node does not run, once it has begun, until it ends. */
+bool fault_ends_process(enum fault_kind);
 
 #endif

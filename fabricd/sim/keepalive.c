@@ -3,7 +3,7 @@
  *
  *   tap: segment of BGP from a port --> when the one before it came --> too long ago, and nothing was in its way?
  *
- * A switch sends something at least each third of the hold time. What may hold that up is a slice of work of its own,
+ * A switch sends something at least each third of the hold time, once the session is Established. What may hold that up is a slice of work of its own,
  * and one of who reads it. A stall of either, and a fault of the link between them, is another matter.
  */
 #include "fabricd/sim/check_impl.h"
@@ -21,6 +21,14 @@ static bool
 was_touched(const struct check *c, uint32_t link, struct mono since)
 {
 	return c->touched[link].us >= since.us || c->unsafe[link].us >= since.us;
+}
+
+static bool
+is_established(const struct world_node *wn, const struct topo_port *port)
+{
+	const struct node_port *p = wn->node ? node_port_find(wn->node, port->name) : NULL;
+
+	return p && p->peer && p->peer->established;
 }
 
 static void
@@ -41,9 +49,9 @@ on_segment(void *arg, const struct sim_segment *s)
 		return;
 	heard = &c->heard[from->topo->index * c->width + s->from_ifindex - 1];
 	was = *heard;
-	*heard = (struct check_heard){ check_now(c), s->conn };
+	*heard = (struct check_heard){ check_now(c), s->conn, is_established(from, p) };
 	late = mono_sub(check_now(c), was.at) - c->t->timers.hold_us / 3;
-	if (was.conn != s->conn || late <= 2 * SLICE_US + 4 * world_config(c->w)->cpu_us ||
+	if (was.conn != s->conn || !was.established || late <= 2 * SLICE_US + 4 * world_config(c->w)->cpu_us ||
 	    was_stalled(s->from, was.at) || was_stalled(s->to, was.at) || was_touched(c, p->link, was.at))
 		return;
 	check_fail(c, CHECK_LATE, "%s said nothing on %s for %lld us, %lld us longer than a third of the hold time",

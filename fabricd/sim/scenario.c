@@ -192,6 +192,8 @@ scenario_run(const struct scenario *sc, const struct scenario_watch *watch, stru
 		run_all(&r);
 		out->violation = *check_violation(r.c);
 		out->stats = *check_stats(r.c);
+		out->done[FAULT_UPGRADE] -= (uint32_t)out->stats.put_off; /* known only in the end */
+		out->idle += (uint32_t)out->stats.put_off;
 		out->end = sim_now(world_net(r.w));
 		sim_stats(world_net(r.w), &out->sim);
 		check_free(r.c);

@@ -1,151 +1,292 @@
 /*
  * fabricd/sim/upgrade.c -- a fabricd gives way to another one in virtual time
  *
- * The way of fabricd/upgrade with processes left out: both nodes live in one runtime for a moment, the old one frozen, the
- * new one held. Streams and listeners go over by their handles.
+ * The way of fabricd/upgrade with processes and descriptors left out: both nodes live in one runtime for a moment, the old
+ * one frozen, the new one held, each a client of its own of the forwarding plane. Streams and listeners go over by their
+ * handles. Meanwhile the world goes on: faults may come in between, and end it.
+ *
+ *   WAITS --nothing is in the way--> SETTLES --all is done and told--> READS --born--> AGREES --ready--> in charge
+ *      \_________________________________\_______________________________\______________\--> the old one goes on
+ *
+ * Times are those of giver.c and taker.c. READS and AGREES take half of slow_us longer each: a machine that is slow to
+ * start a program.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
 
-#define SETTLE_US SECONDS(1) /* for the old one to end what it began */
-#define AGREE_US  SECONDS(2) /* for the new one to be what the old one is */
+#define TICK_US  MS(1)
+#define AGREE_US MS(3500) /* for the new one to be what the old one is */
+#define DRAIN_US MS(300)  /* for peers to read what is queued for them */
 
-struct waits {
+enum phase { WAITS, SETTLES, READS, AGREES };
+
+struct world_takeover {
 	struct world_node *wn;
-	struct node *next;
+	struct world_upgrade_config cfg;
+	enum phase phase;
+	struct sim_alarm *alarm;
+	struct mono began, frozen, given, born;
+	struct snapshot snapshot;
+	struct parcels parcels;
 	struct state *state;
-	char why[256];
+	struct node *next;
+	struct platform *platform; /* of the new one */
 };
 
-static bool
-waits_for_old(void *arg)
+static struct mono
+now(const struct world_takeover *u)
 {
-	const struct waits *w = arg;
-
-	return !node_settled(w->wn->node);
+	return sim_now(world_net(u->wn->world));
 }
 
-static bool
-waits_for_new(void *arg)
-{
-	struct waits *w = arg;
+/* ---- its end ---- */
 
-	return !w->wn->node->disturbed && !state_agrees(w->state, w->next, w->why, sizeof(w->why));
-}
-
-/* The platform speaks to one node at a time. */
 static void
-old_goes_on(struct waits *w, const struct platform_client *client, void *client_arg)
+end(struct world_takeover *u, int e, const char *why)
 {
-	struct platform *p = w->wn->platform;
+	struct world_upgrade_config cfg = u->cfg;
+	struct world_node *wn = u->wn;
 
-	node_free(w->next);
-	w->next = NULL;
-	model_orphan(p);
-	p->client = client;
-	p->client_arg = client_arg;
-	model_adopt(p);
-	node_thaw(w->wn->node);
+	state_free(u->state);
+	snapshot_free(&u->snapshot);
+	parcels_free(&u->parcels);
+	sim_alarm_free(u->alarm);
+	wn->takeover = NULL;
+	mem_free(NULL, MEM_OTHER, u);
+	if (cfg.done)
+		cfg.done(cfg.arg, wn, e, why);
 }
 
-static int
-new_is_born(struct waits *w, char *err, size_t errlen)
+/* The successor is no more. The old one goes on, unless it ends as well. */
+static void
+give_up(struct world_takeover *u, bool thaw, int e, const char *fmt, ...)
 {
-	struct node_config cfg = world_node_config(w->wn);
-	int e;
+	char why[300];
+	va_list ap;
 
-	cfg.inherit = state_inherit(w->state);
-	model_orphan(w->wn->platform);
-	model_adopt(w->wn->platform);
-	e = node_new(&cfg, &w->next, err, errlen);
-	if (!e)
-		e = state_restore(w->state, w->next, err, errlen);
-	return e;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	node_free(u->next);
+	if (u->platform)
+		u->platform->ops->close(u->platform);
+	if (thaw && u->phase >= SETTLES)
+		node_thaw(u->wn->node);
+	end(u, e, why);
 }
 
-static int
-new_takes_over(struct waits *w, const struct parcels *parcels, char *err, size_t errlen)
+/* The same connections, another node. From here on there is no way back. */
+static void
+commit(struct world_takeover *u)
 {
-	struct platform *p = w->wn->platform;
-	const struct platform_client *client = p->client;
-	void *client_arg = p->client_arg;
+	struct world_node *wn = u->wn;
 	struct snapshot output;
+	char err[256] = "";
 	int e;
 
-	node_give(w->wn->node);
-	snapshot_begin(&output, &w->wn->mem);
-	state_save_output(w->wn->node, &output);
+	node_give(wn->node);
+	snapshot_begin(&output, &wn->mem);
+	state_save_output(wn->node, &output);
 	snapshot_end(&output);
-	node_forget(w->wn->node);
-	e = state_adopt(w->state, parcels->list, parcels->n, output.bytes, output.n, err, errlen);
+	node_forget(wn->node);
+	e = state_adopt(u->state, u->parcels.list, u->parcels.n, output.bytes, output.n, err, sizeof(err));
 	snapshot_free(&output);
 	if (!e)
-		node_take_over(w->next);
-	node_free(w->wn->node);
-	w->wn->node = w->next;
-	p->client = client;
-	p->client_arg = client_arg;
-	return e;
+		node_take_over(u->next);
+	node_free(wn->node);
+	wn->platform->ops->close(wn->platform);
+	wn->node = u->next;
+	wn->platform = u->platform;
+	end(u, e ? -ECONNABORTED : 0, err);
 }
 
-static int
-hand_over(struct waits *w, const struct snapshot *s, const struct parcels *parcels, char *err, size_t errlen)
-{
-	struct platform *p = w->wn->platform;
-	struct sim_net *net = world_net(w->wn->world);
-	const struct platform_client *client = p->client;
-	void *client_arg = p->client_arg;
-	int e = -EBADMSG;
+/* ---- its steps ---- */
 
-	w->state = state_open(&w->wn->mem, s->bytes, s->n, err, errlen);
-	if (w->state)
-		e = new_is_born(w, err, errlen);
-	if (!e && (!sim_run_while(net, waits_for_new, w, mono_add(sim_now(net), AGREE_US)) || w->wn->node->disturbed)) {
-		snprintf(err, errlen, "%s", w->wn->node->disturbed ? "something happened meanwhile" : w->why);
-		e = -EAGAIN;
+static void
+look_waits(struct world_takeover *u)
+{
+	char why[256];
+
+	if (node_upgrade_waits(u->wn->node, why, sizeof(why))) {
+		if (mono_sub(now(u), u->began) > WORLD_UPGRADE_US / 2)
+			give_up(u, true, -EBUSY, "%s", why);
+		return;
 	}
+	node_freeze(u->wn->node);
+	u->frozen = now(u);
+	u->phase = SETTLES;
+}
+
+static void
+look_settled(struct world_takeover *u)
+{
+	struct state_facts facts;
+
+	if (!node_settled(u->wn->node) || (node_unsent(u->wn->node) && mono_sub(now(u), u->frozen) < DRAIN_US))
+		return;
+	u->wn->node->disturbed = 0;
+	state_save(u->wn->node, &u->snapshot, &u->parcels, &facts);
+	snapshot_end(&u->snapshot);
+	if (u->cfg.spoil)
+		u->cfg.spoil(u->cfg.arg, &u->snapshot);
+	u->given = now(u);
+	u->phase = READS;
+}
+
+static void
+be_born(struct world_takeover *u)
+{
+	struct world_node *wn = u->wn;
+	struct node_config cfg = world_node_config(wn);
+	char err[256] = "";
+	int e;
+
+	if (mono_sub(now(u), u->given) < u->cfg.slow_us / 2)
+		return;
+	u->state = state_open(&wn->mem, u->snapshot.bytes, u->snapshot.n, err, sizeof(err));
+	if (!u->state) {
+		give_up(u, true, -EBADMSG, "%s", err);
+		return;
+	}
+	cfg.inherit = state_inherit(u->state);
+	cfg.platform = u->platform = model_share(wn->platform);
+	e = node_new(&cfg, &u->next, err, sizeof(err));
 	if (!e)
-		e = new_takes_over(w, parcels, err, errlen);
-	else if (w->state)
-		old_goes_on(w, client, client_arg);
+		e = state_restore(u->state, u->next, err, sizeof(err));
+	if (e) {
+		give_up(u, true, e, "%s", err);
+		return;
+	}
+	u->born = now(u);
+	u->phase = AGREES;
+}
+
+static void
+look_agrees(struct world_takeover *u)
+{
+	char why[256] = "";
+
+	if (mono_sub(now(u), u->born) < u->cfg.slow_us / 2)
+		return;
+	if (state_agrees(u->state, u->next, why, sizeof(why)))
+		commit(u);
+	else if (mono_sub(now(u), u->born) > AGREE_US)
+		give_up(u, true, -EAGAIN, "%s", why);
+}
+
+static void
+tick(void *arg)
+{
+	static void (*const steps[])(struct world_takeover *) = {
+		[WAITS] = look_waits,
+		[SETTLES] = look_settled,
+		[READS] = be_born,
+		[AGREES] = look_agrees,
+	};
+	struct world_takeover *u = arg;
+	struct mono stalled = sim_node_stalled(u->wn->rt), next = mono_add(now(u), TICK_US);
+
+	sim_alarm_set(u->alarm, stalled.us > next.us ? stalled : next);
+	if (stalled.us > now(u).us)
+		return;
+	if (mono_sub(now(u), u->began) > WORLD_UPGRADE_US)
+		give_up(u, true, -ETIMEDOUT, "it took too long");
+	else if (u->phase > SETTLES && u->wn->node->disturbed)
+		give_up(u, true, -EAGAIN, "a session or a port changed meanwhile");
 	else
-		node_thaw(w->wn->node);
-	state_free(w->state);
-	return e;
+		steps[u->phase](u);
 }
 
 int
-world_upgrade(struct world_node *wn, world_spoil_fn *spoil, void *arg, char *err, size_t errlen)
+world_upgrade_begin(struct world_node *wn, const struct world_upgrade_config *cfg)
+{
+	struct world_takeover *u;
+
+	if (!wn->node || wn->takeover || wn->node->stopping)
+		return -EBUSY;
+	u = mem_zalloc(NULL, MEM_OTHER, sizeof(*u));
+	u->wn = wn;
+	u->cfg = *cfg;
+	u->parcels.mem = &wn->mem;
+	snapshot_begin(&u->snapshot, &wn->mem);
+	u->began = now(u);
+	u->alarm = sim_alarm_new(world_net(wn->world), tick, u);
+	sim_alarm_set(u->alarm, u->began);
+	wn->takeover = u;
+	return 0;
+}
+
+void
+world_upgrade_cancel(struct world_node *wn, bool thaw)
+{
+	if (wn->takeover)
+		give_up(wn->takeover, thaw, -ECANCELED, "fabricd ends");
+}
+
+bool
+world_upgrade_frozen(const struct world_node *wn)
+{
+	return wn->takeover && wn->takeover->phase >= SETTLES;
+}
+
+/* ---- and all of it at once ---- */
+
+struct wait {
+	world_spoil_fn *spoil;
+	void *arg;
+	bool ended;
+	int e;
+	char *err;
+	size_t errlen;
+};
+
+static void
+spoil(void *arg, struct snapshot *s)
+{
+	struct wait *w = arg;
+
+	if (w->spoil)
+		w->spoil(w->arg, s);
+}
+
+static void
+ended(void *arg, struct world_node *wn, int e, const char *why)
+{
+	struct wait *w = arg;
+
+	(void)wn;
+	w->ended = true;
+	w->e = e;
+	snprintf(w->err, w->errlen, "%s", why);
+}
+
+static bool
+goes_on(void *arg)
+{
+	const struct wait *w = arg;
+
+	return !w->ended;
+}
+
+int
+world_upgrade(struct world_node *wn, world_spoil_fn *fn, void *arg, char *err, size_t errlen)
 {
 	struct sim_net *net = world_net(wn->world);
-	struct parcels parcels = { .mem = &wn->mem };
-	struct waits w = { .wn = wn };
-	struct state_facts facts;
-	struct snapshot s;
+	struct wait w = { .spoil = fn, .arg = arg, .err = err, .errlen = errlen };
+	struct world_upgrade_config cfg = { .spoil = spoil, .done = ended, .arg = &w };
 	int e;
 
-	if (!wn->node) {
-		snprintf(err, errlen, "it does not run");
-		return -ESRCH;
-	}
-	if (node_upgrade_waits(wn->node, err, errlen))
+	if (wn->node && node_upgrade_waits(wn->node, err, errlen))
 		return -EAGAIN;
-	node_freeze(wn->node);
-	if (!sim_run_while(net, waits_for_old, &w, mono_add(sim_now(net), SETTLE_US))) {
-		snprintf(err, errlen, "it has too much to do");
-		node_thaw(wn->node);
-		return -EAGAIN;
+	e = world_upgrade_begin(wn, &cfg);
+	if (e) {
+		snprintf(err, errlen, wn->node ? "it is being upgraded or ended" : "it does not run");
+		return e;
 	}
-	snapshot_begin(&s, &wn->mem);
-	state_save(wn->node, &s, &parcels, &facts);
-	snapshot_end(&s);
-	if (spoil)
-		spoil(arg, &s);
-	e = hand_over(&w, &s, &parcels, err, errlen);
-	snapshot_free(&s);
-	parcels_free(&parcels);
-	return e;
+	sim_run_while(net, goes_on, &w, MONO_NEVER);
+	return w.e;
 }

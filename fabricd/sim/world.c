@@ -329,6 +329,9 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 void
 world_crash(struct world_node *wn, enum sim_crash how)
 {
+	world_upgrade_cancel(wn, false);
+	sim_alarm_free(wn->lingers);
+	wn->lingers = NULL;
 	sim_node_crash(wn->rt, how);
 	node_free(wn->node);
 	bfd_client_free(wn->bfd, false);
@@ -341,6 +344,29 @@ world_crash(struct world_node *wn, enum sim_crash how)
 	} else if (wn->platform) {
 		model_orphan(wn->platform);
 	}
+}
+
+static void
+lingered(void *arg)
+{
+	struct world_node *wn = arg;
+	struct mono stalled = sim_node_stalled(wn->rt);
+
+	if (stalled.us > sim_now(wn->world->net).us)
+		sim_alarm_set(wn->lingers, stalled);
+	else
+		world_crash(wn, SIM_KILLED);
+}
+
+void
+world_stop(struct world_node *wn)
+{
+	if (!wn->node || wn->lingers)
+		return;
+	world_upgrade_cancel(wn, true);
+	node_stop(wn->node, "stopped by SIGTERM");
+	wn->lingers = sim_alarm_new(wn->world->net, lingered, wn);
+	sim_alarm_set(wn->lingers, mono_add(sim_now(wn->world->net), WORLD_LINGER_US));
 }
 
 /* ---- outside ---- */
@@ -459,6 +485,8 @@ world_new(const struct world_config *cfg, char *err, size_t errlen)
 static void
 close_node(struct world_node *wn)
 {
+	world_upgrade_cancel(wn, false);
+	sim_alarm_free(wn->lingers);
 	node_free(wn->node);
 	bfd_client_free(wn->bfd, false);
 	if (wn->platform)

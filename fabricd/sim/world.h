@@ -26,7 +26,9 @@ struct world_node {
 	struct bfd_client *bfd;
 	struct node *node; /* NULL: not running, or of another vendor */
 	struct mem mem;
-	struct world_late *late; /* ports whose carrier it is told late */
+	struct world_late *late;         /* ports whose carrier it is told late */
+	struct world_takeover *takeover; /* while it is being upgraded */
+	struct sim_alarm *lingers;       /* while it ends, by its own will */
 };
 
 struct world_config {
@@ -86,15 +88,40 @@ int world_late(struct world *, const char *node, const char *port, int64_t us);
 void world_crash(struct world_node *, enum sim_crash);
 int world_boot(struct world_node *, char *err, size_t errlen);
 
+/* As SIGTERM does it: the sessions are ended, and the process a moment later. */
+#define WORLD_LINGER_US MS(200)
+void world_stop(struct world_node *);
+
+/* ---- upgrades ---- */
+
 struct snapshot;
 /* Called with the snapshot on its way; it may write to its bytes and shorten it. */
 typedef void world_spoil_fn(void *arg, struct snapshot *);
+/*
+ * It has come to its end: e 0, the new one is in charge; else the old one goes on, and why is a sentence. -EBUSY: it was
+ * never begun, something was in the way; -ECANCELED: the old one ended; -ECONNABORTED: after the point of no return.
+ */
+typedef void world_upgraded_fn(void *arg, struct world_node *, int e, const char *why);
+
+struct world_upgrade_config {
+	int64_t slow_us; /* so much longer the new one takes to be there */
+	world_spoil_fn *spoil;
+	world_upgraded_fn *done;
+	void *arg;
+};
+
+#define WORLD_UPGRADE_US SECONDS(5) /* the longest that it takes */
 
 /*
  * The switch's fabricd gives way to another one, as `fabctl upgrade` does it: the new one gets a snapshot, agrees with it, and
- * takes the connections over. spoil NULL: nothing happens to the snapshot. 0; or -errno with a sentence in err: the old
- * one goes on.
+ * takes the connections over, while the world goes on. -EBUSY: it does not run, or is being upgraded or ended.
  */
+int world_upgrade_begin(struct world_node *, const struct world_upgrade_config *);
+/* Whether the old one reads nothing just now. */
+bool world_upgrade_frozen(const struct world_node *);
+/* Ends one that is under way; thaw: the old one goes on. */
+void world_upgrade_cancel(struct world_node *, bool thaw);
+/* All of it at once; spoil NULL: nothing happens to the snapshot. 0; or -errno with a sentence in err: the old one goes on. */
 int world_upgrade(struct world_node *, world_spoil_fn *spoil, void *arg, char *err, size_t errlen);
 /* As world_boot() makes it. */
 struct node_config world_node_config(struct world_node *);

@@ -61,14 +61,26 @@ struct model_port {
 	struct model_port *next;
 };
 
+/* Who uses the forwarding plane: one, but for the moments in which one fabricd gives way to another. */
+struct model_client {
+	struct platform base;
+	struct model *m;
+	struct model_client *next;
+	bool closed; /* to be freed when no callback runs */
+	int dump_stage;
+	size_t dump_bucket;
+	uint32_t dump_epoch;
+};
+
 struct model_queued {
 	struct plat_op op;
+	struct model_client *from;   /* who gets the result; NULL: nobody */
 	struct plat_member *members; /* a copy; NULL: none */
 	struct mono due;
 };
 
 struct model {
-	struct platform base;
+	struct model_client *clients;
 	struct runtime *rt;
 	struct mem *mem;
 	struct model_config cfg;
@@ -88,7 +100,6 @@ struct model {
 	struct plat_op *lost; /* to be told */
 	size_t nlost, lost_cap;
 	unsigned int busy;
-	bool closing;
 
 	bool has_fault;
 	struct model_fault fault;
@@ -98,10 +109,6 @@ struct model {
 	model_watch_fn *watch_fn;
 	void *watch_arg;
 
-	int dump_stage;
-	size_t dump_bucket;
-	uint32_t dump_epoch;
-
 	struct model_hop *hops; /* of the last lookup */
 	size_t hops_cap;
 	struct model_stats stats;
@@ -110,7 +117,7 @@ struct model {
 static inline struct model *
 model_of(const struct platform *p)
 {
-	return (struct model *)(uintptr_t)p;
+	return ((struct model_client *)(uintptr_t)p)->m;
 }
 
 static inline void

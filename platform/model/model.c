@@ -83,6 +83,15 @@ count(struct model *m, const struct plat_op *op, const struct model_answer *a)
 	m->stats.transient += a->outcome == PLAT_TRANSIENT;
 }
 
+/* The first one that is open, from this one on. */
+static struct model_client *
+open_client(struct model_client *c)
+{
+	while (c && c->closed)
+		c = c->next;
+	return c;
+}
+
 static struct plat_result
 do_first(struct model *m)
 {
@@ -100,6 +109,12 @@ do_first(struct model *m)
 	return r;
 }
 
+static bool
+is_due(const struct model *m, struct mono now)
+{
+	return open_client(m->clients) && !m->hung && m->qlen && mono_due(m->queue[m->qhead].due, now);
+}
+
 static void
 do_due(struct model *m)
 {
@@ -107,33 +122,52 @@ do_due(struct model *m)
 	struct mono now = rt_now(m->rt);
 	size_t n;
 
-	while (!m->closing && !m->hung && m->qlen && mono_due(m->queue[m->qhead].due, now)) {
-		for (n = 0; n < RESULTS_MAX && m->qlen && mono_due(m->queue[m->qhead].due, now); n++)
+	while (is_due(m, now)) {
+		struct model_client *to = m->queue[m->qhead].from;
+
+		for (n = 0; n < RESULTS_MAX && is_due(m, now) && m->queue[m->qhead].from == to; n++)
 			r[n] = do_first(m);
-		if (m->base.client && m->base.client->results)
-			m->base.client->results(m->base.client_arg, r, n);
+		if (to && !to->closed && to->base.client && to->base.client->results)
+			to->base.client->results(to->base.client_arg, r, n);
+	}
+}
+
+/* op NULL: all of it. */
+static void
+tell_one_lost(struct model *m, const struct plat_op *op)
+{
+	for (struct model_client *to = open_client(m->clients); to; to = open_client(to->next)) {
+		const struct platform_client *c = to->base.client;
+
+		if (c && c->lost && op)
+			c->lost(to->base.client_arg, op, "removed by another hand");
+		else if (c && c->desync)
+			c->desync(to->base.client_arg,
+			    op ? "an object was removed by another hand" : "the forwarding plane was reset");
 	}
 }
 
 static void
 tell_lost(struct model *m)
 {
-	const struct platform_client *c = m->base.client;
-
-	while (!m->closing && m->nlost) {
+	while (m->nlost) {
 		struct plat_op op = m->lost[0];
 
 		memmove(&m->lost[0], &m->lost[1], --m->nlost * sizeof(m->lost[0]));
-		if (c && c->lost)
-			c->lost(m->base.client_arg, &op, "removed by another hand");
-		else if (c && c->desync)
-			c->desync(m->base.client_arg, "an object was removed by another hand");
+		tell_one_lost(m, &op);
 	}
-	if (!m->closing && m->reset) {
+	if (m->reset) {
 		m->reset = false;
-		if (c && c->desync)
-			c->desync(m->base.client_arg, "the forwarding plane was reset");
+		tell_one_lost(m, NULL);
 	}
+}
+
+static void
+tell_port(struct model *m, const struct plat_port *p)
+{
+	for (struct model_client *to = open_client(m->clients); to; to = open_client(to->next))
+		if (to->base.client && to->base.client->port)
+			to->base.client->port(to->base.client_arg, p);
 }
 
 static void
@@ -141,7 +175,7 @@ tell_ports(struct model *m)
 {
 	struct model_port *p, **at;
 
-	for (p = m->ports; p && !m->closing;) {
+	for (p = m->ports; p && open_client(m->clients);) {
 		if (p->admin_dirty) {
 			p->admin_dirty = false;
 			if (m->admin_fn)
@@ -154,8 +188,7 @@ tell_ports(struct model *m)
 			if (p->lost)
 				view.carrier = false;
 			p->lost = false;
-			if (m->base.client && m->base.client->port)
-				m->base.client->port(m->base.client_arg, &view);
+			tell_port(m, &view);
 			p = m->ports; /* the list may have changed */
 			continue;
 		}
@@ -202,6 +235,27 @@ model_destroy(struct model *m)
 	mem_free(m->mem, MEM_OTHER, m);
 }
 
+/* Frees what was closed; with the last client, all of it. */
+static void
+reap(struct model *m)
+{
+	struct model_client **at = &m->clients, *c;
+
+	while ((c = *at)) {
+		if (!c->closed) {
+			at = &c->next;
+			continue;
+		}
+		*at = c->next;
+		for (size_t i = 0; i < m->qlen; i++)
+			if (m->queue[(m->qhead + i) % m->qcap].from == c)
+				m->queue[(m->qhead + i) % m->qcap].from = NULL;
+		mem_free(m->mem, MEM_OTHER, c);
+	}
+	if (!m->clients)
+		model_destroy(m);
+}
+
 static void
 fire(void *arg)
 {
@@ -212,10 +266,8 @@ fire(void *arg)
 	tell_lost(m);
 	tell_ports(m);
 	m->busy--;
-	if (m->closing)
-		model_destroy(m);
-	else
-		rearm(m);
+	rearm(m);
+	reap(m);
 }
 
 static size_t
@@ -227,7 +279,7 @@ model_submit(struct platform *platform, const struct plat_op *ops, size_t n)
 	for (i = 0; i < n && i < room; i++) {
 		struct model_queued *q = &m->queue[(m->qhead + m->qlen) % m->qcap];
 
-		*q = (struct model_queued){ .op = ops[i] };
+		*q = (struct model_queued){ .op = ops[i], .from = (struct model_client *)platform };
 		q->due = mono_add(rt_now(m->rt), m->cfg.ack_us + (int64_t)i * m->cfg.op_us);
 		q->due.us = MAX_OF(q->due.us, m->last_due.us);
 		m->last_due = q->due;
@@ -282,11 +334,11 @@ dump_bucket(const struct model_node *e, int stage, plat_dump_fn *fn, void *arg)
 static int
 model_dump_begin(struct platform *platform)
 {
-	struct model *m = model_of(platform);
+	struct model_client *c = (struct model_client *)platform;
 
-	m->dump_stage = 0;
-	m->dump_bucket = 0;
-	m->dump_epoch = m->nexthops.epoch + m->groups.epoch + m->routes.epoch;
+	c->dump_stage = 0;
+	c->dump_bucket = 0;
+	c->dump_epoch = c->m->nexthops.epoch + c->m->groups.epoch + c->m->routes.epoch;
 	return 0;
 }
 
@@ -294,21 +346,22 @@ model_dump_begin(struct platform *platform)
 static int
 model_dump_step(struct platform *platform, plat_dump_fn *fn, void *arg)
 {
-	struct model *m = model_of(platform);
+	struct model_client *c = (struct model_client *)platform;
+	const struct model *m = c->m;
 	const struct model_table *tables[] = { &m->nexthops, &m->groups, &m->routes };
 
-	if (m->dump_epoch != m->nexthops.epoch + m->groups.epoch + m->routes.epoch)
+	if (c->dump_epoch != m->nexthops.epoch + m->groups.epoch + m->routes.epoch)
 		return -EINTR;
 	for (int left = DUMP_BUCKETS; left > 0; left--) {
-		const struct model_table *t = tables[m->dump_stage];
+		const struct model_table *t = tables[c->dump_stage];
 
-		if (m->dump_bucket < t->nbuckets) {
-			dump_bucket(t->buckets[m->dump_bucket++], m->dump_stage, fn, arg);
+		if (c->dump_bucket < t->nbuckets) {
+			dump_bucket(t->buckets[c->dump_bucket++], c->dump_stage, fn, arg);
 			continue;
 		}
-		m->dump_bucket = 0;
-		if (++m->dump_stage == (int)ARRAY_LEN(tables)) {
-			m->dump_stage = 0;
+		c->dump_bucket = 0;
+		if (++c->dump_stage == (int)ARRAY_LEN(tables)) {
+			c->dump_stage = 0;
 			return 0;
 		}
 	}
@@ -511,9 +564,9 @@ model_close(struct platform *platform)
 {
 	struct model *m = model_of(platform);
 
-	m->closing = true;
+	((struct model_client *)platform)->closed = true;
 	if (!m->busy)
-		model_destroy(m);
+		reap(m);
 }
 
 static const struct platform_ops model_ops = {
@@ -529,13 +582,21 @@ static const struct platform_ops model_ops = {
 	.dump_step = model_dump_step,
 };
 
+static void
+tell_all_ports(struct model *m)
+{
+	for (struct model_port *p = m->ports; p; p = p->next)
+		p->dirty = p->p.ifindex != LO_IFINDEX;
+	rearm(m);
+}
+
 void
 model_orphan(struct platform *platform)
 {
 	struct model *m = model_of(platform);
 
-	m->base.client = NULL;
-	m->base.client_arg = NULL;
+	platform->client = NULL;
+	platform->client_arg = NULL;
 	while (m->qlen)
 		do_first(m);
 	m->nlost = 0;
@@ -550,9 +611,7 @@ model_adopt(struct platform *platform)
 	struct model *m = model_of(platform);
 
 	m->timer = rt_timer_new(m->rt, fire, m);
-	for (struct model_port *p = m->ports; p; p = p->next)
-		p->dirty = p->p.ifindex != LO_IFINDEX;
-	rearm(m);
+	tell_all_ports(m);
 }
 
 static uint32_t
@@ -566,11 +625,13 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
     void *client_arg)
 {
 	struct model *m = mem_zalloc(mem, MEM_OTHER, sizeof(*m));
+	struct model_client *c = m->clients = mem_zalloc(mem, MEM_OTHER, sizeof(*c));
 	struct model_port *lo;
 
-	m->base.ops = &model_ops;
-	m->base.client = client;
-	m->base.client_arg = client_arg;
+	c->base.ops = &model_ops;
+	c->base.client = client;
+	c->base.client_arg = client_arg;
+	c->m = m;
 	m->rt = rt;
 	m->mem = mem;
 	if (cfg)
@@ -581,7 +642,7 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
 	m->qcap = m->cfg.queue ? m->cfg.queue : QUEUE_DEFAULT;
 	m->queue = mem_zalloc(mem, MEM_OTHER, m->qcap * sizeof(m->queue[0]));
 	m->timer = rt_timer_new(rt, fire, m);
-	m->base.caps = (struct platform_caps){
+	c->base.caps = (struct platform_caps){
 		.max_routes = { limit(m->cfg.max_routes[0]), limit(m->cfg.max_routes[1]) },
 		.max_nexthops = limit(m->cfg.max_nexthops),
 		.max_groups = limit(m->cfg.max_groups),
@@ -598,7 +659,22 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
 	lo = port_add(m, "lo", LO_IFINDEX);
 	lo->wire = lo->p.carrier = true;
 	lo->dirty = false;
-	return &m->base;
+	return &c->base;
+}
+
+struct platform *
+model_share(struct platform *platform)
+{
+	struct model *m = model_of(platform);
+	struct model_client *c = mem_zalloc(m->mem, MEM_OTHER, sizeof(*c));
+
+	c->base.ops = &model_ops;
+	c->base.caps = platform->caps;
+	c->m = m;
+	c->next = m->clients;
+	m->clients = c;
+	tell_all_ports(m);
+	return &c->base;
 }
 
 /* ---- faults ---- */

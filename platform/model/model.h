@@ -28,6 +28,13 @@ struct model_config {
 struct platform *model_open(
     struct runtime *, struct mem *, const struct model_config *, const struct platform_client *, void *client_arg);
 
+/*
+ * Another client of the same forwarding plane, as a second process is one of the same kernel: each hears of ports and of
+ * what is lost, and of the results of its own operations. All ports are told anew, to all. The forwarding plane ends
+ * when the last of them is closed.
+ */
+struct platform *model_share(struct platform *);
+
 /* ---- ports: the glue says what is there ---- */
 
 /*
@@ -43,7 +50,7 @@ typedef void model_admin_fn(void *arg, uint32_t ifindex, bool up);
 void model_admin_watch(struct platform *, model_admin_fn *, void *arg);
 
 /*
- * The client's process has ended, the forwarding plane has not: what was submitted is done, nobody hears of it. Call it
+ * The client's process has ended, the forwarding plane has not: what was submitted is done, nobody hears of it. It is the only one then. Call it
  * when the node has crashed; model_adopt() once it has booted: the next client then hears of all ports anew.
  */
 void model_orphan(struct platform *);

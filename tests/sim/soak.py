@@ -81,9 +81,11 @@ class Soak:
             with open(stem + ".txt", "w") as f:
                 f.write(" ".join(command) + "\n" + done.stdout + done.stderr)
         kinds = {k: int(n) for k, n in re.findall(r"^  (\S+) +(\d+) +[\d.]+ %$", done.stdout, re.M)}
+        upgrades = re.search(r"upgrades: (\d+) in charge, of these (\d+) .*; (\d+) given up", done.stdout)
         other = re.search(r"had an effect, (\d+) had none; (\d+) ", done.stdout)
         return {"program": self.program, "fabric": self.name(fabric), "seed": seed, "ok": done.returncode == 0,
                 "kinds": kinds, "idle": int(other[1]) if other else 0, "overlapping": int(other[2]) if other else 0,
+                "upgrades": [int(n) for n in upgrades.groups()] if upgrades else [0, 0, 0],
                 "seconds": round(time.monotonic() - began, 1), "command": " ".join(command)}
 
     def go(self):
@@ -120,6 +122,8 @@ class Soak:
         overlap = 100 * sum(r["overlapping"] for r in runs) / total if total else 0
         print(f"\n{total} faults had an effect, {sum(r['idle'] for r in runs)} had none and are not counted; "
               f"{overlap:.0f} % overlapped with another; {self.bad()} of {len(runs)} runs with a violation")
+        print("{} upgrades came to their end, of these {} while nothing else went on; {} were given up".format(
+            *(sum(r["upgrades"][i] for r in runs) for i in range(3))))
         rare = [k for k, n in kinds.items() if 100 * n < LEAST * total]
         if rare:
             print(f"less than {LEAST:.0f} % each:", ", ".join(rare))

@@ -571,6 +571,64 @@ closed_from_inside_a_callback(void **state UNUSED)
 	end(&b);
 }
 
+static void
+count_dumped(void *arg, const struct plat_dumped *item)
+{
+	*(size_t *)arg += item->kind == PLAT_NH_SET;
+}
+
+/* One fabricd gives way to another: each hears of ports and losses, and of what became of its own operations. */
+static void
+two_clients(void **state UNUSED)
+{
+	struct bench b, second = { 0 };
+	struct plat_op op[] = { nh(1, "fe80::1"), nh(2, "fe80::2") };
+	size_t seen[2] = { 0, 0 };
+
+	begin(&b, NULL);
+	run(&b, 1);
+	second.net = b.net;
+	second.p = model_share(b.p);
+	second.p->client = &client;
+	second.p->client_arg = &second;
+	b.nresults = 0;
+	run(&b, 1);
+	assert_int_equal(second.ports, 4); /* all anew */
+	assert_int_equal(b.p->ops->submit(b.p, &op[0], 1), 1);
+	assert_int_equal(second.p->ops->submit(second.p, &op[1], 1), 1);
+	run(&b, 1);
+	assert_int_equal(b.nresults, 1);
+	assert_int_equal(second.nresults, 1);
+	/* each reads back at its own pace */
+	b.p->ops->dump_begin(b.p);
+	second.p->ops->dump_begin(second.p);
+	while (b.p->ops->dump_step(b.p, count_dumped, &seen[0]) > 0)
+		second.p->ops->dump_begin(second.p);
+	while (second.p->ops->dump_step(second.p, count_dumped, &seen[1]) > 0)
+		;
+	assert_int_equal(seen[0], seen[1]);
+	assert_true(seen[0] >= 2);
+	model_lose_nexthop(b.p, 1, true);
+	run(&b, 1);
+	assert_int_equal(b.nlost, 1);
+	assert_int_equal(second.nlost, 1);
+	/* the old one goes, with an operation under way: the other hears nothing of it, and goes on */
+	b.p->ops->submit(b.p, &op[0], 1);
+	b.p->ops->close(b.p);
+	b.p = second.p;
+	second.nresults = 0;
+	run(&b, 1);
+	assert_int_equal(second.nresults, 0);
+	assert_int_equal(second.p->ops->submit(second.p, &op[0], 1), 1);
+	run(&b, 1);
+	assert_int_equal(second.nresults, 1);
+	second.ports = 0;
+	model_port_set(second.p, "eth1", 1, mac, false, NULL);
+	run(&b, 1);
+	assert_int_equal(second.ports, 1);
+	end(&b);
+}
+
 int
 main(void)
 {
@@ -586,6 +644,7 @@ main(void)
 		cmocka_unit_test(dump_and_foreign_routes),
 		cmocka_unit_test(ports_and_bridges),
 		cmocka_unit_test(closed_from_inside_a_callback),
+		cmocka_unit_test(two_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

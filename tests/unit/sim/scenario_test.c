@@ -221,6 +221,50 @@ bfd_ends_silence_within_its_detection_time(void **state)
 	topo_free(t);
 }
 
+/* What nobody may notice, and what ends it: nothing is lost by either. */
+static void
+upgrades_lose_nothing(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t upgrades, unnoticed, given_up;
+		bool losses;
+	} cases[] = {
+		{ "topology x; @101 upgrade leaf1; @115 upgrade spine1 with 11; @130 upgrade leaf1 with 5", 3, 3, 0,
+		    false },
+		{ "topology x; bfd; @101 upgrade spine2 with 11; @116 upgrade leaf3 with 9", 2, 2, 0, false },
+		{ "topology x; @101 upgrade spine1 with 11; @101.5 cut leaf1:eth1 for 3", 0, 0, 1, true },
+		{ "topology x; @101 upgrade spine1 with 11; @101.5 clock spine1 with 20", 1, 0, 0, false },
+		{ "topology x; @101 upgrade spine1 with 11; @101.5 kill spine1 for 3", 0, 0, 1, false },
+		{ "topology x; @101 upgrade spine1 with 11; @101.5 stop spine1 for 3; @102 upgrade spine1", 0, 0, 1,
+		    false },
+		{ "topology x; @101 stop spine1 for 3; @200 stop leaf2 for 0.1; @300 stop leaf2 for 60", 0, 0, 0,
+		    false },
+		{ "topology x; @101 upgrade leaf1 with 9; @101.1 upgrade spine1 with 9; @101.2 upgrade leaf2", 3, 1, 0,
+		    false },
+		/* with a link down, and after it has come back */
+		{ "topology x; @101 cut leaf1:eth1 for 9; @101.2 upgrade spine1; @400 upgrade spine1", 2, 2, 0, true },
+	};
+	struct topo *t = load("4x2.yaml");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct scenario sc;
+		struct outcome out;
+		char err[256];
+
+		print_message("%s\n", cases[i].text);
+		assert_true(scenario_parse(cases[i].text, give, t, &sc, err, sizeof(err)));
+		expect_nothing(&sc, &out);
+		assert_int_equal(out.stats.upgrades, cases[i].upgrades);
+		assert_int_equal(out.stats.unnoticed, cases[i].unnoticed);
+		assert_int_equal(out.stats.given_up, cases[i].given_up);
+		assert_int_equal(out.stats.losses > 0, cases[i].losses);
+		scenario_done(&sc);
+	}
+	topo_free(t);
+}
+
 static void
 the_same_seed_gives_the_same_log(void **state)
 {
@@ -504,6 +548,7 @@ main(void)
 		cmocka_unit_test(chaos_finds_nothing),
 		cmocka_unit_test(chaos_finds_nothing_with_bfd),
 		cmocka_unit_test(bfd_ends_silence_within_its_detection_time),
+		cmocka_unit_test(upgrades_lose_nothing),
 		cmocka_unit_test(the_same_seed_gives_the_same_log),
 		cmocka_unit_test(a_valley_is_found),
 		cmocka_unit_test(a_packet_that_leaves_is_found),
