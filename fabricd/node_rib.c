@@ -62,6 +62,14 @@ rib_route_set(void *arg, uint32_t table, const struct prefix *p, uint32_t group)
 }
 
 static void
+rib_routes_soon(void *arg, uint32_t table, const struct prefix *p, size_t n)
+{
+	struct node *node = arg;
+
+	sync_routes_soon(node->sync, table, p, n);
+}
+
+static void
 rib_route_del(void *arg, uint32_t table, const struct prefix *p)
 {
 	struct node *node = arg;
@@ -100,6 +108,7 @@ const struct rib_ops node_rib_ops = {
 	.group_change = rib_group_change,
 	.group_free = rib_group_free,
 	.route_set = rib_route_set,
+	.routes_soon = rib_routes_soon,
 	.route_del = rib_route_del,
 	.changed = rib_changed,
 	.export_ready = rib_export_ready,
@@ -124,11 +133,11 @@ sync_route_state_changed(
 }
 
 static void
-sync_route_soon(void *arg, uint32_t table, const struct prefix *p)
+sync_routes_told_soon(void *arg, uint32_t table, const struct prefix *p, size_t count)
 {
 	struct node *n = arg;
 
-	rib_prefetch(n->rib, table, p, 1);
+	rib_prefetch(n->rib, table, p, count);
 }
 
 static void
@@ -149,7 +158,7 @@ sync_event(void *arg, const char *type, const char *text)
 
 const struct sync_client node_sync_client = {
 	.route_state = sync_route_state_changed,
-	.route_soon = sync_route_soon,
+	.routes_soon = sync_routes_told_soon,
 	.group_state = sync_group_state_changed,
 	.event = sync_event,
 };

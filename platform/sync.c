@@ -186,7 +186,7 @@ normal_work(void *arg)
 
 /* ---- what comes back ---- */
 
-#define AHEAD 8 /* results whose routes are brought into the cache before their turn */
+#define SOON 32 /* results whose routes are brought into the cache before their turn */
 
 /* What this result belongs to, when it is its turn. */
 static const struct flight *
@@ -197,42 +197,73 @@ flight_of(const struct sync *s, const struct plat_result *res)
 	return &l->ring[res->cookie % SYNC_RING];
 }
 
+/* Of results that are about to be told: where the client keeps their routes is brought into its cache. */
+static void
+announce_results(struct sync *s, const struct plat_result *res, size_t n)
+{
+	struct prefix list[SOON];
+	uint32_t table = 0, family = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct flight *flight = flight_of(s, &res[i]);
+		uint32_t its_table;
+
+		if (flight->kind != F_ROUTE || !route_to_tell(s, flight, &list[count], &its_table))
+			continue;
+		if (count && (its_table != table || flight->family != family))
+			break; /* the others are of no less use without it */
+		table = its_table;
+		family = flight->family;
+		count++;
+	}
+	if (count)
+		s->client->routes_soon(s->arg, table, list, count);
+}
+
+static void
+one_result(struct sync *s, const struct plat_result *res)
+{
+	struct lane *l = &s->lanes[res->cookie >> LANE_SHIFT];
+	const struct flight flight = *flight_of(s, res);
+
+	/* A backend that breaks the order: read everything again. */
+	if (((uint64_t)(l - s->lanes) << LANE_SHIFT | l->head) != res->cookie) {
+		audit_soon(s);
+		return;
+	}
+	l->head++;
+	if (res->outcome != PLAT_INSTALLED)
+		s->stats.ops_failed++;
+	switch ((enum flight_kind)flight.kind) {
+	case F_NH:
+	case F_NH_DEL:
+		nh_result(s, &flight, res);
+		break;
+	case F_GROUP:
+	case F_GROUP_DEL:
+		group_result(s, &flight, res);
+		break;
+	case F_ROUTE:
+		route_result(s, &flight, res);
+		break;
+	case F_EXTRA:
+		break;
+	}
+}
+
 static void
 results(void *arg, const struct plat_result *res, size_t n)
 {
 	struct sync *s = arg;
 
-	for (size_t i = 0; i < MIN_OF(n, AHEAD); i++)
-		route_soon(s, flight_of(s, &res[i]));
-	for (size_t i = 0; i < n; i++) {
-		struct lane *l = &s->lanes[res[i].cookie >> LANE_SHIFT];
-		const struct flight flight = *flight_of(s, &res[i]);
+	for (size_t at = 0; at < n; at += SOON) {
+		size_t end = MIN_OF(n, at + SOON);
 
-		if (i + AHEAD < n)
-			route_soon(s, flight_of(s, &res[i + AHEAD]));
-		/* A backend that breaks the order: read everything again. */
-		if (((uint64_t)(l - s->lanes) << LANE_SHIFT | l->head) != res[i].cookie) {
-			audit_soon(s);
-			continue;
-		}
-		l->head++;
-		if (res[i].outcome != PLAT_INSTALLED)
-			s->stats.ops_failed++;
-		switch ((enum flight_kind)flight.kind) {
-		case F_NH:
-		case F_NH_DEL:
-			nh_result(s, &flight, &res[i]);
-			break;
-		case F_GROUP:
-		case F_GROUP_DEL:
-			group_result(s, &flight, &res[i]);
-			break;
-		case F_ROUTE:
-			route_result(s, &flight, &res[i]);
-			break;
-		case F_EXTRA:
-			break;
-		}
+		if (s->client->routes_soon)
+			announce_results(s, res + at, end - at);
+		for (size_t i = at; i < end; i++)
+			one_result(s, &res[i]);
 	}
 	sync_wake(s, true);
 	sync_wake(s, false);

@@ -35,8 +35,9 @@ struct sync_client {
 	/* A route's state changed to INSTALLED, FAILED or WAITS_LINK. Called from the loop, in batches of one turn. */
 	void (*route_state)(
 	    void *arg, uint32_t table, const struct prefix *, enum sync_route_state, int error, const char *detail);
-	/* route_state() follows for this route in a moment: a hint to bring it into the cache. May be NULL. */
-	void (*route_soon)(void *arg, uint32_t table, const struct prefix *);
+	/* route_state() follows for these, of one family, in a moment: a hint to bring them into the cache. May be
+	 * NULL. */
+	void (*routes_soon)(void *arg, uint32_t table, const struct prefix *, size_t n);
 	/* A whole group went from usable to not (all members dark) or back: its routes are not told one by one. */
 	void (*group_state)(void *arg, uint32_t group, bool usable);
 	void (*event)(void *arg, const char *type, const char *text); /* FIB events and problems for the operator */
@@ -88,6 +89,8 @@ void sync_group_change(struct sync *, uint32_t group, const struct sync_nexthop 
 /* Routes must have left it before; it is deleted after their operations. */
 void sync_group_free(struct sync *, uint32_t group);
 
+/* sync_route_set() follows for these, of one family: brings what that will touch into the cache. At most 32 help. */
+void sync_routes_soon(const struct sync *, uint32_t table, const struct prefix *, size_t n);
 void sync_route_set(struct sync *, uint32_t table, const struct prefix *, uint32_t group);
 void sync_route_cover(struct sync *, uint32_t table, const struct prefix *, enum plat_route_type); /* cover route */
 void sync_route_uncover(struct sync *, uint32_t table, const struct prefix *);

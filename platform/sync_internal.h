@@ -70,8 +70,10 @@ struct sroute {
 #define SLAB  4096
 #define PARTS 256
 struct route_part {
-	uint32_t *slots; /* index + 1 of a route, 0: empty */
-	uint32_t size, used;
+	struct route_slot {
+		uint32_t hash, index; /* index of a route, 0: empty */
+	} * slots;
+	uint32_t size, used; /* size: a power of two, or 0 */
 };
 struct route_table {
 	uint8_t family;
@@ -307,6 +309,9 @@ uint32_t table_add(struct sync *, struct route_table *, uint8_t table, const str
 uint32_t table_get(struct sync *, struct route_table *, uint8_t table, const struct prefix *, bool cover); /* or adds */
 void table_remove(struct sync *, struct route_table *, uint32_t index);
 struct prefix route_prefix(const struct route_table *, const struct sroute *);
+/* Brings what a look-up of these prefixes, of one family, will touch into the cache: worth it for a dozen or more. */
+#define TABLE_PREFETCH 32
+void table_prefetch(const struct sync *, const struct route_table *, uint8_t table, const struct prefix *, size_t n);
 
 static inline bool
 route_live(const struct sroute *r)
@@ -368,8 +373,9 @@ void route_set_have(struct sync *, enum family, uint32_t index, uint32_t have);
 bool route_is_right(const struct sync *, const struct sroute *);
 bool route_has(const struct sync *, const struct sroute *); /* something of ours is in the forwarding plane */
 void route_result(struct sync *, const struct flight *, const struct plat_result *);
-void route_soon(struct sync *, const struct flight *); /* its result comes next but a few */
-bool routes_push(struct sync *);                       /* one slice; whether there is more to do */
+/* The client will be told of the flight's result: its route. */
+bool route_to_tell(const struct sync *, const struct flight *, struct prefix *, uint32_t *table);
+bool routes_push(struct sync *); /* one slice; whether there is more to do */
 void replay_begin(struct sync *);
 void replay_step(struct sync *);
 void retry_begin(struct sync *);

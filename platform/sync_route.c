@@ -263,19 +263,17 @@ route_refused(struct sync *s, enum family f, uint32_t index, const struct flight
 	tell(s, f, r, SYNC_FAILED);
 }
 
-void
-route_soon(struct sync *s, const struct flight *flight)
+bool
+route_to_tell(const struct sync *s, const struct flight *flight, struct prefix *p, uint32_t *table)
 {
-	const struct sroute *r;
-	struct prefix p;
+	enum family f = (enum family)flight->family;
+	const struct sroute *r = route_at(s, f, flight->index);
 
-	if (flight->kind != F_ROUTE || !s->client->route_soon)
-		return;
-	r = route_at(s, (enum family)flight->family, flight->index);
 	if (!r->want || r->flags & R_COVER)
-		return;
-	p = route_prefix(&s->routes[flight->family], r);
-	s->client->route_soon(s->arg, s->tables[r->table], &p);
+		return false;
+	*p = route_prefix(&s->routes[f], r);
+	*table = s->tables[r->table];
+	return true;
 }
 
 void
@@ -457,6 +455,14 @@ adopt_object(struct sync *s, uint32_t handle, const struct sroute *r)
 	} else {
 		g->mismatch = true;
 	}
+}
+
+void
+sync_routes_soon(const struct sync *s, uint32_t table, const struct prefix *p, size_t n)
+{
+	for (size_t i = 0; n && i < s->n_tables; i++)
+		if (s->tables[i] == table)
+			table_prefetch(s, &s->routes[ip_family(p)], (uint8_t)i, p, n);
 }
 
 void

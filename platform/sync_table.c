@@ -50,17 +50,41 @@ static uint32_t
 find(const struct route_table *t, uint64_t h, uint8_t table, const struct prefix *p, bool cover)
 {
 	const struct route_part *part = &t->parts[h >> 56];
+	uint32_t mask = part->size - 1;
 
 	if (!part->size)
 		return 0;
-	for (uint32_t i = (uint32_t)h & (part->size - 1); part->slots[i]; i = (i + 1) & (part->size - 1)) {
-		const struct sroute *r = table_at(t, part->slots[i]);
+	for (uint32_t i = (uint32_t)h & mask; part->slots[i].index; i = (i + 1) & mask) {
+		const struct sroute *r;
 
+		if (part->slots[i].hash != (uint32_t)h) /* most of those that stand in the way */
+			continue;
+		r = table_at(t, part->slots[i].index);
 		if (r->len == p->len && r->table == table && !!(r->flags & R_COVER) == cover &&
 		    memcmp(r->addr, p->b, family_bytes(t->family)) == 0)
-			return part->slots[i];
+			return part->slots[i].index;
 	}
 	return 0;
+}
+
+void
+table_prefetch(const struct sync *s, const struct route_table *t, uint8_t table, const struct prefix *p, size_t n)
+{
+	const struct route_slot *slots[TABLE_PREFETCH];
+	size_t count = 0;
+
+	for (size_t i = 0; i < MIN_OF(n, (size_t)TABLE_PREFETCH); i++) {
+		uint64_t h = key_hash(s, t, table, p[i].len, false, p[i].b);
+		const struct route_part *part = &t->parts[h >> 56];
+
+		if (!part->size)
+			continue;
+		slots[count] = &part->slots[(uint32_t)h & (part->size - 1)];
+		__builtin_prefetch(slots[count++], 1);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (slots[i]->index)
+			__builtin_prefetch(table_at(t, slots[i]->index), 1);
 }
 
 uint32_t
@@ -70,25 +94,25 @@ table_find(const struct sync *s, const struct route_table *t, uint8_t table, con
 }
 
 static void
-part_insert(struct route_part *part, uint64_t h, uint32_t index)
+part_insert(struct route_part *part, struct route_slot slot)
 {
-	uint32_t i = (uint32_t)h & (part->size - 1);
+	uint32_t i = slot.hash & (part->size - 1);
 
-	while (part->slots[i])
+	while (part->slots[i].index)
 		i = (i + 1) & (part->size - 1);
-	part->slots[i] = index;
+	part->slots[i] = slot;
 }
 
 static void
-part_grow(struct sync *s, struct route_table *t, struct route_part *part)
+part_grow(struct sync *s, struct route_part *part)
 {
 	struct route_part old = *part;
 
-	part->size = old.size ? old.size * 2 : 16;
+	part->size = old.size ? old.size * 2 : 4;
 	part->slots = mem_zalloc(s->cfg.mem, MEM_FIB, part->size * sizeof(*part->slots));
 	for (uint32_t i = 0; i < old.size; i++) {
-		if (old.slots[i])
-			part_insert(part, route_hash(s, t, table_at(t, old.slots[i])), old.slots[i]);
+		if (old.slots[i].index)
+			part_insert(part, old.slots[i]);
 	}
 	mem_free(s->cfg.mem, MEM_FIB, old.slots);
 }
@@ -122,8 +146,8 @@ add(struct sync *s, struct route_table *t, uint64_t h, uint8_t table, const stru
 	r->table = table;
 	r->flags = (uint8_t)((cover ? R_COVER : 0) | (s->parity ? R_SEEN : 0));
 	if (part->used * 4 >= part->size * 3)
-		part_grow(s, t, part);
-	part_insert(part, h, index);
+		part_grow(s, part);
+	part_insert(part, (struct route_slot){ .hash = (uint32_t)h, .index = index });
 	part->used++;
 	t->live++;
 	return index;
@@ -146,19 +170,19 @@ table_get(struct sync *s, struct route_table *t, uint8_t table, const struct pre
 
 /* Linear probing without tombstones: what follows in the run moves into the hole when its place is at or before it. */
 static void
-part_delete(struct sync *s, struct route_table *t, struct route_part *part, uint32_t hole)
+part_delete(struct route_part *part, uint32_t hole)
 {
 	uint32_t mask = part->size - 1;
 
-	for (uint32_t i = (hole + 1) & mask; part->slots[i]; i = (i + 1) & mask) {
-		uint32_t home = (uint32_t)route_hash(s, t, table_at(t, part->slots[i])) & mask;
+	for (uint32_t i = (hole + 1) & mask; part->slots[i].index; i = (i + 1) & mask) {
+		uint32_t home = part->slots[i].hash & mask;
 
 		if (((i - home) & mask) >= ((i - hole) & mask)) {
 			part->slots[hole] = part->slots[i];
 			hole = i;
 		}
 	}
-	part->slots[hole] = 0;
+	part->slots[hole].index = 0;
 	part->used--;
 }
 
@@ -170,9 +194,9 @@ table_remove(struct sync *s, struct route_table *t, uint32_t index)
 	struct route_part *part = &t->parts[h >> 56];
 	uint32_t i = (uint32_t)h & (part->size - 1);
 
-	while (part->slots[i] != index)
+	while (part->slots[i].index != index)
 		i = (i + 1) & (part->size - 1);
-	part_delete(s, t, part, i);
+	part_delete(part, i);
 	memset(r, 0, t->stride);
 	r->next = t->free;
 	t->free = index;

@@ -51,6 +51,8 @@ struct rib_ops {
 	/* Whether the exporter can take more now; NULL: always. When not, the run waits. */
 	bool (*export_ready)(void *arg);
 	struct mono (*now)(void *arg);
+	/* route_set() follows for most of these, of one family: a hint to bring them into the cache. May be NULL. */
+	void (*routes_soon)(void *arg, uint32_t table, const struct prefix *, size_t n);
 };
 
 struct rib_config {

@@ -356,6 +356,23 @@ fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 	rib_set_fib(r, e, now->id);
 }
 
+/* Of the prefixes at [at, end) of the run: those that need a route are announced to the FIB, which fetches theirs. */
+static void
+announce_routes(struct rib *r, const struct rib_table *t, uint32_t at, uint32_t end)
+{
+	struct prefix list[RIB_PREFETCH];
+	size_t n = 0;
+
+	for (; at < end; at++) {
+		const struct rib_entry *e = rib_table_entry(t, t->run[at]);
+
+		if (e->fib != hops_of(r, e))
+			rib_table_prefix(t, t->run[at], &list[n++]);
+	}
+	if (n)
+		r->ops->routes_soon(r->arg, t->id, list, n);
+}
+
 static void
 settle_set(struct rib *r, struct hop_set *s)
 {
@@ -606,8 +623,11 @@ run_some(struct rib *r)
 		r->at = r->at < limit ? export_batch(r, r->tables[r->at_table], r->at) : r->at;
 		return r->at < limit;
 	}
-	while (r->at < end)
+	for (uint32_t n = 0; r->at < end; n++) {
+		if (r->stage == STAGE_FIB && r->ops->routes_soon && n % RIB_PREFETCH == 0)
+			announce_routes(r, r->tables[r->at_table], r->at, MIN_OF(end, r->at + RIB_PREFETCH));
 		run_one(r, r->at++);
+	}
 	return r->at < limit;
 }
 

@@ -1,17 +1,16 @@
-/* fabricd/rib/table.c -- see table.h; open addressing with linear probing, removal by shifting back */
+/* fabricd/rib/table.c -- see table.h; parts of open addressing with linear probing, removal by shifting back */
 #include <string.h>
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
 #include "fabricd/rib/table.h"
 
-#define FIRST_SLOTS 64
+#define FIRST_SLOTS 4 /* of a part */
 
 void
 rib_table_init(struct rib_table *t, struct mem *mem, uint64_t seed, uint32_t id, enum family family)
 {
-	*t = (struct rib_table){ .mem = mem, .seed = seed, .id = id, .family = family, .nslots = FIRST_SLOTS };
-	t->slots = mem_zalloc(mem, MEM_PREFIX, t->nslots * sizeof(*t->slots));
+	*t = (struct rib_table){ .mem = mem, .seed = seed, .id = id, .family = family };
 }
 
 void
@@ -20,7 +19,8 @@ rib_table_done(struct rib_table *t)
 	for (size_t i = 0; i < t->nchunks; i++)
 		mem_free(t->mem, MEM_PREFIX, t->chunks[i]);
 	mem_free(t->mem, MEM_PREFIX, t->chunks);
-	mem_free(t->mem, MEM_PREFIX, t->slots);
+	for (size_t i = 0; i < RIB_PARTS; i++)
+		mem_free(t->mem, MEM_PREFIX, t->parts[i].slots);
 	mem_free(t->mem, MEM_PREFIX, t->dirty);
 	mem_free(t->mem, MEM_PREFIX, t->run);
 	mem_free(t->mem, MEM_PREFIX, t->witnesses);
@@ -50,13 +50,23 @@ is_entry(const struct rib_table *t, uint32_t entry, const struct prefix *p)
 	return e->len == p->len && memcmp(e->addr, p->b, family_bytes(t->family)) == 0;
 }
 
+static struct rib_part *
+part_of(struct rib_table *t, uint32_t hash)
+{
+	return &t->parts[hash >> 24];
+}
+
+/* The slot of the prefix, or the empty one where it belongs; NULL: the part has no slots yet. */
 static struct rib_slot *
 slot_of(const struct rib_table *t, const struct prefix *p, uint32_t hash)
 {
-	uint32_t i = hash & (t->nslots - 1);
+	const struct rib_part *part = &t->parts[hash >> 24];
+	uint32_t mask = part->size - 1;
 
-	for (;; i = (i + 1) & (t->nslots - 1)) {
-		struct rib_slot *s = &t->slots[i];
+	if (!part->size)
+		return NULL;
+	for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+		struct rib_slot *s = &part->slots[i];
 
 		if (s->entry == 0 || (s->hash == hash && is_entry(t, s->entry - 1, p)))
 			return s;
@@ -67,14 +77,18 @@ void
 rib_table_prefetch(const struct rib_table *t, const struct prefix *p, size_t n)
 {
 	const struct rib_slot *slots[RIB_PREFETCH];
+	size_t count = 0;
 
-	if (n > RIB_PREFETCH)
-		n = RIB_PREFETCH;
-	for (size_t i = 0; i < n; i++) {
-		slots[i] = &t->slots[hash_of(t, p[i].b, p[i].len) & (t->nslots - 1)];
-		__builtin_prefetch(slots[i]);
+	for (size_t i = 0; i < MIN_OF(n, (size_t)RIB_PREFETCH); i++) {
+		uint32_t hash = hash_of(t, p[i].b, p[i].len);
+		const struct rib_part *part = &t->parts[hash >> 24];
+
+		if (!part->size)
+			continue;
+		slots[count] = &part->slots[hash & (part->size - 1)];
+		__builtin_prefetch(slots[count++]);
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < count; i++)
 		if (slots[i]->entry)
 			__builtin_prefetch(rib_table_entry(t, slots[i]->entry - 1));
 }
@@ -83,34 +97,39 @@ void
 rib_table_prefetch_removal(const struct rib_table *t, uint32_t entry)
 {
 	const struct rib_entry *e = rib_table_entry(t, entry);
+	uint32_t hash = hash_of(t, e->addr, e->len);
+	const struct rib_part *part = &t->parts[hash >> 24];
 
-	__builtin_prefetch(&t->slots[hash_of(t, e->addr, e->len) & (t->nslots - 1)], 1);
+	if (part->size)
+		__builtin_prefetch(&part->slots[hash & (part->size - 1)], 1);
 }
 
 uint32_t
 rib_table_find(const struct rib_table *t, const struct prefix *p)
 {
-	return slot_of(t, p, hash_of(t, p->b, p->len))->entry - 1; /* empty: 0 - 1 = RIB_NO_ENTRY */
+	const struct rib_slot *s = slot_of(t, p, hash_of(t, p->b, p->len));
+
+	return s ? s->entry - 1 : RIB_NO_ENTRY; /* empty: 0 - 1 = RIB_NO_ENTRY */
 }
 
 static void
-grow(struct rib_table *t)
+grow(struct rib_table *t, struct rib_part *part)
 {
-	struct rib_slot *old = t->slots;
-	uint32_t nold = t->nslots;
+	struct rib_part old = *part;
 
-	t->nslots *= 2;
-	t->slots = mem_zalloc(t->mem, MEM_PREFIX, t->nslots * sizeof(*t->slots));
-	for (uint32_t i = 0; i < nold; i++) {
-		uint32_t at = old[i].hash & (t->nslots - 1);
+	part->size = old.size ? 2 * old.size : FIRST_SLOTS;
+	part->slots = mem_zalloc(t->mem, MEM_PREFIX, part->size * sizeof(*part->slots));
+	for (uint32_t i = 0; i < old.size; i++) {
+		uint32_t at = old.slots[i].hash & (part->size - 1);
 
-		if (!old[i].entry)
+		if (!old.slots[i].entry)
 			continue;
-		while (t->slots[at].entry)
-			at = (at + 1) & (t->nslots - 1);
-		t->slots[at] = old[i];
+		while (part->slots[at].entry)
+			at = (at + 1) & (part->size - 1);
+		part->slots[at] = old.slots[i];
 	}
-	mem_free(t->mem, MEM_PREFIX, old);
+	t->moved += old.used;
+	mem_free(t->mem, MEM_PREFIX, old.slots);
 }
 
 static uint32_t
@@ -136,15 +155,17 @@ uint32_t
 rib_table_insert(struct rib_table *t, const struct prefix *p)
 {
 	uint32_t hash = hash_of(t, p->b, p->len);
+	struct rib_part *part = part_of(t, hash);
 	struct rib_slot *s = slot_of(t, p, hash);
 	struct rib_entry *e;
 
-	if (s->entry)
+	if (s && s->entry)
 		return s->entry - 1;
-	if (t->count + 1 > t->nslots / 4 * 3) {
-		grow(t);
+	if (part->used + 1 > part->size / 4 * 3) {
+		grow(t, part);
 		s = slot_of(t, p, hash);
 	}
+	part->used++;
 	*s = (struct rib_slot){ .hash = hash, .entry = entry_alloc(t) + 1 };
 	e = rib_table_entry(t, s->entry - 1);
 	*e = (struct rib_entry){ .flags = ENTRY_USED, .len = p->len };
@@ -158,21 +179,23 @@ void
 rib_table_remove(struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	struct prefix p;
-	uint32_t hole, at, mask = t->nslots - 1;
+	uint32_t hash = hash_of(t, e->addr, e->len), hole, at;
+	struct rib_part *part = part_of(t, hash);
+	uint32_t mask = part->size - 1;
 
-	rib_table_prefix(t, entry, &p);
-	hole = (uint32_t)(slot_of(t, &p, hash_of(t, p.b, p.len)) - t->slots);
-	for (at = (hole + 1) & mask; t->slots[at].entry; at = (at + 1) & mask) {
-		uint32_t home = t->slots[at].hash & mask;
+	for (hole = hash & mask; part->slots[hole].entry != entry + 1;)
+		hole = (hole + 1) & mask;
+	for (at = (hole + 1) & mask; part->slots[at].entry; at = (at + 1) & mask) {
+		uint32_t home = part->slots[at].hash & mask;
 
 		/* It may move into the hole unless its home lies cyclically in (hole, at]. */
 		if (((at - home) & mask) >= ((at - hole) & mask)) {
-			t->slots[hole] = t->slots[at];
+			part->slots[hole] = part->slots[at];
 			hole = at;
 		}
 	}
-	t->slots[hole] = (struct rib_slot){ 0 };
+	part->slots[hole] = (struct rib_slot){ 0 };
+	part->used--;
 	if (e->flags & ENTRY_WITNESS)
 		t->witnesses[entry / 64] &= ~(UINT64_C(1) << entry % 64);
 	t->by_len[e->len]--;

@@ -2,7 +2,8 @@
  * fabricd/rib/table.h -- the prefixes of one table and one family, compactly: a slab of entries and a hash of them
  *
  * An entry is known by its index, which stays while the entry lives. Entries of IPv4 are shorter than those of IPv6;
- * both begin with struct rib_entry.
+ * both begin with struct rib_entry. The hash consists of many small tables, each of which grows by itself: so no
+ * insertion has to move more than a small part of all prefixes.
  */
 #ifndef FABRICD_RIB_TABLE_H
 #define FABRICD_RIB_TABLE_H
@@ -28,6 +29,11 @@ struct rib_entry {
 	uint8_t addr[]; /* 4 or 16 bytes */
 };
 
+#define RIB_NO_ENTRY UINT32_MAX
+#define RIB_CHUNK    4096
+#define RIB_PREFETCH 32
+#define RIB_PARTS    256
+
 struct rib_table {
 	struct mem *mem;
 	uint64_t seed;
@@ -37,20 +43,20 @@ struct rib_table {
 	size_t nchunks, cap_chunks;
 	uint32_t limit;     /* entries given out so far */
 	uint32_t free_head; /* index + 1 of a free entry, chained by its `list` */
-	struct rib_slot {
-		uint32_t hash, entry; /* entry + 1, 0: empty */
-	} * slots;
-	uint32_t nslots, count; /* nslots: power of two */
+	struct rib_part {   /* one of the small hash tables: the one that the high bits of the hash say */
+		struct rib_slot {
+			uint32_t hash, entry; /* entry + 1, 0: empty */
+		} * slots;
+		uint32_t size, used; /* size: a power of two, or 0 */
+	} parts[RIB_PARTS];
+	uint32_t count;
 	uint32_t by_len[129];
 	uint32_t *dirty, *run;
 	size_t ndirty, cap_dirty, nrun, cap_run;
 	uint64_t *witnesses; /* a bit for each entry, as far as there are any */
 	size_t nwitnesses;   /* words */
+	uint64_t moved;      /* slots that growth has moved, since the beginning */
 };
-
-#define RIB_NO_ENTRY UINT32_MAX
-#define RIB_CHUNK    4096
-#define RIB_PREFETCH 32
 
 void rib_table_init(struct rib_table *, struct mem *, uint64_t seed, uint32_t id, enum family);
 void rib_table_done(struct rib_table *);

@@ -192,7 +192,7 @@ now(void *arg)
 }
 
 static const struct rib_ops ops = { group_new, group_change, group_free, route_set, route_del, changed, export_ready,
-	now };
+	now, NULL };
 
 /* 0, 1, 2: equally good, of fates 0, 1, 1 and weights none, 2, 3; 3: longer; 4: a loop; 5: as 0, with a weight. */
 static struct fixture *

@@ -176,14 +176,17 @@ mean_probes(const struct rib_table *t, uint32_t *longest)
 	uint64_t sum = 0;
 
 	*longest = 0;
-	for (uint32_t i = 0; i < t->nslots; i++) {
-		uint32_t away;
+	for (size_t k = 0; k < RIB_PARTS; k++) {
+		const struct rib_part *part = &t->parts[k];
 
-		if (!t->slots[i].entry)
-			continue;
-		away = (i - t->slots[i].hash) & (t->nslots - 1);
-		sum += away + 1;
-		*longest = MAX_OF(*longest, away);
+		for (uint32_t i = 0; i < part->size; i++) {
+			uint32_t away = (i - part->slots[i].hash) & (part->size - 1);
+
+			if (!part->slots[i].entry)
+				continue;
+			sum += away + 1;
+			*longest = MAX_OF(*longest, away);
+		}
 	}
 	return (double)sum / t->count;
 }
