@@ -427,6 +427,19 @@ next_prefixes(const struct node *n, struct bgp_nlri *it, struct prefix list[AHEA
 	return count;
 }
 
+/* Their places in the RIB are fetched while the attributes are looked for. */
+static void
+first_prefixes(const struct node *n, const struct bgp_reach *reach)
+{
+	struct bgp_nlri it = reach->nlri;
+	struct prefix list[AHEAD];
+	size_t count = 0;
+
+	while (count < AHEAD && bgp_nlri_next(&it, &list[count]))
+		count++;
+	rib_prefetch_slots(n->rib, RIB_MAIN_TABLE, list, count);
+}
+
 static void
 take_withdrawn(struct node_peer *peer, const struct bgp_nlri *nlri)
 {
@@ -496,6 +509,7 @@ peer_update(struct bgp_peer *bgp, const struct bgp_update *u, void *arg)
 		struct attrs_view view = u->attrs;
 		struct attrs *attrs;
 
+		first_prefixes(n, &u->reach[0]);
 		view.fate = fate_of(peer, &view);
 		attrs = attrs_intern(rib_attrs(n->rib), &view);
 		for (size_t i = 0; i < u->nreach; i++)

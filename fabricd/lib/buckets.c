@@ -2,6 +2,7 @@
 #include "fabricd/lib/buckets.h"
 
 #define FIRST 16 /* a power of two */
+#define AHEAD 8  /* the items of a bucket are fetched so many splits before its turn */
 
 static void
 push(struct buckets *b, struct bucket_item *i)
@@ -27,6 +28,8 @@ split(struct buckets *b)
 	struct bucket_item *i, *next;
 
 	b->heads = mem_grow(b->mem, b->kind, b->heads, &b->cap, b->n + 1, sizeof(struct bucket_item *));
+	if (from + AHEAD < b->half && b->heads[from + AHEAD])
+		__builtin_prefetch(b->heads[from + AHEAD]);
 	i = b->heads[from];
 	b->heads[from] = b->heads[b->n++] = NULL;
 	for (; i; i = next) {

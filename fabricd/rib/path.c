@@ -253,6 +253,8 @@ take_step(struct path_lists *t, uint32_t from_id, struct rib_source *source, con
 		hash -= path_hash(t, &from->paths[at]);
 	if (p)
 		hash += path_hash(t, p);
+	if (p && p->attrs->item.refs == 1) /* attributes that only the caller holds are in no list yet */
+		return make_step(t, from, at, had, p, hash)->id;
 	for (struct bucket_item *i = buckets_first(&t->buckets, hash); i; i = buckets_next(i)) {
 		struct path_list *l = CONTAINER_OF(i, struct path_list, item);
 

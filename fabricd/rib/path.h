@@ -106,7 +106,10 @@ uint32_t path_lists_limit(const struct path_lists *); /* ids are below this */
 struct path_list *path_lists_next(const struct path_lists *, uint32_t *at);
 size_t path_lists_count(const struct path_lists *);
 
-/* The list `from` with the path of `source` replaced by p, or removed (p NULL). A new reference. 0: empty. */
+/*
+ * The list `from` with the path of `source` replaced by p, or removed (p NULL). A new reference. 0: empty. The caller
+ * holds a reference of p->attrs of its own.
+ */
 uint32_t path_list_with(struct path_lists *, uint32_t from, struct rib_source *source, const struct path *p);
 void path_list_ref(struct path_lists *, uint32_t id);
 void path_list_unref(struct path_lists *, uint32_t id);

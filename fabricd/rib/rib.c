@@ -353,6 +353,15 @@ rib_prefetch(const struct rib *r, uint32_t table, const struct prefix *p, size_t
 		rib_table_prefetch(t, p, n);
 }
 
+void
+rib_prefetch_slots(const struct rib *r, uint32_t table, const struct prefix *p, size_t n)
+{
+	const struct rib_table *t = n ? rib_table_of(r, table, p->family) : NULL;
+
+	if (t)
+		rib_table_prefetch_slots(t, p, n);
+}
+
 /* The fate that the source's path of this entry is a witness of; 0: of none. */
 static uint32_t
 witnessed_fate(const struct rib *r, const struct rib_entry *e, const struct rib_source *s)

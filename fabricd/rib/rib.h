@@ -82,7 +82,7 @@ void rib_source_up(struct rib *, struct rib_source *s);
  * slices. */
 void rib_source_down(struct rib *, struct rib_source *s);
 
-/* attrs and nexthop are only borrowed. nexthop NULL: a local path. */
+/* attrs and nexthop are only borrowed: of both the caller holds a reference of its own. nexthop NULL: a local path. */
 void rib_announce(struct rib *, uint32_t table, struct rib_source *, const struct prefix *, struct attrs *,
     struct rib_nexthop *nexthop);
 /*
@@ -91,8 +91,12 @@ void rib_announce(struct rib *, uint32_t table, struct rib_source *, const struc
  * others remain; and the loss of a witness is told before all other changes.
  */
 void rib_witness(struct rib *, uint32_t table, const struct prefix *);
-/* The prefixes that will be announced or withdrawn next, all of one family: hides the time that memory takes. */
+/*
+ * The prefixes that will be announced or withdrawn next, all of one family: hides the time that memory takes. _slots:
+ * the first half of it, which waits for nothing; for when there is something else to do before the rest.
+ */
 void rib_prefetch(const struct rib *, uint32_t table, const struct prefix *, size_t n);
+void rib_prefetch_slots(const struct rib *, uint32_t table, const struct prefix *, size_t n);
 void rib_withdraw(struct rib *, uint32_t table, struct rib_source *, const struct prefix *);
 /* For route refresh: paths of the source that were not announced again since begin are withdrawn at end (RFC 7313). */
 void rib_refresh_begin(struct rib *, struct rib_source *, enum family);

@@ -94,6 +94,18 @@ rib_table_prefetch(const struct rib_table *t, const struct prefix *p, size_t n)
 }
 
 void
+rib_table_prefetch_slots(const struct rib_table *t, const struct prefix *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t hash = hash_of(t, p[i].b, p[i].len);
+		const struct rib_part *part = &t->parts[hash >> 24];
+
+		if (part->size)
+			__builtin_prefetch(&part->slots[hash & (part->size - 1)], 1);
+	}
+}
+
+void
 rib_table_prefetch_removal(const struct rib_table *t, uint32_t entry)
 {
 	const struct rib_entry *e = rib_table_entry(t, entry);

@@ -65,6 +65,7 @@ uint32_t rib_table_insert(struct rib_table *, const struct prefix *);     /* fin
 void rib_table_remove(struct rib_table *, uint32_t entry);
 /* Brings what a look-up of these prefixes will touch into the cache: worth it for a dozen or two at a time. */
 void rib_table_prefetch(const struct rib_table *, const struct prefix *, size_t n);
+void rib_table_prefetch_slots(const struct rib_table *, const struct prefix *, size_t n); /* the first half of it */
 void rib_table_prefetch_removal(const struct rib_table *, uint32_t entry);
 void rib_table_prefix(const struct rib_table *, uint32_t entry, struct prefix *);
 void rib_table_mark_dirty(struct rib_table *, uint32_t entry);

@@ -187,12 +187,14 @@ def kernel_fib(options, bed, load, total):
 
 
 def bare_fib(options):
-    """The floor: the same routes put into the kernel by fibload, with the same listener beside it."""
+    """The floor: the same routes put into the kernel by fibload, with the same listener beside it, and with the
+    addresses of fabricd's namespace: one of them in the upper half of the address space makes the root of the kernel's
+    trie a wider one, whose growth costs a tenth of the whole load."""
     count = LOADS["kernel_fib"][2] // (10 if options.quick else 1)
     with Lab("b") as lab:
         lab.add("leaf1", "load")
         lab.cables((("leaf1", "eth81", None), ("load", "p0", None)))
-        lab.ip("leaf1", "link set eth81 up", "link set lo up", "addr add 10.255.0.1/32 dev lo")
+        lab.ip("leaf1", "link set eth81 up", "link set lo up", "addr add 10.255.0.1/32 dev lo", "addr add 172.31.1.0/31 dev eth81")
         lab.ip("load", "link set p0 up")
         with Tool(f"{options.tools}/fibwatch", lab.ns("leaf1")) as watch:
             watch.line(10)

@@ -144,6 +144,27 @@ test_dirty_once(void **state)
 	rib_table_done(&t);
 }
 
+/* Growth is cut in parts: no insertion moves more than its own part, whatever the number of prefixes. */
+static void
+test_growth_is_no_long_pause(void **state)
+{
+	struct rib_table t;
+
+	(void)state;
+	rib_table_init(&t, NULL, 5, 0, FAMILY_IPV4);
+	for (uint32_t i = 0; i < 800000; i++) {
+		struct ip a = ip_v4(i << 8 | i >> 24);
+		struct prefix p = prefix_of(&a, 32);
+		uint64_t before = t.moved;
+
+		rib_table_insert(&t, &p);
+		if (t.moved - before > 2 * t.count / RIB_PARTS + 16)
+			fail_msg("prefix %u moved %d of %u", i, (int)(t.moved - before), t.count);
+	}
+	assert_in_range(t.moved, t.count, 2 * t.count); /* all of them once or twice, in all */
+	rib_table_done(&t);
+}
+
 /* ---- patterns ---- */
 
 static uint32_t
@@ -266,6 +287,7 @@ main(void)
 		cmocka_unit_test(test_random_inserts_and_removals),
 		cmocka_unit_test(test_lengths_at_both_ends),
 		cmocka_unit_test(test_dirty_once),
+		cmocka_unit_test(test_growth_is_no_long_pause),
 		cmocka_unit_test(test_S07_patterns_make_no_long_runs),
 		cmocka_unit_test(test_S07_patterns_of_ipv6),
 	};
