@@ -27,7 +27,7 @@
 
 #define PLATFORM_PORT_NAME 32
 
-/* ---- capabilities: fixed after open ---- */
+/* ---- capabilities: fixed after open, but for the last ---- */
 
 struct platform_caps {
 	uint32_t max_routes[FAMILIES]; /* UINT32_MAX: no limit known */
@@ -41,6 +41,11 @@ struct platform_caps {
 	bool carrier_deletes_nexthops; /* loss of carrier deletes next hops, shrinks groups, deletes emptied ones and
 					  their routes */
 	uint32_t batch;                /* best number of operations per submit */
+	/*
+	 * A group that is set with one member now outlives it: when that goes (with its carrier, or deleted), the group
+	 * and its routes stay, and drop packets until the group is set again. Of each group its result tells.
+	 */
+	bool group_outlives;
 };
 
 /* ---- operations ---- */
@@ -73,7 +78,8 @@ struct plat_op {
 		} nh;
 		struct {
 			const struct plat_member *members; /* valid until submit() returns */
-			size_t n;
+			size_t n;                          /* dumped: 0 when it has outlived its member */
+			bool outlives;                     /* dumped: see plat_result */
 		} group;
 		struct plat_route route;
 	};
@@ -98,6 +104,7 @@ struct plat_result {
 	enum plat_outcome outcome;
 	int error;          /* -errno, 0 when installed */
 	const char *detail; /* the forwarding plane's own words (extack), or NULL; valid during the call */
+	bool outlives;      /* PLAT_GROUP_SET, installed: the group stays when its last member goes */
 };
 
 /* ---- ports ---- */

@@ -172,6 +172,14 @@ members_from(struct sync *s, const struct plat_op *op, struct members *out)
 	return true;
 }
 
+/* Whether it outlives its last member; if it does not, but could, it is to be set again. */
+static void
+group_strength(const struct sync *s, struct pgroup *o, const struct plat_op *op)
+{
+	o->outlives = op->group.outlives;
+	o->weak = o->have.n == 1 && !o->outlives && s->platform->caps.group_outlives;
+}
+
 static void
 group_unknown(struct sync *s, const struct plat_op *op)
 {
@@ -192,6 +200,7 @@ group_unknown(struct sync *s, const struct plat_op *op)
 	pg_set_have(s, o, &m);
 	o->state = PG_PRESENT;
 	o->adopted = !s->swept;
+	group_strength(s, o, op);
 	pg_queue(s, pg);
 }
 
@@ -221,7 +230,7 @@ group_item(struct sync *s, const struct plat_dumped *d)
 	if (o->flight || o->state == PG_DELETING)
 		return;
 	known = members_from(s, &d->op, &m);
-	equal = known && o->state == PG_PRESENT && members_equal(&m, &o->have);
+	equal = known && o->state == PG_PRESENT && members_alike(&m, &o->have);
 	if (!equal) {
 		snprintf(text, sizeof(text), "group %u has other members than were sent", d->op.id);
 		differs(s, "group", NULL, text);
@@ -230,10 +239,13 @@ group_item(struct sync *s, const struct plat_dumped *d)
 		pg_set_have(s, o, &m);
 		o->again = true;
 		o->state = PG_PRESENT;
-		if (o->group)
-			group_queue(s, o->group);
-		else
+		if (!o->group)
 			pg_queue(s, slot->what & ~ID_KIND);
+	}
+	if (s->audit.repair) {
+		group_strength(s, o, &d->op);
+		if (o->group && (o->again || o->weak))
+			group_queue(s, o->group);
 	}
 	members_free(s, &m);
 }
@@ -364,7 +376,8 @@ nh_vanished(struct sync *s, uint32_t nh)
 			continue;
 		}
 		if (!left.n) {
-			pg_dead(s, i);
+			members_free(s, &o->have);
+			pg_emptied(s, i);
 			continue;
 		}
 		pg_set_have(s, o, &left);

@@ -5,8 +5,9 @@
  * its port has carrier. It waits for next hops that are on their way: until the answer is there, their id may turn out
  * to be another owner's, and a group would then lead where nobody wanted. Routes wait for their group alike. When the
  * port goes dark, the forwarding plane may shrink the groups by itself (caps.carrier_deletes_nexthops): then only the
- * shadow is updated, and nothing is sent. When no member is left the object is dead, its routes with it; if the group
- * is wanted when a port comes back it gets a new object.
+ * shadow is updated, and nothing is sent. When no member is left the object is dead, its routes with it, unless it
+ * outlives its members (hollow); if the group is wanted when a port comes back it gets a new object. One that was shrunk
+ * to a single member is set again, so that it outlives that one, too.
  *
  * Order in urgent_push(): next hops, groups, objects that nobody uses, next hops that nobody uses.
  */
@@ -37,6 +38,13 @@ members_equal(const struct members *a, const struct members *b)
 			return false;
 	}
 	return true;
+}
+
+/* As far as can be read back: a member that is alone gets all, whatever its weight. */
+bool
+members_alike(const struct members *a, const struct members *b)
+{
+	return members_equal(a, b) || (a->n == 1 && b->n == 1 && a->m[0].nh == b->m[0].nh);
 }
 
 bool
@@ -298,7 +306,13 @@ objects_retry(struct sync *s)
 	for (uint32_t i = 1; i <= s->n_pgs; i++) {
 		const struct pgroup *o = pg_at(s, i);
 
-		if (!o->live || !o->retry.times)
+		if (!o->live)
+			continue;
+		if (o->hollow && sync_retry_due(s, &o->empty))
+			group_queue(s, o->group);
+		else if (o->hollow)
+			sync_retry_at(s, &o->empty);
+		if (!o->retry.times)
 			continue;
 		if (sync_retry_due(s, &o->retry))
 			pg_queue(s, i);
@@ -353,6 +367,20 @@ pg_ref(struct sync *s, uint32_t pg, int by)
 		pg_queue(s, pg);
 }
 
+static void
+pg_hollow(struct sync *s, struct pgroup *o, bool hollow)
+{
+	if (o->hollow == hollow)
+		return;
+	o->hollow = hollow;
+	for (int f = 0; f < FAMILIES; f++)
+		s->stats.routes_installed[f] += (uint64_t)(hollow ? -(int64_t)o->right[f] : (int64_t)o->right[f]);
+	if (!hollow)
+		return;
+	o->empty = (struct backoff){ .at = mono_add(rt_now(s->cfg.rt), HOLLOW_US), .times = 1 };
+	sync_retry_at(s, &o->empty);
+}
+
 void
 pg_set_have(struct sync *s, struct pgroup *o, struct members *m)
 {
@@ -361,6 +389,7 @@ pg_set_have(struct sync *s, struct pgroup *o, struct members *m)
 	o->have = *m;
 	*m = (struct members){ 0 };
 	members_free(s, &old);
+	pg_hollow(s, o, o->group && !o->have.n);
 }
 
 void
@@ -384,6 +413,7 @@ pg_unbind(struct sync *s, uint32_t pg)
 		g->lost = g->lost || o->refs;
 		o->group = 0;
 	}
+	pg_hollow(s, o, false);
 	for (int f = 0; f < FAMILIES; f++) {
 		s->stats.routes_installed[f] -= o->right[f];
 		o->right[f] = 0;
@@ -404,6 +434,21 @@ pg_dead(struct sync *s, uint32_t pg)
 	pg_unbind(s, pg);
 	if (handle)
 		group_queue(s, handle);
+}
+
+/* Its last member has gone: it with it, or it stays, hollow. */
+void
+pg_emptied(struct sync *s, uint32_t pg)
+{
+	struct pgroup *o = pg_at(s, pg);
+
+	if (!o->outlives) {
+		pg_dead(s, pg);
+		return;
+	}
+	pg_hollow(s, o, o->group);
+	if (o->group)
+		group_queue(s, o->group);
 }
 
 /* An object without a group: deleted as soon as no route can be on it. */
@@ -435,7 +480,7 @@ group_ready(const struct sync *s, const struct group *g)
 {
 	const struct pgroup *o = g->pg ? pg_at(s, g->pg) : NULL;
 
-	return o && o->state == PG_PRESENT && !g->told_dark;
+	return o && o->state == PG_PRESENT && !o->hollow && !g->told_dark;
 }
 
 static bool
@@ -532,7 +577,7 @@ group_send(struct sync *s, uint32_t handle, struct members *m)
 	if (o->state != PG_PRESENT)
 		o->state = PG_SENT;
 	o->flight = true;
-	o->again = false;
+	o->again = o->weak = false;
 	sync_emit(s, &op, &(struct flight){ .kind = F_GROUP, .index = g->pg });
 	s->stats.group_messages++;
 }
@@ -582,7 +627,7 @@ group_is_stale(const struct group *g, const struct pgroup *o)
 	return false;
 }
 
-/* All that the group wants is dark, and its object leads elsewhere: its routes are taken out of the plane. */
+/* All that the group wants is dark, and its object leads elsewhere or nowhere: its routes are taken out of the plane. */
 static void
 group_abandon(struct sync *s, uint32_t handle)
 {
@@ -634,14 +679,14 @@ group_push(struct sync *s, uint32_t handle)
 	}
 	if (n == 0) {
 		/* The last member is never taken out by a group change: the routes leave. Dark members may stay. */
-		if (o && group_is_stale(g, o))
+		if (o && (group_is_stale(g, o) || (o->hollow && sync_retry_due(s, &o->empty))))
 			group_abandon(s, handle);
 		else if (g->err && g->waiters)
 			group_replay(s, handle); /* they kept their old entries while it was merely refused */
 		g->err = 0;
 		g->retry.times = 0;
 		group_tell(s, handle, false);
-	} else if (!o || o->state != PG_PRESENT || o->again || !members_equal(&m, &o->have)) {
+	} else if (!o || o->state != PG_PRESENT || o->again || o->weak || !members_equal(&m, &o->have)) {
 		group_send(s, handle, &m);
 	} else {
 		g->err = 0;
@@ -730,6 +775,7 @@ group_result(struct sync *s, const struct flight *f, const struct plat_result *r
 	}
 	pg_set_have(s, o, &o->sent);
 	o->state = PG_PRESENT;
+	o->outlives = res->outlives;
 	if (!o->group) {
 		pg_queue(s, f->index);
 		return;
@@ -843,8 +889,12 @@ pg_carrier_lost(struct sync *s, uint32_t pg, uint32_t ifindex)
 		for (uint32_t i = 0; i < o->sent.n; i++)
 			o->again = o->again || s->nhs[o->sent.m[i].nh].ifindex == ifindex;
 	}
-	if (members_prune(s, &o->have, ifindex) && !o->have.n)
-		pg_dead(s, pg);
+	if (!members_prune(s, &o->have, ifindex))
+		return;
+	if (!o->have.n)
+		pg_emptied(s, pg);
+	else if (!o->outlives)
+		o->weak = o->have.n == 1 && s->platform->caps.group_outlives;
 }
 
 void

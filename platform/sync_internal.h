@@ -8,7 +8,9 @@
  *
  * `want` is what the RIB says; `have` is what the forwarding plane has proved. They differ in kind so that a vanished
  * object costs nothing per route: when carrier loss empties a group, its pgroup is dead, and every route on it is by
- * that not installed; when the group comes back it gets a new pgroup, and a sweep finds the routes to send again.
+ * that not installed; when the group comes back it gets a new pgroup, and a sweep finds the routes to send again. A
+ * pgroup that outlives its members is hollow instead, and keeps its routes: whoever fills it within HOLLOW_US, be it the
+ * RIB with other next hops or a port that is back, does so by one message. Else it is let go, and its routes leave.
  *
  * Always true:
  * - at most one operation is in flight per object; what changes meanwhile waits in `dirty`, so the latest wins and
@@ -38,6 +40,7 @@
 #define RETRY_MAX_US    SECONDS(30)
 #define RETRY_DOUBLINGS 9       /* from the least pause beyond the longest */
 #define AUDIT_GAP_US    MS(300) /* audits asked for by trouble are at least this far apart */
+#define HOLLOW_US       MS(500) /* after which a group that nothing fills gives its routes up */
 
 /* Values of sroute.want and .have beside 0 (nothing) and handles of groups (want) or pgroups (have). */
 #define ROUTE_UNREACHABLE 0xfffffff0u
@@ -145,8 +148,12 @@ struct pgroup {
 	struct backoff retry;     /* of its deletion */
 	uint8_t state;
 	bool flight, live, queued, adopted, parity;
-	bool again; /* what is installed is not known exactly: send it whatever it was */
-	bool taken; /* over at start: routes may be on it that nobody has asked for yet */
+	bool again;           /* what is installed is not known exactly: send it whatever it was */
+	bool taken;           /* over at start: routes may be on it that nobody has asked for yet */
+	bool outlives;        /* it stays when its last member goes */
+	bool weak;            /* it has one member and does not outlive it, but would if it were set again */
+	bool hollow;          /* it has outlived its members: its routes drop packets, and do not count as installed */
+	struct backoff empty; /* hollow: when its routes are given up */
 	uint32_t next_free;
 };
 
@@ -344,12 +351,14 @@ void group_queue(struct sync *, uint32_t handle);
 void pg_queue(struct sync *, uint32_t pg);
 void pg_ref(struct sync *, uint32_t pg, int by);
 uint32_t pg_new(struct sync *, uint32_t id);
-void pg_dead(struct sync *, uint32_t pg); /* it is not in the forwarding plane any more, nor are its routes */
+void pg_dead(struct sync *, uint32_t pg);    /* it is not in the forwarding plane any more, nor are its routes */
+void pg_emptied(struct sync *, uint32_t pg); /* its last member is gone */
 void pg_set_have(struct sync *, struct pgroup *, struct members *); /* takes the members over */
 void pg_bind(struct sync *, uint32_t handle, uint32_t pg);
 bool group_ready(const struct sync *, const struct group *); /* routes may be sent to it */
 bool group_dark(const struct sync *, const struct group *);  /* none of its next hops can be used */
 bool members_equal(const struct members *, const struct members *);
+bool members_alike(const struct members *, const struct members *);              /* the same in the forwarding plane */
 bool members_add(struct sync *, struct members *, uint32_t nh, uint16_t weight); /* keeps the order; merges */
 void members_free(struct sync *, struct members *);
 bool urgent_push(struct sync *); /* operations of next hops and groups; false: the platform is full */

@@ -55,9 +55,10 @@ account(struct sync *s, enum family f, const struct sroute *r, int by)
 {
 	if (!is_counted(s, r))
 		return;
-	s->stats.routes_installed[f] += (uint64_t)(int64_t)by;
 	if (is_pg(r->have))
 		pg_at(s, r->have)->right[f] += (uint32_t)by;
+	if (!is_pg(r->have) || !pg_at(s, r->have)->hollow)
+		s->stats.routes_installed[f] += (uint64_t)(int64_t)by;
 }
 
 void
@@ -444,14 +445,16 @@ static void
 adopt_object(struct sync *s, uint32_t handle, const struct sroute *r)
 {
 	struct group *g = group_at(s, handle);
-	const struct pgroup *o;
+	struct pgroup *o;
 
 	if (g->pg || g->mismatch || !is_pg(r->have) || r->want)
 		return;
 	o = pg_at(s, r->have);
-	if (o->adopted && !o->group && o->state == PG_PRESENT && members_equal(&o->have, &g->want)) {
+	if (o->adopted && !o->group && o->state == PG_PRESENT && members_alike(&o->have, &g->want)) {
 		pg_bind(s, handle, r->have);
-		pg_at(s, r->have)->taken = true;
+		o->taken = true;
+		if (o->have.n == 1)
+			o->have.m[0].weight = g->want.m[0].weight;
 	} else {
 		g->mismatch = true;
 	}

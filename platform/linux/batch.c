@@ -66,6 +66,21 @@ outcome_of(enum plat_kind kind, int error)
 	}
 }
 
+/* As nl_put_op(); a group of one gets its second member (drop.c) when there is one. */
+static bool
+put_op(struct linux_platform *lp, struct nl_out *out, const struct plat_op *op, bool *outlives)
+{
+	struct plat_member both[2];
+	struct plat_op with;
+
+	*outlives = false;
+	if (op->kind != PLAT_GROUP_SET || !lp->drop.ready)
+		return nl_put_op(out, op, lp->protocol, 0, lp->seq + 1);
+	with = *op;
+	*outlives = linux_drop_join(lp, &with, both);
+	return nl_put_op(out, &with, lp->protocol, 0, lp->seq + 1);
+}
+
 static bool
 is_delete(enum plat_kind kind)
 {
@@ -98,6 +113,7 @@ resolve_exists(struct linux_platform *lp, const struct plat_op *op, int *error, 
 	struct owner o = { .lp = lp };
 	struct plat_op change = *op;
 	char words[160] = "";
+	bool outlives;
 
 	lp->out.n = 0;
 	nl_put_op(&lp->out, &(struct plat_op){ .kind = PLAT_NH_DEL, .id = op->id }, 0, 0, ++lp->seq);
@@ -105,8 +121,10 @@ resolve_exists(struct linux_platform *lp, const struct plat_op *op, int *error, 
 	if (linux_query(lp, read_owner, &o) == 0 && o.found && o.protocol == lp->protocol) {
 		change.only_new = false;
 		lp->out.n = 0;
-		if (nl_put_op(&lp->out, &change, lp->protocol, 0, ++lp->seq))
+		if (put_op(lp, &lp->out, &change, &outlives)) {
+			lp->seq++;
 			*error = linux_request(lp, words, sizeof(words));
+		}
 	}
 	mem_free(lp->mem, MEM_FIB, *text);
 	*text = NULL;
@@ -115,6 +133,19 @@ resolve_exists(struct linux_platform *lp, const struct plat_op *op, int *error, 
 		    words, sizeof(words), "next hop %u belongs to another program (protocol %u)", op->id, o.protocol);
 	if (*error && words[0])
 		*text = mem_strdup(lp->mem, MEM_FIB, words);
+}
+
+/* The group was refused with its second member: if it is taken without, that one is gone. */
+static int
+set_alone(struct linux_platform *lp, const struct plat_op *op, int error, char **text)
+{
+	lp->out.n = 0;
+	if (!nl_put_op(&lp->out, op, lp->protocol, 0, ++lp->seq) || linux_request(lp, NULL, 0))
+		return error;
+	mem_free(lp->mem, MEM_FIB, *text);
+	*text = NULL;
+	linux_drop_suspect(lp);
+	return 0;
 }
 
 /* What became of each operation, to `out`; texts of refusals are allocated and belong to the caller (details). */
@@ -126,6 +157,7 @@ conclude(struct batch *b, bool lost, struct plat_result *out, char **details)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct batch_op *op = &b->ops[i];
 		int error = b->error[i];
+		bool alone = false;
 
 		if (lost && !error)
 			error = -ENOBUFS; /* its refusal may be among what was lost */
@@ -133,6 +165,10 @@ conclude(struct batch *b, bool lost, struct plat_result *out, char **details)
 			error = 0;
 		if (error == -EEXIST && op->only_new && op->kind != PLAT_ROUTE_SET)
 			resolve_exists(lp, &b->full[i], &error, &b->text[i]);
+		if (error == -EINVAL && op->outlives) {
+			error = set_alone(lp, &b->full[i], error, &b->text[i]);
+			alone = error == 0;
+		}
 		if (error == -EEXIST && op->kind == PLAT_ROUTE_SET && !b->text[i])
 			b->text[i] = mem_strdup(lp->mem, MEM_FIB, "a route of another program stands in its place");
 		lp->count.refused += error != 0;
@@ -140,7 +176,8 @@ conclude(struct batch *b, bool lost, struct plat_result *out, char **details)
 		out[i] = (struct plat_result){ .cookie = op->cookie,
 			.outcome = outcome_of(op->kind, error),
 			.error = error,
-			.detail = b->text[i] };
+			.detail = b->text[i],
+			.outlives = op->outlives && !alone };
 	}
 	lp->count.overruns += lost;
 	lp->count.batches++;
@@ -152,12 +189,14 @@ static size_t
 encode(struct linux_platform *lp, struct nl_out *out, const struct plat_op *ops, size_t max, struct batch_op *brief)
 {
 	size_t n = 0;
+	bool outlives;
 
 	out->n = 0;
-	while (n < max && nl_put_op(out, &ops[n], lp->protocol, 0, lp->seq + 1)) {
-		brief[n] = (struct batch_op){
-			.cookie = ops[n].cookie, .kind = (uint8_t)ops[n].kind, .only_new = ops[n].only_new
-		};
+	while (n < max && put_op(lp, out, &ops[n], &outlives)) {
+		brief[n] = (struct batch_op){ .cookie = ops[n].cookie,
+			.kind = (uint8_t)ops[n].kind,
+			.only_new = ops[n].only_new,
+			.outlives = outlives };
 		lp->seq++;
 		n++;
 	}

@@ -64,6 +64,8 @@ tell(struct step *st, const struct nl_in *in)
 	}
 	d.kind = d.op.kind;
 	d.foreign = protocol != lp->protocol;
+	if (lp->stage <= DUMP_GROUPS && !d.foreign && linux_drop_part(&d.op, lp->members))
+		return;
 	st->fn(st->arg, &d);
 }
 
@@ -106,6 +108,7 @@ linux_dump_begin(struct platform *p)
 	struct linux_platform *lp = (struct linux_platform *)p;
 
 	linux_dump_drop(lp);
+	linux_drop_refresh(lp);
 	return stage_begin(lp, DUMP_NEXTHOPS);
 }
 

@@ -35,6 +35,7 @@ struct batch_op { /* what is needed of an operation when its answer comes */
 	uint64_t cookie;
 	uint8_t kind;
 	bool only_new;
+	bool outlives; /* a group, sent with the member that is never usable */
 };
 struct write_job {
 	/* written before it is put, then not touched until it is done */
@@ -49,6 +50,18 @@ struct write_job {
 	int error; /* of the sending: 0 or -errno */
 };
 struct writer;
+
+/* See drop.c. */
+#define LINUX_DROP_NEXTHOP 0x0fbb0000u /* behind the ids that sync gives out */
+struct linux_drop {
+	uint32_t device, end; /* interface indexes, 0: never made */
+	bool ready;           /* groups may have it as a member */
+	bool first;           /* its place in them */
+	bool due, failing;
+	struct rt_timer *timer; /* NULL: never needed */
+	struct mono made;
+	int64_t pause;
+};
 
 enum dump_stage { DUMP_IDLE, DUMP_NEXTHOPS, DUMP_GROUPS, DUMP_ROUTES4, DUMP_ROUTES6 };
 
@@ -83,6 +96,8 @@ struct linux_platform {
 
 	struct port **ports;
 	size_t n_ports, ports_cap;
+
+	struct linux_drop drop;
 
 	enum dump_stage stage;
 	uint32_t dump_seq;
@@ -148,6 +163,18 @@ void linux_ports_free(struct linux_platform *);
 int linux_ours_open(struct linux_platform *, char *err, size_t errlen);
 void linux_ours_listen(struct linux_platform *, bool on); /* to changes of routes */
 void linux_ours_ready(void *arg, unsigned int what);
+
+/* ---- drop.c ---- */
+
+void linux_drop_setup(struct linux_platform *);   /* makes what it needs, or takes it over; tells when it cannot */
+void linux_drop_suspect(struct linux_platform *); /* it may be gone: looks in a moment, and makes it again */
+void linux_drop_refresh(struct linux_platform *); /* what nobody tells us of is set again */
+/* A link event: whether it is about a device of its own, which is no port. */
+bool linux_drop_link(struct linux_platform *, const struct nl_link *, bool gone);
+/* A group of one gets the second member, in `both`; false: it stays as it is. */
+bool linux_drop_join(const struct linux_platform *, struct plat_op *, struct plat_member both[2]);
+/* Takes it out of what was read, whose members are in `members`; true: it is the next hop itself. */
+bool linux_drop_part(struct plat_op *, struct plat_member *members);
 
 /* ---- sysctl.c ---- */
 

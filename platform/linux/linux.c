@@ -8,6 +8,7 @@
  *   dump   --> dump.c  --> read socket, piece by piece
  *   port.c <-- link socket     links and addresses: small, never flooded by routes
  *   ours.c <-- "ours" socket   changes of our objects by other hands, filtered in the kernel
+ *   drop.c                     the second member of groups of one
  *
  * Owns the sockets and the table of ports; holds no routes. The namespace is that in which it was opened.
  *
@@ -100,6 +101,7 @@ linux_close(struct platform *p)
 	rt_watch_free(lp->watch_links);
 	rt_watch_free(lp->watch_ours);
 	rt_work_free(lp->tell);
+	rt_timer_free(lp->drop.timer);
 	nl_socket_free(lp->cmd);
 	nl_socket_free(lp->routes);
 	nl_socket_free(lp->read);

@@ -343,6 +343,7 @@ nl_parse_link(const struct nl_in *in, struct nl_link *out)
 	nl_u32(&at, IFLA_MTU, &out->mtu);
 	nl_u32(&at, IFLA_MAX_MTU, &out->max_mtu);
 	nl_u32(&at, IFLA_MASTER, &out->master);
+	nl_u32(&at, IFLA_LINK, &out->link);
 	nl_u32(&at, IFLA_CARRIER_DOWN_COUNT, &out->carrier_downs);
 	if (at.a[IFLA_ADDRESS].p && at.a[IFLA_ADDRESS].n == sizeof(out->mac)) {
 		memcpy(out->mac, at.a[IFLA_ADDRESS].p, sizeof(out->mac));

@@ -67,7 +67,7 @@ struct nl_error {
 bool nl_parse_error(const struct nl_in *, struct nl_error *out);
 
 struct nl_link {
-	uint32_t ifindex, flags, mtu, max_mtu, master, carrier_downs;
+	uint32_t ifindex, flags, mtu, max_mtu, master, link, carrier_downs; /* link: the other end of a pair */
 	uint8_t family; /* AF_UNSPEC, or AF_BRIDGE: about its membership only */
 	char name[PLATFORM_PORT_NAME];
 	uint8_t mac[6];

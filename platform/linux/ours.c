@@ -141,6 +141,10 @@ nexthop_event(struct linux_platform *lp, const struct nl_in *in)
 		lp->count.malformed++;
 		return;
 	}
+	if (op.id == LINUX_DROP_NEXTHOP) {
+		linux_drop_suspect(lp);
+		return;
+	}
 	if (in->type == RTM_DELNEXTHOP && protocol == lp->protocol) {
 		op.kind = op.kind == PLAT_GROUP_SET ? PLAT_GROUP_DEL : PLAT_NH_DEL;
 		snprintf(why, sizeof(why), "another program (port id %u) deleted our %s %u", in->pid,

@@ -162,6 +162,8 @@ event(void *arg, const struct nl_in *in)
 		}
 		if (l.family != AF_UNSPEC) /* of a bridge: about membership, not about the port */
 			return true;
+		if (linux_drop_link(lp, &l, in->type == RTM_DELLINK))
+			return true;
 		port = port_find(lp, l.ifindex);
 		if (in->type == RTM_NEWLINK)
 			link_new(lp, &l);
@@ -229,6 +231,27 @@ linux_ports_read(struct linux_platform *lp)
 	return 0;
 }
 
+static bool
+skip(void *arg, const struct nl_in *in)
+{
+	(void)arg;
+	(void)in;
+	return false;
+}
+
+/*
+ * What is left of the events after some were lost may be older than what is read now, and what would have corrected it
+ * is what was lost. What comes after this is newer, or is followed by what is.
+ */
+static void
+events_drop(struct linux_platform *lp)
+{
+	int got = 1;
+
+	for (int budget = 4096; budget && (got > 0 || got == -ENOBUFS); budget--)
+		got = linux_recv(lp, lp->links, skip, lp);
+}
+
 void
 linux_links_ready(void *arg, unsigned int what)
 {
@@ -241,6 +264,7 @@ linux_links_ready(void *arg, unsigned int what)
 		got = linux_recv(lp, lp->links, event, lp);
 	if (got < 0) { /* events were lost: the truth is in the kernel */
 		lp->count.overruns += got == -ENOBUFS;
+		events_drop(lp);
 		got = linux_ports_read(lp);
 		if (got)
 			linux_problem(lp, "the ports cannot be read: %s", strerror(-got));

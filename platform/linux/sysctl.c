@@ -95,5 +95,6 @@ linux_system_setup(struct platform *p, const struct plat_system_config *cfg)
 		    settings[i].key, settings[i].value, strerror(-err), settings[i].without);
 		result = err;
 	}
+	linux_drop_setup(lp);
 	return result;
 }

@@ -40,7 +40,8 @@ struct model_group {
 	struct model_node node;
 	uint32_t id;
 	struct plat_member *members;
-	size_t n;
+	size_t n; /* 0: it has outlived its member, and drops packets */
+	bool outlives;
 	struct model_route *users;
 };
 
@@ -132,6 +133,7 @@ struct model_answer {
 	enum plat_outcome outcome;
 	int error;
 	const char *detail;
+	bool outlives;
 };
 struct model_answer model_apply(struct model *, const struct plat_op *);
 struct model_nh *model_nh_find(const struct model *, uint32_t id);

@@ -67,6 +67,8 @@ by_route(struct model *m, const struct model_route *r, struct model_result *out)
 		g = model_group_find(m, r->r.group);
 		for (size_t i = 0; g && i < g->n; i++)
 			add_hop(m, out, g->members[i].nh, g->members[i].weight);
+		if (g && !g->n)
+			return MODEL_BLACKHOLE;
 	}
 	return MODEL_FORWARD;
 }

@@ -52,10 +52,10 @@ static bool
 fault_hits(struct model *m, const struct plat_op *op, struct model_answer *a)
 {
 	static const struct model_answer by_kind[] = {
-		[MODEL_FAIL] = { PLAT_FAILED, -EINVAL, NULL },
-		[MODEL_TRANSIENT] = { PLAT_TRANSIENT, -EBUSY, NULL },
-		[MODEL_FULL] = { PLAT_TABLE_FULL, -ENOSPC, NULL },
-		[MODEL_LIE] = { PLAT_INSTALLED, 0, NULL },
+		[MODEL_FAIL] = { PLAT_FAILED, -EINVAL, NULL, false },
+		[MODEL_TRANSIENT] = { PLAT_TRANSIENT, -EBUSY, NULL, false },
+		[MODEL_FULL] = { PLAT_TABLE_FULL, -ENOSPC, NULL, false },
+		[MODEL_LIE] = { PLAT_INSTALLED, 0, NULL, false },
 	};
 	const struct model_fault *f = &m->fault;
 
@@ -102,7 +102,7 @@ do_first(struct model *m)
 	if (!fault_hits(m, &q->op, &a))
 		a = model_apply(m, &q->op);
 	count(m, &q->op, &a);
-	r = (struct plat_result){ q->op.cookie, a.outcome, a.error, a.detail };
+	r = (struct plat_result){ q->op.cookie, a.outcome, a.error, a.detail, a.outlives };
 	mem_free(m->mem, MEM_OTHER, q->members);
 	m->qhead = (m->qhead + 1) % m->qcap;
 	m->qlen--;
@@ -321,6 +321,7 @@ dump_bucket(const struct model_node *e, int stage, plat_dump_fn *fn, void *arg)
 			d.op.id = g->id;
 			d.op.group.members = g->members;
 			d.op.group.n = g->n;
+			d.op.group.outlives = g->outlives;
 		} else {
 			d.kind = PLAT_ROUTE_SET;
 			d.op.route = ((const struct model_route *)e)->r;
@@ -655,6 +656,7 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
 		.acknowledges = true,
 		.carrier_deletes_nexthops = !m->cfg.keep_nexthops,
 		.batch = 128,
+		.group_outlives = m->cfg.group_outlives,
 	};
 	lo = port_add(m, "lo", LO_IFINDEX);
 	lo->wire = lo->p.carrier = true;

@@ -5,7 +5,8 @@
  *
  * It keeps what the kernel or an ASIC would keep, refuses what they would refuse (full tables, groups that are too
  * wide, next hops on dark ports, objects in use), and does on carrier loss what Linux does: deletes the next hops of
- * the port, shrinks their groups, deletes emptied groups and the routes on them, and tells nobody. model_lookup()
+ * the port, shrinks their groups, deletes emptied groups and the routes on them (unless they outlive their members, see
+ * platform_caps), and tells nobody. model_lookup()
  * forwards a packet, so that a simulator can walk flows through a fabric. All time and randomness come from the
  * runtime.
  */
@@ -17,11 +18,12 @@
 struct model_config {
 	uint32_t max_routes[FAMILIES]; /* 0: no limit, here and below */
 	uint32_t max_nexthops, max_groups, max_members, max_group_size;
-	int64_t ack_us;     /* from submit to the result of its first operation */
-	int64_t op_us;      /* and for each further operation */
-	uint32_t queue;     /* operations in flight at most; 0: 4096 */
-	bool keep_nexthops; /* carrier loss deletes nothing, as on an ASIC */
-	bool eager;         /* a next hop on a dark port is accepted, as on an ASIC */
+	int64_t ack_us;      /* from submit to the result of its first operation */
+	int64_t op_us;       /* and for each further operation */
+	uint32_t queue;      /* operations in flight at most; 0: 4096 */
+	bool keep_nexthops;  /* carrier loss deletes nothing, as on an ASIC */
+	bool eager;          /* a next hop on a dark port is accepted, as on an ASIC */
+	bool group_outlives; /* groups of one member outlive it, as platform/linux makes them */
 };
 
 /* cfg NULL: no limits, results in the next turn of the loop. Ends with platform->ops->close(). */

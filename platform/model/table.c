@@ -7,19 +7,19 @@
  * Each next hop and group has the list of the routes on it, so that removing it removes them, as a kernel does. Next
  * hops and groups share one space of ids. What is refused leaves everything as it was.
  *
- * Always true: a group has at least one member, and all its members exist; a unicast route of ours is on something that
+ * Always true: a group has at least one member, or outlives it, and all its members exist; a unicast route of ours is on something that
  * exists. Foreign routes are on nothing.
  */
 #include <string.h>
 
 #include "platform/model/impl.h"
 
-#define OK_ANSWER ((struct model_answer){ PLAT_INSTALLED, 0, NULL })
+#define OK_ANSWER ((struct model_answer){ PLAT_INSTALLED, 0, NULL, false })
 
 static struct model_answer
 refuse(enum plat_outcome outcome, int error, const char *detail)
 {
-	return (struct model_answer){ outcome, error, detail };
+	return (struct model_answer){ outcome, error, detail, false };
 }
 
 /* ---- hash tables ---- */
@@ -338,11 +338,13 @@ group_set(struct model *m, const struct plat_op *op)
 	group_drop_members(m, g);
 	g->members = members;
 	g->n = op->group.n;
+	g->outlives = g->n == 1 && m->base.caps.group_outlives;
 	m->members += g->n;
 	for (size_t i = 0; i < g->n; i++)
 		model_nh_find(m, members[i].nh)->groups++;
 	users_changed(m, g->users);
-	return OK_ANSWER;
+	a.outlives = g->outlives;
+	return a;
 }
 
 static struct model_answer
@@ -385,7 +387,7 @@ model_nh_remove(struct model *m, struct model_nh *nh)
 			struct model_group *g = (struct model_group *)e;
 
 			next = e->next;
-			if (group_shrink(m, g, nh) && g->n == 0)
+			if (group_shrink(m, g, nh) && g->n == 0 && !g->outlives)
 				model_group_remove(m, g);
 		}
 	}

@@ -525,6 +525,140 @@ a_dark_group_is_told_once(void **state)
 	env_close(e);
 }
 
+/* A group of one, cut off: its object and its routes stay for half a second, and one message fills it again. */
+static void
+a_group_outlives_its_member(void **state)
+{
+	enum { BACK, ELSEWHERE, NOT_WANTED, GIVEN_UP, NH_LOST, WIDE_ONCE, CASES };
+	static const unsigned int messages[CASES] = {
+		[BACK] = 1, [ELSEWHERE] = 1, [NOT_WANTED] = 1, [GIVEN_UP] = 2, [NH_LOST] = 1, [WIDE_ONCE] = 2
+	};
+	const struct model_config cfg = { .group_outlives = true };
+
+	(void)state;
+	for (int c = 0; c < CASES; c++) {
+		struct env *e = env_open(&cfg);
+		struct want *w = &e->want[0];
+		struct prefix p[2] = { prefix_no(0), prefix_no(1) };
+		struct ip a = prefix_addr(&p[0]);
+		struct model_result r;
+		uint64_t before, routes;
+		uint32_t id;
+
+		w->nh[0] = hop(0, 0, 3);
+		w->nh[1] = hop(1, 0, 1);
+		w->n = c == WIDE_ONCE ? 2 : 1;
+		new_group(e, w);
+		for (int i = 0; i < 2; i++)
+			sync_route_set(e->s, 0, &p[i], w->handle);
+		settle(e);
+		assert_int_equal(stats(e).group_messages, 1);
+		assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_FORWARD);
+		id = r.group;
+		before = stats(e).group_messages;
+		routes = stats(e).route_messages;
+		if (c == WIDE_ONCE) { /* shrunk to one, it is set again, so that it outlives that one */
+			carrier(e, 1, false);
+			settle(e);
+			assert_int_equal(stats(e).group_messages, before + 1);
+		}
+		if (c == NH_LOST) {
+			model_hang(e->p, true);
+			assert_int_equal(model_lose_nexthop(e->p, 1000, true), 0);
+		} else {
+			carrier(e, 0, false);
+		}
+		settle(e);
+		assert_int_equal(w->told_usable, c == NH_LOST);
+		assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_BLACKHOLE);
+		assert_int_equal(plane(e).routes[FAMILY_IPV4], 2);
+		assert_int_equal(stats(e).routes_installed[FAMILY_IPV4], 0);
+		assert_int_equal(stats(e).routes_waiting, 2);
+		if (c != NH_LOST)
+			assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+		assert_int_equal(stats(e).route_messages, routes);
+
+		if (c == BACK || c == WIDE_ONCE) {
+			pass(e, MS(400));
+			carrier(e, 0, true);
+		} else if (c == ELSEWHERE) {
+			w->nh[0] = hop(2, 0, 1);
+			sync_group_change(e->s, w->handle, w->nh, 1);
+		} else if (c == NOT_WANTED) {
+			for (int i = 0; i < 2; i++)
+				sync_route_del(e->s, 0, &p[i]);
+			sync_group_free(e->s, w->handle);
+			w->live = false;
+		} else if (c == GIVEN_UP) {
+			pass(e, MS(600));
+			assert_int_equal(plane(e).routes[FAMILY_IPV4], 0);
+			assert_int_equal(plane(e).groups, 0);
+			carrier(e, 0, true);
+		} else {
+			model_hang(e->p, false);
+		}
+		settle(e);
+		assert_int_equal(stats(e).group_messages - before, messages[c]);
+		if (c == NOT_WANTED) {
+			assert_int_equal(plane(e).routes[FAMILY_IPV4] + plane(e).groups + plane(e).nexthops, 0);
+		} else {
+			assert_int_equal(stats(e).route_messages - routes, c == GIVEN_UP ? 4 : 0);
+			assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_FORWARD);
+			assert_int_equal(r.group == id, c != GIVEN_UP);
+			assert_int_equal(stats(e).routes_installed[FAMILY_IPV4], 2);
+			assert_int_equal(stats(e).routes_waiting, 0);
+			assert_true(w->told_usable);
+		}
+		assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+		pass(e, SECONDS(2));
+		assert_int_equal(stats(e).group_messages - before, messages[c]);
+		env_close(e);
+	}
+}
+
+/* A group found at start that does not outlive its member is set again, once; one that does is left alone. */
+static void
+a_group_that_was_found_outlives_its_member(void **state)
+{
+	(void)state;
+	for (int was = 0; was < 2; was++)
+		for (int can = 0; can < 2; can++) {
+			const struct model_config cfg = { .group_outlives = was };
+			struct env *e = env_open(&cfg);
+			struct sync_config sc = { .mem = &e->mem,
+				.rt = &e->tiny.rt,
+				.seed = 5,
+				.id_base = 1000,
+				.metric = METRIC,
+				.cover_metric = 9999 };
+			struct sync_nexthop nh = hop(0, 0, 7);
+			struct prefix p = prefix_no(0);
+
+			sync_route_set(e->s, 0, &p, sync_group_new(e->s, &nh, 1));
+			settle(e);
+			sync_free(e->s);
+			e->p->caps.group_outlives = can;
+			e->s = sync_new(e->p, &sc, &client, e);
+			assert_int_equal(sync_start(e->s), 0);
+			sync_route_set(e->s, 0, &p, sync_group_new(e->s, &nh, 1));
+			settle(e);
+			assert_int_equal(stats(e).group_messages, can && !was);
+			assert_int_equal(stats(e).route_messages, 0);
+			sync_sweep(e->s);
+			settle(e);
+			sync_audit(e->s);
+			settle(e);
+			assert_int_equal(stats(e).group_messages, can && !was);
+			assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+			carrier(e, 0, false);
+			settle(e);
+			assert_int_equal(plane(e).routes[FAMILY_IPV4], was || can);
+			pass(e, MS(600));
+			assert_int_equal(plane(e).routes[FAMILY_IPV4], 0);
+			env_close(e);
+		}
+}
+
 static uint32_t
 draw(uint32_t *state, uint32_t below)
 {
@@ -581,6 +715,8 @@ members_are_those_that_are_wanted_and_lit(void **state)
 		{ .ack_us = MS(2), .op_us = 50, .queue = 8 },
 		{ .keep_nexthops = true },
 		{ .ack_us = MS(1), .queue = 3, .keep_nexthops = true, .eager = true },
+		{ .group_outlives = true },
+		{ .ack_us = MS(2), .op_us = 50, .queue = 8, .group_outlives = true },
 	};
 
 	(void)state;
@@ -601,7 +737,7 @@ members_are_those_that_are_wanted_and_lit(void **state)
 						pass(e, MS(1));
 				}
 				model_fault_set(e->p, NULL);
-				pass(e, seed % 4 == 0 ? SECONDS(40) : MS(400));
+				pass(e, seed % 4 == 0 ? SECONDS(40) : MS(700)); /* until what is hollow is given up */
 				compare(e, !planes[c].keep_nexthops, step);
 			}
 			env_close(e);
@@ -652,6 +788,8 @@ main(void)
 		cmocka_unit_test(weights_fit_into_eight_bits),
 		cmocka_unit_test(a_group_that_is_too_wide_is_cut_and_told_once),
 		cmocka_unit_test(a_dark_group_is_told_once),
+		cmocka_unit_test(a_group_outlives_its_member),
+		cmocka_unit_test(a_group_that_was_found_outlives_its_member),
 		cmocka_unit_test(what_is_gone_leaves_its_place_to_others),
 		cmocka_unit_test(members_are_those_that_are_wanted_and_lit),
 	};

@@ -268,6 +268,8 @@ lab_width(struct lab *l, const char *text)
 	return sync_route_get(l->sync, 0, &p, &v) ? (int)sync_group_members(l->sync, v.group, nh, 64) : -1;
 }
 
+#define LAB_DROP 0x0fbb0000u /* the second member of groups of one, which no packet takes; it is not counted */
+
 /* What `ip` says: how many next hops the kernel has for this route, -1 when there is no such route of ours. */
 static inline int
 kernel_width(const char *text)
@@ -276,7 +278,7 @@ kernel_width(const char *text)
 	    "ip -%d route show proto 211 metric %d exact %s", strchr(text, ':') ? 6 : 4, METRIC, text);
 	const char *at = strstr(out, "nhid ");
 	unsigned int id;
-	int n = 1;
+	int n = 0, used;
 
 	if (!at || sscanf(at, "nhid %u", &id) != 1)
 		return out[0] ? 0 : -1;
@@ -284,8 +286,11 @@ kernel_width(const char *text)
 	at = strstr(out, "group ");
 	if (!at)
 		return -1;
-	for (at += 6; *at && *at != ' '; at++)
-		n += *at == '/';
+	for (at += 6; sscanf(at, "%u%n", &id, &used) == 1; at += *at == '/') {
+		n += id != LAB_DROP;
+		for (at += used; *at == ','; at++) /* the weight */
+			at += strspn(at + 1, "0123456789");
+	}
 	return n;
 }
 
