@@ -27,6 +27,7 @@
 #include "tool.h"
 
 #define WIDTHS   520
+#define DROP     0x0fbb0000 /* fabricd's next hop that no packet takes: no path */
 #define PORTS    16384
 #define BUFFER   (1 << 20)
 
@@ -210,7 +211,8 @@ dump_nexthop(const struct nlmsghdr *h)
 		if (a->rta_type == NHA_ID)
 			g.id = *(const uint32_t *)RTA_DATA(a);
 		if (a->rta_type == NHA_GROUP)
-			g.members = RTA_PAYLOAD(a) / sizeof(struct nexthop_grp);
+			for (size_t i = 0; i < RTA_PAYLOAD(a) / sizeof(struct nexthop_grp); i++)
+				g.members += ((const struct nexthop_grp *)RTA_DATA(a))[i].id != DROP;
 	}
 	if (!g.members)
 		return;

@@ -66,7 +66,8 @@ def kernel(lab, family):
         words = line.split()
         if "nhid" in words:
             ids = members[words[words.index("nhid") + 1]].split("/")
-            routes[words[0]] = sorted(members.get(i.split(",")[0], i) for i in ids)
+            ports = (members.get(i.split(",")[0], i) for i in ids)
+            routes[words[0]] = sorted(p for p in ports if p != "fabric-drop")
         else:
             routes[" ".join(words[:2])] = []
     return routes

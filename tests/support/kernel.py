@@ -5,6 +5,9 @@ import json
 from .netns import run
 
 
+DROP = "fabric-drop"  # where a next hop leads that no packet takes: it keeps groups of one when their port goes dark
+
+
 def _json(argv):
     text = run(argv)
     return json.loads(text) if text.strip() else []
@@ -16,7 +19,7 @@ def groups(lab, node):
     legs = {}
     for number, n in objects.items():
         members = [objects[m["id"]] for m in n["group"]] if "group" in n else [n]
-        legs[number] = sorted((m.get("gateway", ""), m.get("dev", "")) for m in members)
+        legs[number] = sorted((m.get("gateway", ""), m.get("dev", "")) for m in members if m.get("dev") != DROP)
     return legs
 
 
