@@ -57,11 +57,11 @@ end_cut(struct deed *d)
 	return world_link_set(d->w, d->name[0], d->port[0], true) == 0;
 }
 
-/* A node that was stalled grants its peers some more time, since what they have sent may wait unread. */
+/* A node that was stalled reads what its peers have sent before they fell silent: to it that is news of this moment. */
 static int64_t
 granted(const struct deed *d)
 {
-	return MAX_OF(SECONDS(1), d->hold_us / 3) + MS(500);
+	return d->hold_us + MS(1);
 }
 
 /* Whether BFD watches what a node hears on a port. Before it is Up, and without it, the hold timer does. */

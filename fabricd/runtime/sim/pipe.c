@@ -16,6 +16,7 @@ void
 sim_pipe_free(struct sim_conn *c, struct pipe *p)
 {
 	sim_event_set(c->net, &p->ev, MONO_NEVER);
+	sim_event_set(c->net, &p->there, MONO_NEVER);
 	mem_free(c->net->mem, MEM_RUNTIME, p->buf);
 	mem_free(c->net->mem, MEM_RUNTIME, p->segs);
 }
@@ -23,7 +24,6 @@ sim_pipe_free(struct sim_conn *c, struct pipe *p)
 void
 sim_pipe_schedule(struct pipe *p, struct mono at)
 {
-	p->ev.node = p->conn->node[!p->from];
 	sim_event_set(p->conn->net, &p->ev, at);
 }
 
@@ -212,6 +212,27 @@ pipe_tap(const struct pipe *p, size_t n)
 }
 
 void
+sim_pipe_there(struct sim_event *ev)
+{
+	sim_pipe_deliver(CONTAINER_OF(ev, struct pipe, there));
+}
+
+/* At once, or when the reader's process runs: its kernel has taken the bytes anyhow, and a cut takes none of them away. */
+static void
+pipe_give(struct pipe *p)
+{
+	struct sim_conn *c = p->conn;
+	struct sim_node *reader = c->node[!p->from];
+
+	if (reader->stalled.us <= c->net->now.us && !reader->callback_us) {
+		sim_pipe_deliver(p);
+	} else if (!p->there.due.pos) {
+		p->there.node = reader;
+		sim_event_set(c->net, &p->there, c->net->now);
+	}
+}
+
+void
 sim_pipe_arrive(struct sim_event *ev)
 {
 	struct pipe *p = CONTAINER_OF(ev, struct pipe, ev);
@@ -235,7 +256,7 @@ sim_pipe_arrive(struct sim_event *ev)
 	else
 		p->fin_arrived = true;
 	if (c->end[!p->from]) {
-		sim_pipe_deliver(p);
+		pipe_give(p);
 	} else if (c->crashed[!p->from]) {
 		sim_send_reset(c, !p->from);
 	} else { /* closed in order: the far kernel reads on and throws away */

@@ -9,7 +9,7 @@
  *
  * As TCP does: order is kept always; a segment that is lost, or meets a dead link, is sent again after 200 ms, and then
  * after twice as long each time; when that has gone on for longer than tcp.hold_us the pipe is deaf for ever. A close
- * is a segment behind the last bytes; a reset overtakes them. A SYN is repeated after 1, 2, 4 ... s; it is refused
+ * is a segment behind the last bytes; a reset overtakes them. The kernel takes what arrives, whether its process runs or not. A SYN is repeated after 1, 2, 4 ... s; it is refused
  * when nobody listens, and dropped in silence on a wrong MD5 key or hop limit.
  *
  * Always true: a handle that was closed, or told that it is closed, has no connection (conn NULL); a connection lives
@@ -187,6 +187,7 @@ conn_new(struct sim_net *net)
 		c->pipe[i].conn = c;
 		c->pipe[i].from = i;
 		c->pipe[i].ev.fn = sim_pipe_arrive;
+		c->pipe[i].there.fn = sim_pipe_there;
 		c->pipe[i].lost_since = MONO_NEVER;
 	}
 	c->net_next = net->conns;

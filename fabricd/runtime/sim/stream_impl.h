@@ -15,7 +15,8 @@ struct segment {
 struct pipe {
 	struct sim_conn *conn;
 	unsigned int from;
-	struct sim_event ev; /* arrival of the first segment */
+	struct sim_event ev;    /* arrival of the first segment, at the kernel: whatever the reader's process does */
+	struct sim_event there; /* the reader, who is stalled or busy, is given what has arrived */
 	uint8_t *buf;
 	size_t cap, off, len; /* unread bytes: buf[off .. off + len) */
 	size_t arrived;
@@ -91,6 +92,7 @@ struct mono sim_pipe_next_try(struct pipe *p);
 bool sim_pipe_gives_up(struct pipe *p);
 void sim_pipe_deliver(struct pipe *p);
 void sim_pipe_arrive(struct sim_event *ev);
+void sim_pipe_there(struct sim_event *ev);
 /* listener.c */
 struct rt_listener *sim_find_listener(
     const struct sim_node *node, uint32_t ifindex, const struct ip *local, uint16_t port);
