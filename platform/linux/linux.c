@@ -127,7 +127,9 @@ static int
 probe(struct linux_platform *lp, char *err, size_t errlen)
 {
 	struct plat_member m = { .nh = UINT32_MAX, .weight = 1000 };
-	struct plat_op op = { .kind = PLAT_GROUP_SET, .id = UINT32_MAX - 1, .only_new = true, .group = { &m, 1 } };
+	struct plat_op op = {
+		.kind = PLAT_GROUP_SET, .id = UINT32_MAX - 1, .only_new = true, .group = { .members = &m, .n = 1 }
+	};
 	char text[160];
 	int e;
 

@@ -147,6 +147,7 @@ void model_route_remove(struct model *, struct model_route *);
 /* What Linux does when a port loses its carrier. */
 void model_port_dark(struct model *, uint32_t ifindex);
 void model_table_clear(struct model *);
+void model_groups_weaken(struct model *); /* what they outlive their members by is gone */
 struct model_port *model_port_find(const struct model *, uint32_t ifindex);
 bool model_port_lit(const struct model *, const struct model_port *);
 

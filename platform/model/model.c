@@ -774,6 +774,23 @@ model_hang(struct platform *platform, bool hung)
 }
 
 void
+model_outlive(struct platform *platform, bool can)
+{
+	struct model *m = model_of(platform);
+
+	m->cfg.group_outlives = can;
+	for (struct model_client *c = m->clients; c; c = c->next)
+		c->base.caps.group_outlives = can;
+	if (!can) {
+		model_groups_weaken(m);
+		return;
+	}
+	m->reset = true;
+	if (!m->busy)
+		rearm(m);
+}
+
+void
 model_reset(struct platform *platform)
 {
 	struct model *m = model_of(platform);

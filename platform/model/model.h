@@ -125,6 +125,11 @@ int model_lose_group(struct platform *, uint32_t id, bool tell);
 int model_foreign_route(struct platform *, const struct plat_route *);
 /* No result comes until it is called with false; operations stay in the queue. A slow or hung ASIC. */
 void model_hang(struct platform *, bool hung);
+/*
+ * Another hand takes away what groups outlive their members by (config.group_outlives): those that have, go with their
+ * routes, and nobody hears of it; or it is there again: then desync() tells.
+ */
+void model_outlive(struct platform *, bool can);
 /* Removes all that was installed, as a reset of the ASIC does, and tells desync(). */
 void model_reset(struct platform *);
 

@@ -338,7 +338,7 @@ group_set(struct model *m, const struct plat_op *op)
 	group_drop_members(m, g);
 	g->members = members;
 	g->n = op->group.n;
-	g->outlives = g->n == 1 && m->base.caps.group_outlives;
+	g->outlives = g->n == 1 && m->cfg.group_outlives;
 	m->members += g->n;
 	for (size_t i = 0; i < g->n; i++)
 		model_nh_find(m, members[i].nh)->groups++;
@@ -469,6 +469,23 @@ model_port_dark(struct model *m, uint32_t ifindex)
 	m->stats.carrier_nexthops += nh - m->nexthops.n;
 	m->stats.carrier_groups += groups - m->groups.n;
 	m->stats.carrier_routes += routes - m->routes.n;
+}
+
+void
+model_groups_weaken(struct model *m)
+{
+	for (size_t i = 0; i < m->groups.nbuckets; i++) {
+		struct model_node *e, *next;
+
+		for (e = m->groups.buckets[i]; e; e = next) {
+			struct model_group *g = (struct model_group *)e;
+
+			next = e->next;
+			g->outlives = false;
+			if (!g->n)
+				model_group_remove(m, g);
+		}
+	}
 }
 
 /* All that is ours goes; foreign routes stay. */

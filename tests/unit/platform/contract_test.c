@@ -279,7 +279,7 @@ nh_set(struct env *e, uint32_t id, int on)
 static struct plat_op
 group_set(uint32_t id, const struct plat_member *m, size_t n)
 {
-	return (struct plat_op){ .kind = PLAT_GROUP_SET, .id = id, .group = { m, n } };
+	return (struct plat_op){ .kind = PLAT_GROUP_SET, .id = id, .group = { .members = m, .n = n } };
 }
 
 static struct plat_op

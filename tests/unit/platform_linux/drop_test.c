@@ -54,7 +54,7 @@ static long
 sent(const char *port)
 {
 	const char *out = sh_read("ip -s link show %s", port);
-	long bytes, packets;
+	long bytes, packets = 0;
 
 	out = strstr(out, "TX:");
 	out = out ? strchr(out, '\n') : NULL;

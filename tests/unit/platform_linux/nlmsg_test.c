@@ -93,7 +93,7 @@ nexthop_and_group_round_trip(void **state)
 {
 	struct plat_member m[] = { { 1, 1 }, { 2, 256 }, { 3, 65535 } }, room[3];
 	struct plat_op nh = { .kind = PLAT_NH_SET, .id = 9 },
-		       g = { .kind = PLAT_GROUP_SET, .id = 10, .group = { m, 3 } }, back;
+		       g = { .kind = PLAT_GROUP_SET, .id = 10, .group = { .members = m, .n = 3 } }, back;
 	uint8_t bytes[512], protocol;
 	struct nl_out o = { .bytes = bytes, .cap = sizeof(bytes) };
 	struct nl_in in;
