@@ -1,0 +1,676 @@
+/* tests/unit/bgp/timing_test.c -- timers to the microsecond, pauses, the pace of answers, two connections at once */
+#include "bench.h"
+
+/* ---- timers ---- */
+
+static void
+keepalives_and_hold_time_to_the_microsecond(void **state)
+{
+	static const struct {
+		uint32_t random;
+		int64_t keepalive;
+	} cases[] = { { 0, SECONDS(3) }, { 512, SECONDS(3) - SECONDS(3) / 4 / 2 }, { 1023, SECONDS(3) - 749267 },
+		{ 1024, SECONDS(3) } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		uint64_t sent;
+
+		b->random = cases[i].random;
+		bring(b, BGP_ESTABLISHED);
+		sent = counters(b)->out[BGP_KEEPALIVE];
+		assert_int_equal(sent, 1);
+		assert_int_equal(bgp_peer_facts(b->p)->hold_s, HOLD);
+		assert_int_equal(bgp_peer_facts(b->p)->keepalive_s, 3);
+		for (int k = 0; k < 4; k++) {
+			timer_at(b, cases[i].keepalive);
+			assert_string_equal(out(b, b->c), "K");
+			in_keepalive(b);
+		}
+		assert_int_equal(counters(b)->out[BGP_KEEPALIVE], sent + 4);
+		bench_free(b);
+	}
+}
+
+/* Any message that is well received holds the session; its expiry is exact. */
+static void
+each_message_arms_the_hold_timer(void **state)
+{
+	static const enum what what[] = { W_KEEPALIVE, W_UPDATE, W_REFRESH };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(what); i++) {
+		struct bench *b = bench_up();
+		struct mono end;
+
+		b->now = mono_add(b->now, SECONDS(2));
+		happen(b, what[i]);
+		end = mono_add(b->now, SECONDS(HOLD));
+		while (bgp_deadline(b->p).us < end.us) {
+			b->now = bgp_deadline(b->p);
+			bgp_timer(b->p, b->now);
+		}
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		b->now.us = end.us - 1;
+		bgp_timer(b->p, b->now);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		b->now = end;
+		bgp_timer(b->p, b->now);
+		assert_int_equal(state_of(b), BGP_IDLE);
+		bench_free(b);
+	}
+}
+
+/* A timer that is late by more than half a second grants a third of the hold time more, once. */
+static void
+a_late_hold_timer_grants_a_third_once(void **state)
+{
+	static const struct {
+		int64_t late;
+		bool granted;
+	} cases[] = { { MS(500), false }, { MS(500) + 1, true }, { SECONDS(15), true } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_up();
+
+		b->now = mono_add(b->now, SECONDS(HOLD) + cases[i].late);
+		bgp_timer(b->p, b->now);
+		assert_int_equal(state_of(b), cases[i].granted ? BGP_ESTABLISHED : BGP_IDLE);
+		assert_int_equal(counters(b)->hold_grants, cases[i].granted);
+		assert_int_equal(b->events[BGP_EVENT_TIMER], cases[i].granted);
+		if (cases[i].granted) {
+			timer_at(b, SECONDS(3)); /* both the keepalive and the hold timer */
+			assert_int_equal(state_of(b), BGP_IDLE);
+		}
+		bench_free(b);
+	}
+}
+
+/* What is no answer is dialled again: 0.2 s doubling up to retry_us; a far peer gets its five seconds. */
+static void
+attempts_back_off(void **state)
+{
+	struct bench *b = bench_new();
+	int64_t first;
+
+	(void)state;
+	begin(b);
+	first = bgp_deadline(b->p).us - b->now.us;
+	assert_true(first > 0 && first < SECONDS(1));
+	for (int64_t want = 0, i = 0; i < 8; i++) { /* refused at once: waits in Active */
+		int64_t us;
+
+		bgp_connect_failed(b->dialled, "no", b->now);
+		assert_int_equal(state_of(b), BGP_ACTIVE);
+		us = bgp_deadline(b->p).us - b->now.us;
+		if (want)
+			assert_int_equal(us, MIN_OF(2 * want, SECONDS(1)));
+		want = us;
+		timer_at(b, us);
+		assert_int_equal(state_of(b), BGP_CONNECT);
+		assert_int_equal(counters(b)->dials, (uint64_t)i + 2);
+		assert_int_equal(counters(b)->dial_failures, (uint64_t)i + 1);
+	}
+	timer_at(b, SECONDS(1)); /* nobody answers */
+	assert_int_equal(counters(b)->dial_failures, 9);
+	assert_string_equal(why(b), "cannot connect: no answer");
+	assert_int_equal(b->events[BGP_EVENT_TCP], 1); /* one a minute */
+	connected(b);
+	assert_int_equal(state_of(b), BGP_OPEN_SENT);
+	timer_at(b, SECONDS(240));
+	bench_free(b);
+	b = bench_new();
+	b->cfg.link_local_ok = false;
+	begin(b);
+	assert_int_equal(bgp_deadline(b->p).us - b->now.us, SECONDS(5));
+	bench_free(b);
+}
+
+/* Errors in a row double the idle hold time up to its limit; a session that lasted forgets them. */
+static void
+errors_in_a_row_double_the_idle_hold_time(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	b->cfg.idle_hold_us = SECONDS(2);
+	b->cfg.idle_hold_max_us = SECONDS(15);
+	begin(b);
+	for (int i = 0; i < 30; i++) {
+		connected(b);
+		in_junk(b);
+		assert_int_equal(state_of(b), BGP_IDLE);
+		timer_at(b, MIN_OF(SECONDS(2) << MIN_OF(i, 10), SECONDS(15)));
+		assert_int_equal(state_of(b), BGP_CONNECT);
+	}
+	bgp_peer_link_down(b->p, "cut", b->now); /* another link, another chance */
+	bgp_peer_link_up(b->p, b->now);
+	connected(b);
+	in_junk(b);
+	timer_at(b, SECONDS(2));
+	bench_free(b);
+}
+
+/* While it is held back the peer's own attempts are refused when the error was the peer's, and welcome otherwise. */
+static void
+who_made_an_error_is_refused_for_a_while(void **state)
+{
+	static const struct {
+		enum what what;
+		const char *refused; /* NULL: welcome */
+	} cases[] = {
+		{ W_JUNK, "held back" },
+		{ W_RESET, "held back" },
+		{ W_BFD, NULL },
+		{ W_NOTICE, NULL },
+		{ W_CLOSED, NULL },
+		{ W_STOP, "stopped" },
+		{ W_LINK_DOWN, "link is down" },
+		{ W_KEEPALIVE, "is up on another" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_up();
+		const char *no = NULL;
+		struct bgp_conn *c;
+
+		happen(b, cases[i].what);
+		c = bgp_accept(b->p, b->now, &no);
+		if (!c != !!cases[i].refused || (no && !strstr(no, cases[i].refused ? cases[i].refused : "-")))
+			fail_msg("case %zu: %s", i, no ? no : "accepted");
+		assert_int_equal(counters(b)->refused_accepts, !c);
+		assert_int_equal(counters(b)->accepts, !!c);
+		if (c)
+			assert_string_equal(out(b, c), "O");
+		bench_free(b);
+	}
+}
+
+static void
+stay_up(struct bench *b, struct mono until)
+{
+	while (mono_sub(until, b->now) > SECONDS(5)) {
+		b->now = mono_add(b->now, SECONDS(5));
+		bgp_timer(b->p, b->now);
+		in_keepalive(b);
+	}
+	b->now = until;
+	bgp_timer(b->p, b->now);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+}
+
+/* A session has lasted when it was up for 30 seconds, to the microsecond: what was before is forgotten then. */
+static void
+a_session_has_lasted_after_30_seconds(void **state)
+{
+	static const struct {
+		int64_t lasts;
+		bool error; /* in what ends it; else the connection is merely gone */
+		int64_t hold;
+	} cases[] = {
+		{ SECONDS(30), true, SECONDS(2) },
+		{ SECONDS(30) - 1, true, SECONDS(4) },
+		{ SECONDS(30), false, 0 },
+		{ SECONDS(30) - 1, false, SECONDS(4) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+
+		b->cfg.idle_hold_us = SECONDS(2);
+		bring(b, BGP_ESTABLISHED);
+		in_junk(b);
+		timer_at(b, SECONDS(2));
+		connected(b);
+		in_open(b, &o);
+		in_keepalive(b);
+		stay_up(b, mono_add(b->now, cases[i].lasts));
+		happen(b, cases[i].error ? W_JUNK : W_CLOSED);
+		assert_int_equal(state_of(b), cases[i].hold ? BGP_IDLE : BGP_CONNECT);
+		if (cases[i].hold)
+			timer_at(b, cases[i].hold);
+		assert_int_equal(state_of(b), BGP_CONNECT);
+		bench_free(b);
+	}
+}
+
+/* The first session of all, without an error before it: one that was too short is held back, and no other. */
+static void
+a_first_session_that_was_too_short(void **state)
+{
+	(void)state;
+	for (int64_t less = 0; less < 2; less++) {
+		struct bench *b = bench_up();
+
+		stay_up(b, mono_add(b->now, SECONDS(30) - less));
+		happen(b, W_CLOSED);
+		assert_int_equal(state_of(b), less ? BGP_IDLE : BGP_CONNECT);
+		bench_free(b);
+	}
+}
+
+/* An owner that asks for a reset at each change of state is obeyed a few times, and not for ever. */
+static void
+resets_that_are_asked_for_from_within_end(void **state)
+{
+	struct bench *b = bench_new();
+
+	(void)state;
+	begin(b);
+	b->resets = true;
+	bgp_peer_reset(b->p, BGP_CEASE_RESET, "at once", 0, b->now);
+	assert_int_equal(counters(b)->dials, 1 + 4);
+	b->resets = false;
+	bgp_timer(b->p, b->now); /* what was asked for last is done now */
+	assert_int_equal(state_of(b), BGP_CONNECT);
+	assert_int_equal(counters(b)->dials, 1 + 4 + 1);
+	bench_free(b);
+}
+
+/* ---- what comes is counted, and answered at its pace ---- */
+
+static void
+messages_and_bytes_are_counted(void **state)
+{
+	struct bench *b = bench_up();
+
+	(void)state;
+	assert_int_equal(counters(b)->in[BGP_OPEN], 1);
+	assert_int_equal(counters(b)->in[BGP_KEEPALIVE], 1);
+	assert_int_equal(counters(b)->out[BGP_OPEN], 1);
+	assert_int_equal(counters(b)->established, 1);
+	for (int i = 0; i < 5; i++)
+		in_update(b);
+	assert_int_equal(counters(b)->in[BGP_UPDATE], 5);
+	assert_int_equal(b->updates, 5);
+	assert_int_equal(counters(b)->fates[BGP_FATE_OK], 5);
+	assert_int_equal(bgp_peer_facts(b->p)->end_of_rib_in, 1 << FAMILY_IPV4);
+	in_junk(b);
+	assert_int_equal(counters(b)->in[0], 1);
+	bench_free(b);
+}
+
+/* A request is answered once in refresh_us, the last is never lost; BEGIN and END are handed on each time. */
+static void
+requests_for_a_refresh_are_answered_at_their_pace(void **state)
+{
+	struct bench *b = bench_up();
+
+	(void)state;
+	in_refresh(b, FAMILY_IPV4, BGP_REFRESH_REQUEST);
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 1);
+	for (int i = 0; i < 3; i++)
+		in_refresh(b, FAMILY_IPV4, BGP_REFRESH_REQUEST);
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 1);
+	assert_int_equal(counters(b)->refresh_coalesced, 3);
+	in_refresh(b, FAMILY_IPV6, BGP_REFRESH_REQUEST); /* of the other family: at once */
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 2);
+	in_refresh(b, FAMILY_IPV4, BGP_REFRESH_BEGIN);
+	in_refresh(b, FAMILY_IPV4, BGP_REFRESH_END);
+	assert_int_equal(b->refreshes[BGP_REFRESH_BEGIN], 1);
+	assert_int_equal(b->refreshes[BGP_REFRESH_END], 1);
+	for (int i = 0; i < 3; i++) {
+		timer_at(b, SECONDS(3));
+		in_keepalive(b);
+	}
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 2);
+	timer_at(b, SECONDS(1));
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 3);
+	in_refresh(b, FAMILY_IPV4, BGP_REFRESH_REQUEST); /* the next ten seconds begin with the answer */
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 3);
+	bench_free(b);
+}
+
+/* An OPEN that a capability is missing of: what it may not do then is not done. */
+static void
+a_refresh_that_was_not_agreed_upon_is_ignored(void **state)
+{
+	static const struct {
+		uint32_t caps;
+		unsigned int request, begin;
+		enum family family;
+	} cases[] = {
+		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH, 1, 1, FAMILY_IPV6 },
+		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_REFRESH, 1, 0, FAMILY_IPV6 },
+		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_ENHANCED_REFRESH, 0, 1, FAMILY_IPV6 },
+		{ BGP_CAP_MP_IPV4 | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH, 0, 0, FAMILY_IPV6 },
+		{ BGP_CAP_MP_IPV4 | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH, 1, 1, FAMILY_IPV4 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+
+		o.caps = cases[i].caps;
+		begin(b);
+		connected(b);
+		in_open(b, &o);
+		in_keepalive(b);
+		in_refresh(b, cases[i].family, BGP_REFRESH_REQUEST);
+		in_refresh(b, cases[i].family, BGP_REFRESH_BEGIN);
+		assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], cases[i].request);
+		assert_int_equal(b->refreshes[BGP_REFRESH_BEGIN], cases[i].begin);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		bench_free(b);
+	}
+}
+
+/* So many messages, or octets, and then others have their turn; but always one, and never a part of one. */
+static void
+input_is_taken_in_slices(void **state)
+{
+	static const struct {
+		unsigned int messages;
+		size_t bytes;
+		unsigned int takes; /* of six messages of 23 octets */
+	} cases[] = { { 3, 0, 3 }, { 1, 0, 1 }, { 6, 0, 6 }, { 7, 0, 6 }, { 64, 1, 1 }, { 64, 23, 1 }, { 64, 24, 2 },
+		{ 64, 46, 2 }, { 64, 47, 3 }, { 2, 1000, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		uint8_t buf[6 * 23];
+		size_t used;
+
+		b->cfg.input_messages = cases[i].messages;
+		b->cfg.input_bytes = cases[i].bytes;
+		bring(b, BGP_ESTABLISHED);
+		for (unsigned int k = 0; k < 6; k++) {
+			uint8_t *m = buf + 23 * k;
+
+			memset(m, 0, 23);
+			memset(m, 0xff, 16);
+			m[17] = 23;
+			m[18] = BGP_UPDATE;
+		}
+		used = bgp_input(b->c, buf, sizeof(buf), b->now);
+		assert_int_equal(used, 23 * cases[i].takes);
+		assert_int_equal(b->updates, cases[i].takes);
+		assert_int_equal(bgp_input_pending(b->c), cases[i].takes < 6);
+		if (used < sizeof(buf)) /* no message yet */
+			assert_int_equal(bgp_input(b->c, buf + used, 22, b->now), 0);
+		assert_false(bgp_input_pending(b->c));
+		bench_free(b);
+	}
+}
+
+/* Events of a kind come once a minute, and say how many were held back. */
+static void
+events_of_a_kind_come_once_a_minute(void **state)
+{
+	(void)state;
+	for (int over = 0; over < 2; over++) {
+		struct bench *b = bench_new();
+		struct mono first;
+
+		b->cfg.retry_us = MS(100);
+		begin(b);
+		bgp_connect_failed(b->dialled, "no", b->now);
+		first = b->now;
+		assert_int_equal(b->events[BGP_EVENT_TCP], 1);
+		assert_int_equal(b->suppressed, 0);
+		for (int i = 0; i < 4; i++) {
+			b->now = bgp_deadline(b->p);
+			bgp_timer(b->p, b->now);
+			bgp_connect_failed(b->dialled, "no", b->now);
+		}
+		b->now = mono_add(first, SECONDS(60) - !over);
+		bgp_timer(b->p, b->now);
+		bgp_connect_failed(b->dialled, "no", b->now);
+		assert_int_equal(b->events[BGP_EVENT_TCP], 1 + over);
+		assert_int_equal(b->suppressed, over ? 4 : 0);
+		for (int i = 0; over && i < 2; i++) { /* the next minute begins with it */
+			b->now = mono_add(b->now, i ? SECONDS(57) : SECONDS(2));
+			bgp_timer(b->p, b->now);
+			bgp_connect_failed(b->dialled, "no", b->now);
+			assert_int_equal(b->events[BGP_EVENT_TCP], 2);
+		}
+		if (over) {
+			b->now = mono_add(b->now, SECONDS(1));
+			bgp_timer(b->p, b->now);
+			bgp_connect_failed(b->dialled, "no", b->now);
+			assert_int_equal(b->events[BGP_EVENT_TCP], 3);
+			assert_int_equal(b->suppressed, 2);
+		}
+		bench_free(b);
+	}
+}
+
+/* ---- two connections at once (RFC 4271 6.8) ---- */
+
+/*
+ * We have dialled and sent OPEN when the peer's connection comes. With the peer's identifier from the file, or from an
+ * OPEN, the connection of the greater identifier stays; of equal ones, that of the greater AS (RFC 6286).
+ */
+static void
+of_two_connections_that_of_the_greater_identifier_stays(void **state)
+{
+	static const struct {
+		uint32_t id, as;
+		bool ours;
+	} cases[] = {
+		{ 0x0a000002, AS, false },
+		{ 0x0a000000, AS, true },
+		{ 0x0a000001, 65000, true },
+		{ 0x0a000001, 65002, false },
+		{ 0xffffffff, AS, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+
+		b->cfg.peer_id = o.id = cases[i].id;
+		b->cfg.peer_as = o.asn = cases[i].as;
+		begin(b);
+		connected(b);
+		b->accepted = bgp_accept(b->p, b->now, NULL);
+		assert_int_equal(!b->accepted, cases[i].ours);
+		assert_int_equal(!b->dialled, !cases[i].ours);
+		assert_int_equal(counters(b)->collisions, 1);
+		assert_int_equal(b->events[BGP_EVENT_COLLISION], 1);
+		expect_notice(b, BGP_ERR_CEASE, BGP_CEASE_COLLISION);
+		if (!cases[i].ours) {
+			b->c = b->accepted;
+			assert_string_equal(out(b, b->c), "O");
+		}
+		in_open(b, &o);
+		in_keepalive(b);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		assert_int_equal(bgp_peer_facts(b->p)->side, cases[i].ours ? BGP_DIALLED : BGP_ACCEPTED);
+		assert_int_equal(bgp_peer_reason(b->p)->cause, BGP_CAUSE_NONE);
+		bench_free(b);
+	}
+}
+
+/* The peer's connection that gets further than our attempt takes its place; the attempt is given up in silence. */
+static void
+an_attempt_that_nobody_needs_any_more_is_given_up(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+
+	(void)state;
+	b->cfg.peer_id = o.id = 0x09000000; /* ours would stay */
+	begin(b);
+	b->accepted = bgp_accept(b->p, b->now, NULL);
+	assert_non_null(b->accepted);
+	assert_non_null(b->dialled);
+	b->c = b->accepted;
+	assert_string_equal(out(b, b->c), "O");
+	in_open(b, &o);
+	assert_int_equal(bgp_conn_state(b->accepted), BGP_OPEN_CONFIRM);
+	assert_null(b->dialled);
+	assert_int_equal(counters(b)->collisions, 0);
+	assert_int_equal(b->closes, 1);
+	in_keepalive(b);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	assert_true(bgp_peer_facts(b->p)->side == BGP_ACCEPTED);
+	bench_free(b);
+}
+
+/* A peer that nobody described: the OPEN on the connection that will lose waits 0.3 s for one on the other. */
+static void
+an_open_on_the_losing_connection_waits_for_the_other(void **state)
+{
+	for (int also = 0; also < 2; also++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+
+		(void)state;
+		b->cfg.peer_id = 0;
+		begin(b);
+		connected(b);
+		b->accepted = bgp_accept(b->p, b->now, NULL);
+		assert_non_null(b->accepted);
+		assert_string_equal(out(b, b->accepted), "O");
+		assert_int_equal(counters(b)->collisions, 0);
+		in_open(b, &o); /* on ours, though his identifier is the greater */
+		assert_int_equal(bgp_conn_state(b->dialled), BGP_OPEN_SENT);
+		if (also) {
+			b->c = b->accepted;
+			in_open(b, &o);
+			assert_null(b->dialled);
+			assert_int_equal(counters(b)->collisions, 1);
+			assert_string_equal(out(b, b->c), "K");
+		} else {
+			timer_at(b, MS(300));
+			assert_int_equal(bgp_conn_state(b->dialled), BGP_OPEN_CONFIRM);
+			assert_string_equal(out(b, b->dialled), "K");
+		}
+		in_keepalive(b);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		bench_free(b);
+	}
+}
+
+/* A second connection of his says that he gave the first one up; not when that is about to come up. */
+static void
+a_second_connection_of_the_peer(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+	const char *no = NULL;
+
+	(void)state;
+	b->cfg.passive = true;
+	begin(b);
+	b->c = bgp_accept(b->p, b->now, NULL);
+	assert_string_equal(out(b, b->c), "O");
+	b->c = bgp_accept(b->p, b->now, &no);
+	assert_non_null(b->c);
+	assert_null(no);
+	assert_int_equal(b->closes, 1);
+	assert_string_equal(out(b, b->c), "O");
+	in_open(b, &o);
+	assert_null(bgp_accept(b->p, b->now, &no));
+	assert_non_null(strstr(no, "about to come up"));
+	in_keepalive(b);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	assert_int_equal(b->connects, 0);
+	bench_free(b);
+}
+
+/* An error on one of two connections that got equally far: it is told, and the other one goes on undisturbed. */
+static void
+an_error_on_one_of_two_connections(void **state)
+{
+	(void)state;
+	for (int ours = 0; ours < 2; ours++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+
+		b->cfg.peer_id = 0;
+		begin(b);
+		connected(b);
+		b->accepted = bgp_accept(b->p, b->now, NULL);
+		assert_string_equal(out(b, b->accepted), "O");
+		b->c = ours ? b->dialled : b->accepted;
+		in_junk(b);
+		assert_true((ours ? b->dialled : b->accepted) == NULL);
+		expect_notice(b, BGP_ERR_HEADER, 1);
+		assert_non_null(strstr(why(b), "malformed"));
+		assert_int_equal(bgp_peer_reason(b->p)->code, BGP_ERR_HEADER);
+		assert_true(bgp_peer_reason(b->p)->sent);
+		assert_int_equal(state_of(b), BGP_OPEN_SENT);
+		b->c = ours ? b->accepted : b->dialled;
+		in_open(b, &o);
+		in_keepalive(b);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		bench_free(b);
+	}
+}
+
+/* ---- who is polite ---- */
+
+static void
+the_lower_identifier_waits_for_the_other(void **state)
+{
+	static const struct {
+		uint32_t id, as;
+		int64_t polite_us;
+		int64_t wait; /* 0: dials at once */
+	} cases[] = {
+		{ 0x0a000002, AS, 0, MS(150) },
+		{ 0x0a000002, AS, MS(20), MS(20) },
+		{ 0x0a000002, AS, -1, 0 },
+		{ 0x0a000000, AS, 0, 0 },
+		{ 0x0a000001, 65002, 0, MS(150) },
+		{ 0x0a000001, 65000, 0, 0 },
+		{ 0x0a000001, 65001, 0, 0 },
+		{ 0, AS, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+
+		b->cfg.peer_id = cases[i].id;
+		b->cfg.peer_as = cases[i].as;
+		b->cfg.polite_us = cases[i].polite_us;
+		begin(b);
+		assert_int_equal(state_of(b), cases[i].wait ? BGP_ACTIVE : BGP_CONNECT);
+		if (cases[i].wait) {
+			assert_int_equal(b->connects, 0);
+			timer_at(b, cases[i].wait);
+		}
+		assert_int_equal(b->connects, 1);
+		bench_free(b);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keepalives_and_hold_time_to_the_microsecond),
+		cmocka_unit_test(each_message_arms_the_hold_timer),
+		cmocka_unit_test(a_late_hold_timer_grants_a_third_once),
+		cmocka_unit_test(attempts_back_off),
+		cmocka_unit_test(errors_in_a_row_double_the_idle_hold_time),
+		cmocka_unit_test(a_session_has_lasted_after_30_seconds),
+		cmocka_unit_test(a_first_session_that_was_too_short),
+		cmocka_unit_test(resets_that_are_asked_for_from_within_end),
+		cmocka_unit_test(who_made_an_error_is_refused_for_a_while),
+		cmocka_unit_test(messages_and_bytes_are_counted),
+		cmocka_unit_test(requests_for_a_refresh_are_answered_at_their_pace),
+		cmocka_unit_test(a_refresh_that_was_not_agreed_upon_is_ignored),
+		cmocka_unit_test(input_is_taken_in_slices),
+		cmocka_unit_test(events_of_a_kind_come_once_a_minute),
+		cmocka_unit_test(of_two_connections_that_of_the_greater_identifier_stays),
+		cmocka_unit_test(an_attempt_that_nobody_needs_any_more_is_given_up),
+		cmocka_unit_test(an_open_on_the_losing_connection_waits_for_the_other),
+		cmocka_unit_test(a_second_connection_of_the_peer),
+		cmocka_unit_test(an_error_on_one_of_two_connections),
+		cmocka_unit_test(the_lower_identifier_waits_for_the_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
