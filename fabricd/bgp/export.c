@@ -325,7 +325,7 @@ take_back(struct group *g, enum family family, const struct rib_change *changes,
 
 		if (!was || !now || was->source == now->source)
 			continue;
-		if (g->only != now->source || bgp_build_bytes(g->build) == 0) {
+		if (g->only != now->source) {
 			address(g, NULL, now->source);
 			bgp_build_unreach(g->build, family);
 		}

@@ -274,7 +274,7 @@ is_released(const struct rib_cut *c, const void *now)
 {
 	const struct mono *at = now;
 
-	return mono_sub(*at, c->since) >= LIMIT_US || (c->checked && mono_due(deadline_of(c), *at));
+	return mono_due(c->checked ? deadline_of(c) : mono_add(c->since, LIMIT_US), *at);
 }
 
 bool

@@ -25,7 +25,7 @@ path_usable(const struct path *p)
 static int
 order(uint64_t a, uint64_t b) /* the lesser wins */
 {
-	return a < b ? -1 : a > b;
+	return (a > b) - (a < b);
 }
 
 static int
@@ -206,8 +206,7 @@ void
 path_list_decide(struct path_list *l, unsigned int max_width)
 {
 	enum tiebreak why = WHY_ONLY;
-	bool found = false;
-	size_t best = 0;
+	size_t best = l->n; /* none */
 
 	l->decided = true;
 	l->width = 0;
@@ -221,11 +220,10 @@ path_list_decide(struct path_list *l, unsigned int max_width)
 	for (size_t i = 0; i < l->n; i++) {
 		if (!path_usable(&l->paths[i]) || (l->med && loses_by_med(l, i)))
 			continue;
-		if (!found || path_compare(&l->paths[i], &l->paths[best], &why) < 0)
+		if (best == l->n || path_compare(&l->paths[i], &l->paths[best], &why) < 0)
 			best = i;
-		found = true;
 	}
-	if (!found)
+	if (best == l->n)
 		return;
 	l->best = (uint16_t)best;
 	l->width = 1;
