@@ -339,9 +339,15 @@ rib_witness(struct rib *r, uint32_t table, const struct prefix *prefix)
 {
 	struct rib_table *t = rib_table_of(r, table, prefix->family);
 	uint32_t entry = t ? rib_table_find(t, prefix) : RIB_NO_ENTRY;
+	const struct path_list *l;
 
-	if (entry != RIB_NO_ENTRY && !(rib_table_entry(t, entry)->flags & ENTRY_WITNESS))
-		rib_table_mark_witness(t, entry);
+	if (entry == RIB_NO_ENTRY || rib_table_entry(t, entry)->flags & ENTRY_WITNESS)
+		return;
+	rib_table_mark_witness(t, entry);
+	/* Who announced it did so before it was known as a witness: a prefix that everybody had lost and is back. */
+	l = path_list_get(r->lists, rib_table_entry(t, entry)->list);
+	for (size_t i = 0; l && i < l->n; i++)
+		rib_cut_cancel(r, l->paths[i].source, l->paths[i].attrs->v.fate);
 }
 
 void

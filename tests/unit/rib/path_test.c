@@ -340,6 +340,65 @@ test_ids_are_those_of_lists(void **state)
 	done(t);
 }
 
+/* Whatever is left when the lists are freed goes with them, with what it held. */
+static void
+test_lists_that_are_left_are_freed(void **state)
+{
+	struct fixture *t = fixture();
+
+	(void)state;
+	for (unsigned int i = 0; i < 20; i++)
+		step(t, step(t, 0, i % SOURCES, (int)i % SETS), (i + 1) % SOURCES, 0);
+	for (unsigned int i = 0; i < SOURCES; i++)
+		nexthop_unref(path_lists_hops(t->lists), t->nh[i]);
+	path_lists_free(t->lists);
+	path_lists_free(NULL);
+	for (unsigned int i = 0; i < SETS; i++) {
+		assert_int_equal(t->set[i]->item.refs, 1);
+		attrs_unref(t->attrs, t->set[i]);
+	}
+	attrs_table_free(t->attrs);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(t->mem.by[k].bytes, 0);
+	free(t);
+}
+
+/* The next hops of a list: those that share the load, at most so many, and none for a local path. */
+static void
+test_hops_of_a_list(void **state)
+{
+	(void)state;
+	for (unsigned int n = 1; n <= SOURCES; n++)
+		for (unsigned int max = 1; max <= SOURCES; max++)
+			for (int local = 0; local < 2; local++) {
+				struct fixture *t = fixture();
+				struct hop *out = calloc(max, sizeof(*out)); /* to the byte, for the sanitizers */
+				struct path p = { .source = &t->sources[0], .attrs = t->set[0] };
+				struct path_list *l;
+				uint32_t id = 0;
+
+				t->sources[0].side = local ? RIB_LOCAL : RIB_ABOVE;
+				for (unsigned int i = 0; i < n; i++)
+					t->sources[i].side = i ? RIB_ABOVE : t->sources[0].side;
+				if (local)
+					id = path_list_with(t->lists, 0, p.source, &p);
+				for (unsigned int i = (unsigned int)local; i < n; i++)
+					id = step(t, id, i, 0);
+				l = path_list_get(t->lists, id);
+				path_list_decide(l, 64);
+				assert_int_equal(l->width, local ? 1 : n);
+				assert_int_equal(path_list_hops(l, false, out, max), local ? 0 : MIN_OF(n, max));
+				for (unsigned int i = 0; !local && i < MIN_OF(n, max); i++) {
+					assert_ptr_equal(out[i].source, &t->sources[i]);
+					assert_ptr_equal(out[i].nexthop, t->nh[i]);
+					assert_int_equal(out[i].weight, 1);
+				}
+				free(out);
+				path_list_unref(t->lists, id);
+				done(t);
+			}
+}
+
 int
 main(void)
 {
@@ -352,6 +411,8 @@ main(void)
 		cmocka_unit_test(test_a_drop_decides_as_anew),
 		cmocka_unit_test(test_next_hops_are_shared),
 		cmocka_unit_test(test_ids_are_those_of_lists),
+		cmocka_unit_test(test_lists_that_are_left_are_freed),
+		cmocka_unit_test(test_hops_of_a_list),
 		cmocka_unit_test(test_random_walks),
 	};
 

@@ -280,10 +280,54 @@ test_S07_patterns_of_ipv6(void **state)
 	}
 }
 
+/* Which entries are witnesses, in their order, whatever was marked, removed and made anew before. */
+static void
+test_witnesses_against_an_array(void **state)
+{
+	enum { MANY = 700 };
+	struct mem m = { 0 };
+	struct rib_table t;
+	bool marked[MANY] = { false };
+	struct prefix pool[MANY];
+	uint64_t rnd = 7;
+
+	(void)state;
+	rib_table_init(&t, &m, 3, 0, FAMILY_IPV4);
+	for (uint32_t i = 0, at = 0; i < MANY; i++) {
+		pool[i] = pool_prefix(FAMILY_IPV4, i);
+		assert_int_equal(rib_table_next_witness(&t, &at), RIB_NO_ENTRY);
+		assert_int_equal(rib_table_insert(&t, &pool[i]), i);
+	}
+	for (unsigned int step = 0; step < 3000; step++) {
+		uint32_t i = draw(&rnd, step < 200 ? 130 : MANY), at = draw(&rnd, 3) ? 0 : draw(&rnd, MANY), got;
+
+		if (draw(&rnd, 2)) {
+			rib_table_mark_witness(&t, i);
+			marked[i] = true;
+		} else {
+			rib_table_remove(&t, i);
+			assert_int_equal(rib_table_insert(&t, &pool[i]), i); /* the same entry, and no witness */
+			marked[i] = false;
+		}
+		assert_int_equal((rib_table_entry(&t, i)->flags & ENTRY_WITNESS) != 0, marked[i]);
+		for (uint32_t want = at; want < MANY; want++) {
+			if (!marked[want])
+				continue;
+			got = rib_table_next_witness(&t, &at);
+			assert_int_equal(got, want);
+			assert_int_equal(at, want + 1);
+		}
+		assert_int_equal(rib_table_next_witness(&t, &at), RIB_NO_ENTRY);
+	}
+	rib_table_done(&t);
+	assert_int_equal(m.by[MEM_PREFIX].bytes, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_witnesses_against_an_array),
 		cmocka_unit_test(test_random_inserts_and_removals),
 		cmocka_unit_test(test_lengths_at_both_ends),
 		cmocka_unit_test(test_dirty_once),
