@@ -19,6 +19,13 @@
 #define CHANNEL_MAX      1024
 #define CHANNEL_FDS      128 /* in one message */
 
+/*
+ * How long the old one waits, in microseconds: from the start to RUNNING, and more for each path. A million of them take
+ * some 5 s, of which the dump of the kernel is the half; it must follow the freeze, since it is the proof.
+ */
+#define CHANNEL_LIMIT_US 5000000
+#define CHANNEL_PATH_US  10
+
 enum channel_kind {
 	CHANNEL_HELLO = 1,
 	CHANNEL_SNAPSHOT,

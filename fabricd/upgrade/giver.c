@@ -24,7 +24,6 @@
 #include "fabricd/upgrade/channel.h"
 #include "fabricd/upgrade/state.h"
 
-#define LIMIT_US   SECONDS(5) /* from the start to RUNNING */
 #define TICK_US    MS(1)
 #define DRAIN_US   MS(300)     /* for peers to read what is queued for them */
 #define UNSENT_MAX (64u << 20) /* more than that is not carried over */
@@ -271,7 +270,7 @@ look_waits(struct giver *g)
 	char why[160];
 
 	if (node_upgrade_waits(g->cfg.node, why, sizeof(why))) {
-		if (mono_sub(now(g), g->began) > LIMIT_US / 2)
+		if (mono_sub(now(g), g->began) > CHANNEL_LIMIT_US / 2)
 			failed(g, "try again later", "%s", why);
 		return;
 	}
@@ -376,6 +375,13 @@ commit(struct giver *g)
 }
 /* ---- the loop ---- */
 
+/* From the start, as far as it has come. */
+static int64_t
+limit(const struct giver *g)
+{
+	return CHANNEL_LIMIT_US + (g->phase == READY ? (int64_t)g->facts.paths * CHANNEL_PATH_US : 0);
+}
+
 static void
 tick(void *arg)
 {
@@ -386,7 +392,7 @@ tick(void *arg)
 		return;
 	}
 	rt_timer_set(g->tick, mono_add(rt_now(g->cfg.rt), TICK_US));
-	if (mono_sub(now(g), g->began) > LIMIT_US) {
+	if (mono_sub(now(g), g->began) > limit(g)) {
 		static const char *const what[] = { [HELLO] = "the new program said nothing",
 			[WAIT] = "there was too much to do",
 			[SETTLE] = "what was begun did not come to its end",
@@ -394,7 +400,7 @@ tick(void *arg)
 		const struct node_upgrade_report *r = &g->report;
 
 		failed(g, g->phase == READY ? r->steps[r->n_steps - 1].text : "try again", "%s within %d s",
-		    what[g->phase], (int)(LIMIT_US / SECONDS(1)));
+		    what[g->phase], (int)(limit(g) / SECONDS(1)));
 	} else if (g->phase == WAIT) {
 		look_waits(g);
 	} else if (g->phase == SETTLE) {

@@ -13,9 +13,9 @@
 #include "fabricd/lib/version.h"
 #include "fabricd/upgrade/channel.h"
 
-#define RECEIVE_MS 6000 /* longer than the other end's patience: it decides */
+#define RECEIVE_MS 15000 /* longer than the other end's patience: it decides */
 #define LOOK_US    MS(1)
-#define AGREE_US   MS(3500) /* before the patience of the other end is over: we know why */
+#define AGREE_US   (CHANNEL_LIMIT_US / 10 * 7) /* before the patience of the other end is over: we know why */
 #define MAX_FDS    16384
 
 struct taker {
@@ -266,7 +266,7 @@ look(void *arg)
 	char why[256], text[256];
 
 	if (!state_agrees(t->state, t->node, why, sizeof(why))) {
-		if (mono_sub(rt_clock(t->node->rt), t->began) > AGREE_US) {
+		if (mono_sub(rt_clock(t->node->rt), t->began) > AGREE_US + (int64_t)f->paths * CHANNEL_PATH_US / 2) {
 			taker_fail(t, "%s", why);
 			give_up(t);
 			return;
