@@ -1,5 +1,6 @@
 """kill -9 of any process of any switch, at random points, while routes change: KILLS=1000 is the long form (make kills)."""
 
+import functools
 import os
 import random
 import shlex
@@ -121,6 +122,7 @@ def settled(lab, node):
 def lab(new_lab, tmp_path):
     (tmp_path / "kills.yaml").write_text(FILE)
     lab = new_lab(str(tmp_path / "kills.yaml"), "--bfd")
+    lab.run = functools.partial(lab.run, timeout=3600)  # the long form may be stopped while others measure
     lab.until("BFD", lambda: all(bfd_up(lab, n) for n in NODES), 20)
     return lab
 
@@ -153,6 +155,8 @@ def test_P01_killed_at_random(lab):
                     r := restart_of(lab, n, port))["completed"] > kept[n]["completed"] and not r["stale_paths"], 60)
             slowest = max(slowest, time.monotonic() - begun)
             kills["fabricd"] += 1
+            if i % 50 == 0:
+                print(f"{i}: {kills}, {slowest:.1f} s", flush=True)
             if i % 25 == 0 or i == KILLS - 1:
                 churn.pause()
                 for n in NODES:  # nothing half installed, nothing left over

@@ -11,10 +11,12 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
+#include "tests/unit/node/puppet.h"
 
 static struct topo *
 load(const char *file)
@@ -563,6 +565,148 @@ test_in_the_middle_of_changes(void **state)
 	topo_free(t);
 }
 
+/* ---- octets that are on their way ---- */
+
+/* leaf4, and leaf3 if it is wanted, are played on their ports of spine1, over connections that take little at a time. */
+static struct world *
+with_puppets(const struct topo *t, struct puppet **four, struct puppet **three)
+{
+	static const struct sim_tcp narrow = {
+		.window = 1500, .segment = 333, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
+	};
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf4");
+
+	sim_tcp_set(world_net(w), &narrow);
+	world_crash(wn, SIM_KILLED);
+	sim_node_boot(wn->rt);
+	*four = puppet_new(wn, world_ifindex(wn, "eth1"), 65004, 0x0a000104);
+	if (three) {
+		wn = world_node_find(w, "leaf3");
+		world_crash(wn, SIM_KILLED);
+		sim_node_boot(wn->rt);
+		*three = puppet_new(wn, world_ifindex(wn, "eth1"), 65003, 0x0a000103);
+	}
+	world_run(w, SECONDS(40));
+	assert_true((*four)->established && (!three || (*three)->established));
+	return w;
+}
+
+/* What is unsent to the neighbour on eth4 of a node and begun: TCP has taken a part of a message, and not the rest. */
+static size_t
+begun_for_leaf4(struct world_node *wn)
+{
+	struct node_conn *c = bgp_conn_io(bgp_peer_conn(node_port_find(wn->node, "eth4")->peer->bgp));
+
+	return c->out_len - c->out_at;
+}
+
+static void
+say_rack(struct puppet *p, uint16_t n)
+{
+	uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xc0, 8, 4, 0xfd, 0xec, (uint8_t)(n >> 8), (uint8_t)n };
+	const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+	struct prefix rack;
+
+	assert_true(prefix_parse("10.1.3.0/24", &rack));
+	puppet_say_with(p, &v, &rack, 1);
+}
+
+/*
+ * leaf4 does not read for a moment, while leaf3 changes its rack again and again: spine1 has written what TCP takes, which ends
+ * within a message, and has more. Then it is upgraded, and leaf4 reads on: one stream without a gap, and each change in it.
+ */
+static void
+test_unsent_octets_go_along(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+
+	(void)state;
+	for (unsigned int more = 0; more < 60; more++) {
+		struct puppet *four, *three;
+		struct world *w = with_puppets(t, &four, &three);
+		struct world_node *wn = world_node_find(w, "spine1");
+		uint64_t heard = four->reached[FAMILY_IPV4];
+		uint16_t changes = (uint16_t)(30 + more);
+
+		rt_stream_pause(four->stream, true);
+		for (uint16_t i = 1; i <= changes; i++) {
+			say_rack(three, i);
+			world_run(w, MS(5));
+		}
+		assert_true(begun_for_leaf4(wn) > 0 && node_unsent(wn->node) > 0);
+		upgrade_ok(wn);
+		rt_stream_pause(four->stream, false);
+		rt_stream_again(four->stream);
+		world_run(w, SECONDS(20));
+		assert_true(four->established && four->downs == 0);
+		assert_int_equal(four->reached[FAMILY_IPV4] - heard, changes);
+		assert_int_equal(bgp_peer_counters(four->bgp)->notices_out, 0);
+		assert_int_equal(node_unsent(wn->node), 0);
+		assert_true(node_port_find(wn->node, "eth4")->peer->established);
+		puppet_free(four);
+		puppet_free(three);
+		world_free(w);
+	}
+	topo_free(t);
+}
+
+/* A message of leaf4 is cut at each octet by an upgrade of spine1; what it says is understood, and once. */
+static void
+test_half_a_message_goes_along(void **state)
+{
+	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0 };
+	const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+	struct topo *t = load("4x2.yaml");
+	struct puppet *four;
+	struct world *w = with_puppets(t, &four, NULL);
+	struct world_node *wn = world_node_find(w, "spine1");
+	struct node_peer *peer;
+	uint8_t message[512];
+	struct prefix rack;
+	struct rib_view view;
+	size_t len = 2, n;
+
+	(void)state;
+	assert_true(prefix_parse("10.1.4.0/24", &rack));
+	for (size_t i = 2; i / 2 < len; i++) {
+		bool reach = i % 2;
+		size_t cut = i / 2;
+		struct bgp_encode_opts opts = bgp_peer_encode_opts(four->bgp);
+		struct bgp_build *build = bgp_build_new(NULL, &opts);
+		struct bgp_batch *batch;
+
+		if (reach)
+			bgp_build_reach(build, FAMILY_IPV4, &v);
+		else
+			bgp_build_unreach(build, FAMILY_IPV4);
+		bgp_build_prefix(build, &rack);
+		batch = bgp_build_take(build);
+		bgp_send(four->bgp, batch);
+		bgp_batch_unref(batch);
+		bgp_build_free(build);
+		n = bgp_output(four->conn, message, sizeof(message), rt_now(four->rt));
+		bgp_wrote(four->conn, n, rt_now(four->rt));
+		len = i < 4 ? MAX_OF(len, n) : len;
+		cut = MIN_OF(cut, n - 1);
+		assert_int_equal(rt_write(four->stream, message, cut), cut);
+		world_run(w, MS(100));
+		upgrade_ok(wn);
+		assert_int_equal(rt_write(four->stream, message + cut, n - cut), n - cut);
+		world_run(w, MS(200));
+		peer = node_port_find(wn->node, "eth4")->peer;
+		assert_true(peer->established && four->established && four->downs == 0);
+		if ((rib_get(wn->node->rib, RIB_MAIN_TABLE, &rack, &view) && view.list &&
+			path_list_find(view.list, &peer->source)) != reach)
+			fail_msg("cut behind octet %zu of %zu", cut, n);
+		puppet_settle(four);
+	}
+	assert_true(len > 40 && len < 200);
+	puppet_free(four);
+	world_free(w);
+	topo_free(t);
+}
+
 /* ---- another version ---- */
 
 /* As if the one before had told it in other words: the digest of each group is another, and the checksum right. */
@@ -640,6 +784,8 @@ main(void)
 		cmocka_unit_test(test_a_long_freeze_loses_no_session),
 		cmocka_unit_test(test_sessions_that_are_down),
 		cmocka_unit_test(test_in_the_middle_of_changes),
+		cmocka_unit_test(test_unsent_octets_go_along),
+		cmocka_unit_test(test_half_a_message_goes_along),
 		cmocka_unit_test(test_what_is_told_otherwise_is_told_again),
 	};
 
