@@ -197,6 +197,8 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 	while (n->cfg.seed == 0)
 		n->cfg.seed = rt_random(cfg->rt);
 	n->journal = journal_new(&n->mem, cfg->log, cfg->arg);
+	for (size_t i = 0; cfg->inherit && i < cfg->inherit->n_events; i++)
+		journal_restore(n->journal, &cfg->inherit->events[i]);
 	start_engines(n);
 	if ((e = start_fib(n, err, errlen)) || (e = node_ports_init(n))) {
 		node_free(n);

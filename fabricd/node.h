@@ -100,6 +100,8 @@ struct node_port {
 struct node_inherit {
 	struct mono started;
 	bool isolated, rack_active;
+	const struct journal_event *events; /* of its journal, oldest first; ids grow by one */
+	size_t n_events;
 };
 
 struct node_config {
@@ -213,6 +215,15 @@ uint64_t node_event(struct node *, const char *type, const char *port, uint64_t 
 int node_peer_rung(const struct node_peer *);
 /* Why the session is not Established, in a few words for a table: "port dark", "wrong node: expected ..., saw ...". */
 void node_peer_why(const struct node_peer *, char *buf, size_t size);
+
+/*
+ * The restart of this switch itself: "deferring" (routes are not selected yet), "settling" (they are, and the forwarding
+ * plane follows), "sweeping" (neighbours are told, and what nobody wants is still to go); NULL: it is over. *until: the
+ * last resort.
+ */
+const char *node_restart_phase(const struct node *, struct mono *until);
+/* Those that it waits for, one after the other, first with NULL; *why: "no session", "no End-of-RIB". NULL: no other. */
+const struct node_peer *node_restart_awaited(const struct node *, const struct node_peer *after, const char **why);
 
 /* Of a port that is damped: why, and for how long. Its penalty, a flap is DAMP_FLAP; and the seconds until its release. */
 void node_damp_why(const struct node_port *, char *buf, size_t size);

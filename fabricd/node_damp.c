@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "fabricd/node_impl.h"
+#include "fabricd/node_upgrade.h"
 
 static struct damp_config
 config(const struct node *n)
@@ -91,6 +92,27 @@ node_damp_flap(struct node_port *p, uint64_t cause)
 	rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
 	for (struct node_peer *peer = p->peer; peer; peer = peer->next)
 		bgp_peer_link_wait(peer->bgp, "the port is damped", node_now(n));
+}
+
+void
+node_damp_restore(struct node_port *p, const struct damp *d)
+{
+	struct damp_config cfg = config(p->node);
+
+	p->damp = *d;
+	damp_sane(&p->damp, &cfg, node_now(p->node));
+}
+
+void
+node_damp_resume(struct node_port *p)
+{
+	struct damp_config cfg = config(p->node);
+
+	if (!p->damp.suppressed)
+		return;
+	if (!p->damp_timer)
+		p->damp_timer = rt_timer_new(p->node->rt, look, p);
+	rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
 }
 
 uint64_t

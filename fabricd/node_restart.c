@@ -173,15 +173,29 @@ is_awaited(const struct node_peer *peer, bool all, const char **why)
 	return (f->end_of_rib_in & f->families) != f->families;
 }
 
-/* The first one that is waited for, or NULL. */
-static const struct node_peer *
-awaited(const struct node *n, bool all, const char **why)
+const struct node_peer *
+node_restart_awaited(const struct node *n, const struct node_peer *after, const char **why)
 {
+	bool passed = after == NULL;
+
 	for (size_t i = 0; i < n->nports; i++)
-		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
-			if (is_awaited(peer, all, why))
+		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next) {
+			if (passed && is_awaited(peer, n->restart.phase == NODE_RUNS, why))
 				return peer;
+			passed |= peer == after;
+		}
 	return NULL;
+}
+
+const char *
+node_restart_phase(const struct node *n, struct mono *until)
+{
+	*until = n->restart.until;
+	if (!n->restart.unswept || n->stopping || n->held)
+		return NULL;
+	return n->restart.phase == NODE_DEFERS    ? "deferring"
+	       : n->restart.phase == NODE_SETTLES ? "settling"
+						  : "sweeping";
 }
 
 static bool
@@ -247,7 +261,7 @@ node_restart_look(void *arg)
 	struct node_restart *r = &n->restart;
 	struct mono now = node_now(n);
 	const char *why = NULL;
-	const struct node_peer *missed = awaited(n, r->phase == NODE_RUNS, &why);
+	const struct node_peer *missed = node_restart_awaited(n, NULL, &why);
 	bool late = mono_due(r->until, now);
 
 	if (!r->unswept || n->stopping || n->held)

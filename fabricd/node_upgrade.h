@@ -67,6 +67,8 @@ int node_peer_restore(struct node_peer *, const struct ip *address, struct rd sa
 /* The session is up on such a connection: io and bytes that TCP has not taken yet. 0 or -errno. */
 int node_peer_adopt(struct node_peer *, const struct rt_parcel *, const uint8_t *out, size_t n);
 int node_peer_adopt_listener(struct node_peer *, const struct rt_parcel *);
+/* The flaps of a port before; times in the future, and numbers that cannot be, are cut to what can. */
+void node_damp_restore(struct node_port *, const struct damp *);
 /* In charge from now on: sessions go on, others begin. */
 void node_take_over(struct node *);
 

@@ -42,6 +42,23 @@ static const struct column status_columns[] = {
 	{ "next", "NEXT", CELL_TEXT, false },
 };
 
+/* "deferring: 12 routes stay as they were found; waits for eth2 (spine2): no End-of-RIB; 21 s at most" */
+static void
+restart_heading(FILE *f, const json_t *restart)
+{
+	const json_t *list = json_object_get(restart, "waits_for"), *peer;
+	char left[HUMAN_TEXT];
+	size_t i;
+
+	if (!restart)
+		return;
+	fprintf(f, "restart: %s, %.0f routes were found", row_text(restart, "phase", "?"),
+	    row_number(restart, "found_routes", 0));
+	json_array_foreach(list, i, peer) fprintf(f, "%s%s (%s): %s", i ? ", " : "; waits for ",
+	    row_text(peer, "port", "?"), row_text(peer, "peer", "?"), row_text(peer, "missing", "?"));
+	fprintf(f, "; %s at most\n", human_duration(row_number(restart, "left_s", 0), left));
+}
+
 static void
 status_heading(FILE *f, const json_t *envelope)
 {
@@ -63,6 +80,7 @@ status_heading(FILE *f, const json_t *envelope)
 		fprintf(f, "fib in sync");
 	fprintf(f, "   rev %s   up %s\n", row_text(envelope, "revision", "-"),
 	    human_duration(row_number(s, "uptime_s", 0), age));
+	restart_heading(f, json_object_get(s, "restart"));
 }
 
 const struct view view_status = { .verb = "status", VIEW(status_columns), .heading = status_heading };

@@ -11,6 +11,7 @@
  */
 #define LIMITS  4096
 #define BUCKETS 512
+#define TYPES   128 /* other names of types that a journal before this one may have brought */
 
 struct limit {
 	const char *type;
@@ -26,7 +27,10 @@ struct journal {
 	void *arg;
 	struct journal_event *ring;
 	size_t cap;
-	uint64_t last;        /* id */
+	uint64_t last;               /* id */
+	uint64_t first;              /* the oldest that it ever had; 0: 1 */
+	char (*types)[JOURNAL_TYPE]; /* TYPES of them; NULL: nothing was restored */
+	size_t n_types;
 	struct limit *limits; /* grows with the pairs that are seen */
 	size_t n_limits, cap_limits;
 	uint32_t buckets[BUCKETS]; /* index of the first, from 1 */
@@ -50,6 +54,7 @@ journal_free(struct journal *j)
 		return;
 	mem_free(j->mem, MEM_EVENT, j->limits);
 	mem_free(j->mem, MEM_EVENT, j->ring);
+	mem_free(j->mem, MEM_EVENT, j->types);
 	mem_free(j->mem, MEM_EVENT, j);
 }
 
@@ -144,9 +149,45 @@ passes(struct journal *j, struct mono now, const char *type, const char *port, u
 static struct journal_event *
 next_slot(struct journal *j)
 {
-	if (j->last >= j->cap && j->cap < JOURNAL_EVENTS)
-		j->ring = mem_grow(j->mem, MEM_EVENT, j->ring, &j->cap, j->last + 1, sizeof(*j->ring));
-	return &j->ring[j->last++ % j->cap];
+	uint64_t n = j->last - (j->first ? j->first - 1 : 0); /* that it ever had */
+
+	if (n >= j->cap && j->cap < JOURNAL_EVENTS)
+		j->ring = mem_grow(j->mem, MEM_EVENT, j->ring, &j->cap, n + 1, sizeof(*j->ring));
+	j->last++;
+	return &j->ring[n % j->cap];
+}
+
+/* The same name as a text that lives as long as the journal; NULL: there are too many. */
+static const char *
+own_type(struct journal *j, const char *type)
+{
+	if (!j->types)
+		j->types = mem_zalloc(j->mem, MEM_EVENT, TYPES * sizeof(*j->types));
+	for (size_t i = 0; i < j->n_types; i++)
+		if (strcmp(j->types[i], type) == 0)
+			return j->types[i];
+	if (j->n_types == TYPES || strlen(type) >= JOURNAL_TYPE)
+		return NULL;
+	snprintf(j->types[j->n_types], JOURNAL_TYPE, "%s", type);
+	return j->types[j->n_types++];
+}
+
+bool
+journal_restore(struct journal *j, const struct journal_event *e)
+{
+	const char *type = own_type(j, e->type);
+	struct journal_event *slot;
+
+	if (!type || e->id == 0 || e->id == UINT64_MAX || (j->first && e->id != j->last + 1) || (!j->first && j->last))
+		return false;
+	if (!j->first) {
+		j->first = e->id;
+		j->last = e->id - 1;
+	}
+	slot = next_slot(j);
+	*slot = *e;
+	slot->type = type;
+	return true;
 }
 
 uint64_t
@@ -178,11 +219,12 @@ journal_add(struct journal *j, struct mono now, int64_t wall_us, const char *typ
 const struct journal_event *
 journal_from(const struct journal *j, uint64_t id)
 {
-	uint64_t oldest = j->last > j->cap ? j->last - j->cap + 1 : 1;
+	uint64_t first = j->first ? j->first : 1;
+	uint64_t oldest = MAX_OF(first, j->last > j->cap ? j->last - j->cap + 1 : 1);
 
 	if (id < oldest)
 		id = oldest;
-	return id <= j->last && j->last ? &j->ring[(id - 1) % j->cap] : NULL;
+	return id <= j->last && j->last ? &j->ring[(id - first) % j->cap] : NULL;
 }
 
 uint64_t

@@ -88,6 +88,20 @@ damp_look(struct damp *d, const struct damp_config *cfg, struct mono now)
 	return true;
 }
 
+void
+damp_sane(struct damp *d, const struct damp_config *cfg, struct mono now)
+{
+	struct mono epoch = { 0 };
+
+	d->penalty = MIN_OF(d->penalty, (uint64_t)CEILING * cfg->suppress * DAMP_FLAP);
+	if (d->at.us < epoch.us || d->at.us > now.us)
+		d->at = now;
+	if (d->released.us < epoch.us || d->released.us > now.us)
+		d->released = now;
+	if (d->suppressed && d->row == 0)
+		d->row = 1;
+}
+
 struct mono
 damp_release(const struct damp *d, const struct damp_config *cfg)
 {

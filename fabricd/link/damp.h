@@ -42,6 +42,9 @@ void damp_forgive(struct damp *);
 /* True: it was kept out, and is let in from now on. */
 bool damp_look(struct damp *, const struct damp_config *, struct mono now);
 
+/* Numbers from elsewhere, cut to those that the functions above can come to. */
+void damp_sane(struct damp *, const struct damp_config *, struct mono now);
+
 uint64_t damp_penalty(const struct damp *, const struct damp_config *, struct mono now); /* in thousandths */
 /* When damp_look() lets it in, if nothing more happens; MONO_NEVER: it is not kept out. */
 struct mono damp_release(const struct damp *, const struct damp_config *);

@@ -1,4 +1,4 @@
-/* fabricd/query/restart_view.c -- what is told of a session's graceful restart, in `fabctl bgp neighbor` */
+/* fabricd/query/restart_view.c -- graceful restart: of a session, in `fabctl bgp neighbor`; of the switch, in `fabctl status` */
 #include "fabricd/lib/base.h"
 #include "fabricd/query/view.h"
 
@@ -72,4 +72,31 @@ put_restart(json_t *row, const struct node_peer *p, struct mono now)
 		put_since(one, "ended_s", r->ended_at, now);
 	}
 	json_object_set_new(row, "graceful_restart", one);
+}
+
+void
+put_own_restart(json_t *summary, const struct node *n, struct mono now)
+{
+	const struct node_peer *p = NULL;
+	struct mono until;
+	const char *phase = node_restart_phase(n, &until), *why;
+	json_t *one, *list;
+
+	if (!phase)
+		return;
+	one = json_object();
+	list = json_array();
+	put_text(one, "phase", phase);
+	put_count(one, "found_routes", n->restart.found);
+	json_object_set_new(one, "left_s", json_real((double)MAX_OF(mono_sub(until, now), 0) / 1e6));
+	while ((p = node_restart_awaited(n, p, &why))) {
+		json_t *peer = json_object();
+
+		put_text(peer, "port", p->port->name);
+		put_text(peer, "peer", peer_name(p));
+		put_text(peer, "missing", why);
+		json_array_append_new(list, peer);
+	}
+	json_object_set_new(one, "waits_for", list);
+	json_object_set_new(summary, "restart", one);
 }

@@ -119,6 +119,7 @@ view_status(struct query_call *call)
 	put_flag(summary, "isolated", node->isolated);
 	put_flag(summary, "rack_announced", node->rack_active);
 	put_since(summary, "last_change_s", node->last_change, s.now);
+	put_own_restart(summary, node, s.now);
 	query_summary(call, summary);
 	return false;
 }

@@ -18,8 +18,9 @@ void put_router_id(json_t *row, const char *key, uint32_t id);                  
 /* A problem: what it is about, its cause, the next command. */
 void put_problem(json_t *row, const char *what, const char *reason, const char *next_fmt, ...) PRINTF_LIKE(4, 5);
 
-void put_restart(json_t *row, const struct node_peer *, struct mono now); /* graceful_restart */
-uint64_t stale_paths(const struct node_peer *);                           /* that are kept while it restarts */
+void put_restart(json_t *row, const struct node_peer *, struct mono now);    /* graceful_restart */
+void put_own_restart(json_t *summary, const struct node *, struct mono now); /* restart; absent: it is over */
+uint64_t stale_paths(const struct node_peer *);                              /* that are kept while it restarts */
 
 /* "spine2", or the name of an external peer. */
 const char *peer_name(const struct node_peer *);

@@ -22,6 +22,7 @@ struct saved_port {
 	bool present, carrier;
 	uint32_t ifindex;
 	struct ip link_local;
+	struct damp damp;
 };
 
 struct saved_peer {
@@ -53,6 +54,8 @@ struct state {
 	size_t n_ports, cap_ports;
 	struct saved_peer *peers;
 	size_t n_peers, cap_peers;
+	struct journal_event *events;
+	char (*event_types)[JOURNAL_TYPE];
 	size_t n_parcels;
 	/* while it is restored */
 	struct attrs **attrs;
@@ -100,6 +103,42 @@ read_port(struct state *st, struct rd *r)
 	p->carrier = rd_u8(r) != 0;
 	p->ifindex = rd_u32(r);
 	snapshot_get_ip(r, &p->link_local);
+	p->damp.suppressed = rd_u8(r) != 0;
+	p->damp.penalty = rd_u64(r);
+	p->damp.at.us = (int64_t)rd_u64(r);
+	p->damp.flaps = rd_u64(r);
+	p->damp.times = rd_u64(r);
+	p->damp.row = rd_u32(r);
+	p->damp.released.us = (int64_t)rd_u64(r);
+}
+
+static void
+read_journal(struct state *st, struct rd *r)
+{
+	uint32_t count = rd_u32(r);
+
+	if (st->events || count > JOURNAL_EVENTS)
+		r->bad = true;
+	if (r->bad)
+		return;
+	st->events = mem_zalloc(st->mem, MEM_OTHER, (count + 1) * sizeof(*st->events));
+	st->event_types = mem_zalloc(st->mem, MEM_OTHER, (count + 1) * sizeof(*st->event_types));
+	for (uint32_t i = 0; i < count && !r->bad; i++) {
+		struct journal_event *e = &st->events[i];
+
+		e->id = rd_u64(r);
+		e->cause = rd_u64(r);
+		e->at.us = (int64_t)rd_u64(r);
+		e->wall_us = (int64_t)rd_u64(r);
+		e->suppressed = rd_u32(r);
+		e->type = snapshot_get_text(r, st->event_types[i], sizeof(st->event_types[i]));
+		snapshot_get_text(r, e->port, sizeof(e->port));
+		snapshot_get_text(r, e->text, sizeof(e->text));
+		if (e->id == 0 || e->id > UINT64_MAX / 2 || (i && e->id != e[-1].id + 1))
+			r->bad = true;
+	}
+	st->inherit.events = st->events;
+	st->inherit.n_events = r->bad ? 0 : count;
 }
 
 static uint16_t
@@ -156,6 +195,7 @@ state_open(struct mem *mem, const void *bytes, size_t n, char *err, size_t errle
 		[SNAPSHOT_NODE] = read_node,
 		[SNAPSHOT_PORT] = read_port,
 		[SNAPSHOT_PEER] = read_peer,
+		[SNAPSHOT_JOURNAL] = read_journal,
 	};
 	struct state *st;
 	struct rd sections, walk, one;
@@ -192,6 +232,8 @@ state_free(struct state *st)
 		return;
 	mem_free(st->mem, MEM_OTHER, st->ports);
 	mem_free(st->mem, MEM_OTHER, st->peers);
+	mem_free(st->mem, MEM_OTHER, st->events);
+	mem_free(st->mem, MEM_OTHER, st->event_types);
 	mem_free(st->mem, MEM_OTHER, st);
 }
 
@@ -580,6 +622,12 @@ state_restore(struct state *st, struct node *n, char *err, size_t errlen)
 	}
 	if (!e)
 		e = compare_told(st, n, err, errlen);
+	for (size_t i = 0; i < st->n_ports && !e; i++) {
+		struct node_port *p = node_port_find(n, st->ports[i].name);
+
+		if (p)
+			node_damp_restore(p, &st->ports[i].damp);
+	}
 	n->last_change = st->last_change;
 	n->state_changes = st->state_changes;
 	n->updates = n->updates_seen = st->updates;

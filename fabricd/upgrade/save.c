@@ -132,6 +132,34 @@ save_port(struct save *v, const struct node_port *p)
 	snapshot_u8(v->s, p->present && p->plat.carrier);
 	snapshot_u32(v->s, p->present ? p->plat.ifindex : 0);
 	snapshot_ip(v->s, &p->plat.link_local);
+	snapshot_u8(v->s, p->damp.suppressed);
+	snapshot_u64(v->s, p->damp.penalty);
+	snapshot_u64(v->s, (uint64_t)p->damp.at.us);
+	snapshot_u64(v->s, p->damp.flaps);
+	snapshot_u64(v->s, p->damp.times);
+	snapshot_u32(v->s, p->damp.row);
+	snapshot_u64(v->s, (uint64_t)p->damp.released.us);
+}
+
+static void
+save_journal(struct save *v)
+{
+	const struct journal *j = v->n->journal;
+	const struct journal_event *e = journal_from(j, 0);
+	uint64_t oldest = e ? e->id : 0;
+
+	snapshot_section(v->s, SNAPSHOT_JOURNAL);
+	snapshot_u32(v->s, e ? (uint32_t)(journal_last(j) - oldest + 1) : 0);
+	for (uint64_t id = oldest; id && (e = journal_from(j, id)); id = e->id + 1) {
+		snapshot_u64(v->s, e->id);
+		snapshot_u64(v->s, e->cause);
+		snapshot_u64(v->s, (uint64_t)e->at.us);
+		snapshot_u64(v->s, (uint64_t)e->wall_us);
+		snapshot_u32(v->s, e->suppressed);
+		snapshot_text(v->s, e->type);
+		snapshot_text(v->s, e->port);
+		snapshot_text(v->s, e->text);
+	}
 }
 
 /* The conn of an Established session, or NULL. */
@@ -296,6 +324,7 @@ state_save(struct node *n, struct snapshot *s, struct parcels *parcels, struct s
 
 	node_flatten(n);
 	save_node(&v, facts);
+	save_journal(&v);
 	(void)number_of(v.mem, &v.sources, &n->local);
 	for (size_t i = 0; i < n->nports; i++)
 		save_port(&v, &n->ports[i]);

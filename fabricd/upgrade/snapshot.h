@@ -19,7 +19,7 @@
 #include "fabricd/lib/wire.h"
 
 #ifndef SNAPSHOT_FORMAT
-#define SNAPSHOT_FORMAT 1u
+#define SNAPSHOT_FORMAT 2u
 #endif
 #define SNAPSHOT_HEAD 32
 
@@ -32,6 +32,7 @@ enum snapshot_kind {
 	SNAPSHOT_LISTS,
 	SNAPSHOT_PREFIXES,
 	SNAPSHOT_OUTPUT,
+	SNAPSHOT_JOURNAL,
 	SNAPSHOT_KINDS,
 };
 

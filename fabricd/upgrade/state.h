@@ -49,7 +49,7 @@ struct state;
 struct state *state_open(struct mem *, const void *bytes, size_t n, char *err, size_t errlen);
 void state_free(struct state *); /* NULL is allowed */
 const struct state_facts *state_facts(const struct state *);
-const struct node_inherit *state_inherit(const struct state *);
+const struct node_inherit *state_inherit(const struct state *); /* lives as long as the state */
 /* How many parcels belong to it. */
 size_t state_parcels(const struct state *);
 

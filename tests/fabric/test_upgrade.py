@@ -174,4 +174,6 @@ def test_a_relative_path_and_our_own(fab):
     for words in ([], [os.path.relpath(f"{fab.bin}/fabricd")]):
         result = upgrade(fab, "leaf4", *words)[-1]
         assert result["upgraded"] and result["binary"] == os.path.realpath(f"{fab.bin}/fabricd")
-    assert [e["event"] for e in fab.rows("leaf4", "log")].count("UPGRADED") == 1
+    log = fab.rows("leaf4", "log")  # goes on from process to process
+    assert [e["event"] for e in log].count("UPGRADED") == 2 and "STARTED" in [e["event"] for e in log]
+    assert [e["id"] for e in log] == list(range(log[0]["id"], log[0]["id"] + len(log)))

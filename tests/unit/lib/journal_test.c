@@ -227,6 +227,78 @@ test_who_listens_hears_what_passes(void **state)
 	journal_free(NULL);
 }
 
+/* What a journal before it had, and then its own, for any number of either. */
+static void
+test_it_goes_on_where_another_ended(void **state)
+{
+	static const unsigned int olds[] = { 0, 1, 2, 15, 16, 17, 1000, JOURNAL_EVENTS };
+	static const unsigned int news[] = { 1, 16, 500, 3 * JOURNAL_EVENTS };
+
+	(void)state;
+	for (size_t a = 0; a < ARRAY_LEN(olds); a++)
+		for (size_t b = 0; b < ARRAY_LEN(news); b++) {
+			struct mem m = { 0 };
+			struct journal *j = journal_new(&m, NULL, NULL);
+			const uint64_t first = 7000, last = first + olds[a] + news[b] - 1;
+			uint64_t expect = olds[a] ? first : 1, count = 0;
+
+			for (unsigned int i = 0; i < olds[a]; i++) {
+				struct journal_event e = { .id = first + i, .cause = 3, .wall_us = i };
+				char type[8] = "OLD";
+
+				type[2] = (char)('0' + i % 3);
+				e.type = type;
+				snprintf(e.text, sizeof(e.text), "old %u", i);
+				assert_true(journal_restore(j, &e));
+				memset(type, 'x', sizeof(type) - 1);
+			}
+			for (unsigned int i = 0; i < news[b]; i++)
+				assert_int_equal(spaced(j, i), expect + olds[a] + i);
+			if (olds[a])
+				assert_int_equal(journal_last(j), last);
+			expect = MAX_OF(
+			    expect, journal_last(j) + 1 - MIN_OF(journal_last(j), (uint64_t)JOURNAL_EVENTS));
+			for (const struct journal_event *e = journal_from(j, 0); e;
+			     e = journal_from(j, e->id + 1), count++) {
+				assert_int_equal(e->id, expect + count);
+				if (olds[a] && e->id < first + olds[a]) {
+					assert_int_equal(e->wall_us, e->id - first);
+					assert_int_equal(e->type[2], '0' + (int)((e->id - first) % 3));
+				} else {
+					assert_string_equal(e->type, "PING");
+				}
+			}
+			assert_int_equal(count, MIN_OF(olds[a] + news[b], (unsigned int)JOURNAL_EVENTS));
+			journal_free(j);
+			assert_int_equal(m.by[MEM_EVENT].bytes, 0);
+		}
+}
+
+static void
+test_what_cannot_have_been_before(void **state)
+{
+	struct journal *j = journal_new(NULL, NULL, NULL);
+	struct journal_event e = { .id = 5, .type = "A" };
+
+	(void)state;
+	assert_true(journal_restore(j, &e));
+	assert_false(journal_restore(j, &e)); /* the same id */
+	e.id = 7;
+	assert_false(journal_restore(j, &e)); /* a gap */
+	e.id = 6;
+	e.type = "A_TYPE_WITH_A_NAME_THAT_IS_FAR_TOO_LONG";
+	assert_false(journal_restore(j, &e));
+	e.type = "B";
+	assert_true(journal_restore(j, &e));
+	journal_free(j);
+	j = journal_new(NULL, NULL, NULL);
+	journal_add(j, at(1), 0, "OWN", "", 0, "x");
+	e.id = 2;
+	assert_false(journal_restore(j, &e)); /* it has begun */
+	assert_int_equal(journal_last(j), 1);
+	journal_free(j);
+}
+
 int
 main(void)
 {
@@ -241,6 +313,8 @@ main(void)
 		cmocka_unit_test(test_many_pairs),
 		cmocka_unit_test(test_text_is_made_printable_and_cut),
 		cmocka_unit_test(test_who_listens_hears_what_passes),
+		cmocka_unit_test(test_it_goes_on_where_another_ended),
+		cmocka_unit_test(test_what_cannot_have_been_before),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -141,6 +141,35 @@ longer_each_time(void **state)
 	assert_in_range(mono_sub(damp_release(&d, &usual), now), SECONDS(4), SECONDS(6));
 }
 
+/* Whatever numbers come from elsewhere: let in after the longest time at latest, counted from now. */
+static void
+numbers_from_elsewhere(void **state)
+{
+	static const struct damp wild[] = {
+		{ .penalty = UINT64_MAX,
+		    .at = { INT64_MAX },
+		    .suppressed = true,
+		    .row = UINT32_MAX,
+		    .released = { INT64_MIN } },
+		{ .penalty = UINT64_MAX, .at = { INT64_MIN }, .suppressed = true, .released = { INT64_MAX } },
+		{ .penalty = 0, .at = { 0 }, .suppressed = true, .row = 3 },
+		{ .penalty = 12345, .at = { SECONDS(2000) }, .row = 7, .released = { SECONDS(999999) } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(wild); i++) {
+		struct damp d = wild[i];
+
+		damp_sane(&d, &usual, at(0));
+		assert_int_equal(d.suppressed, wild[i].suppressed);
+		assert_true(damp_penalty(&d, &usual, at(0)) <= 12 * DAMP_FLAP);
+		if (d.suppressed)
+			assert_true(mono_sub(damp_release(&d, &usual), at(0)) <= SECONDS(60));
+		assert_true(!d.suppressed || damp_look(&d, &usual, at(SECONDS(60))));
+		(void)damp_flap(&d, &usual, at(SECONDS(61)));
+	}
+}
+
 /* One that may not be kept out, since it is the last way, has no worse name for that. */
 static void
 forgiven(void **state)
@@ -202,6 +231,7 @@ main(void)
 		cmocka_unit_test(remembers),
 		cmocka_unit_test(longer_each_time),
 		cmocka_unit_test(forgiven),
+		cmocka_unit_test(numbers_from_elsewhere),
 		cmocka_unit_test(put_off),
 		cmocka_unit_test(extremes),
 	};

@@ -183,6 +183,13 @@ views(const struct node *n)
 	struct rib_view v;
 
 	add(&t, "isolated %d rack %d started %lld\n", n->isolated, n->rack_active, (long long)n->started.us);
+	for (size_t i = 0; i < n->nports; i++) {
+		const struct damp *d = &n->ports[i].damp;
+
+		add(&t, "%s damp %llu at %lld %d flaps %llu times %llu row %u released %lld\n", n->ports[i].name,
+		    (unsigned long long)d->penalty, (long long)d->at.us, d->suppressed, (unsigned long long)d->flaps,
+		    (unsigned long long)d->times, d->row, (long long)d->released.us);
+	}
 	for (size_t i = 0; i < n->nports; i++)
 		for (const struct node_peer *p = n->ports[i].peer; p; p = p->next)
 			add_session(&t, p);
@@ -565,6 +572,84 @@ test_in_the_middle_of_changes(void **state)
 	topo_free(t);
 }
 
+/* ---- flaps, and the journal ---- */
+
+/* leaf2's port flaps until it is kept out: the successor keeps it out for as long as the one before would have. */
+static void
+test_a_port_that_is_kept_out_stays_so(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf2");
+	struct node_port *port = node_port_find(wn->node, "eth1");
+	double left;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		world_link_set(w, "leaf2", "eth1", false);
+		world_run(w, MS(50));
+		world_link_set(w, "leaf2", "eth1", true);
+		world_run(w, MS(150));
+	}
+	assert_true(port->damp.suppressed);
+	left = node_damp_left(port);
+	assert_true(left > 4);
+	upgrade_ok(wn);
+	port = node_port_find(wn->node, "eth1");
+	assert_true(port->damp.suppressed && port->damp.flaps == 4);
+	assert_true(node_damp_left(port) > left - 2 && node_damp_left(port) <= left);
+	assert_false(port->peer->established);
+	world_run(w, (int64_t)(node_damp_left(port) * 1e6) - MS(20));
+	assert_true(port->damp.suppressed && !port->peer->established);
+	world_run(w, SECONDS(2));
+	assert_true(!port->damp.suppressed && port->peer->established);
+	world_free(w);
+	topo_free(t);
+}
+
+/* Event by event what the one before had, then its own; also of a successor's successor. */
+static void
+test_the_journal_goes_on(void **state)
+{
+	struct topo *t = load("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "spine1");
+	struct journal_event *was = calloc(JOURNAL_EVENTS, sizeof(*was));
+	const struct journal_event *e;
+	size_t n = 0;
+
+	(void)state;
+	world_link_set(w, "leaf2", "eth1", false);
+	world_run(w, SECONDS(1));
+	world_link_set(w, "leaf2", "eth1", true);
+	world_run(w, SECONDS(10));
+	for (uint64_t id = 0; (e = journal_from(wn->node->journal, id)); id = e->id + 1) {
+		was[n] = *e;
+		was[n++].type = strdup(e->type);
+	}
+	assert_true(n > 8);
+	for (int i = 0; i < 3; i++) {
+		uint64_t last = journal_last(wn->node->journal);
+
+		upgrade_ok(wn);
+		assert_true(journal_last(wn->node->journal) > last);
+		assert_string_equal(journal_from(wn->node->journal, last + 1)->type, "TAKING_OVER");
+		for (size_t k = 0; k < n; k++) {
+			e = journal_from(wn->node->journal, was[k].id);
+			assert_string_equal(e->type, was[k].type);
+			assert_string_equal(e->port, was[k].port);
+			assert_string_equal(e->text, was[k].text);
+			assert_true(e->id == was[k].id && e->cause == was[k].cause && e->at.us == was[k].at.us &&
+				    e->wall_us == was[k].wall_us);
+		}
+	}
+	for (size_t k = 0; k < n; k++)
+		free((char *)(uintptr_t)was[k].type);
+	free(was);
+	world_free(w);
+	topo_free(t);
+}
+
 /* ---- octets that are on their way ---- */
 
 /* leaf4, and leaf3 if it is wanted, are played on their ports of spine1, over connections that take little at a time. */
@@ -661,6 +746,7 @@ test_half_a_message_goes_along(void **state)
 	struct puppet *four;
 	struct world *w = with_puppets(t, &four, NULL);
 	struct world_node *wn = world_node_find(w, "spine1");
+	struct rt_stream *stream;
 	struct node_peer *peer;
 	uint8_t message[512];
 	struct prefix rack;
@@ -690,8 +776,11 @@ test_half_a_message_goes_along(void **state)
 		len = i < 4 ? MAX_OF(len, n) : len;
 		cut = MIN_OF(cut, n - 1);
 		assert_int_equal(rt_write(four->stream, message, cut), cut);
+		stream = four->stream;
+		four->stream = NULL; /* it says nothing else meanwhile */
 		world_run(w, MS(100));
 		upgrade_ok(wn);
+		four->stream = stream;
 		assert_int_equal(rt_write(four->stream, message + cut, n - cut), n - cut);
 		world_run(w, MS(200));
 		peer = node_port_find(wn->node, "eth4")->peer;
@@ -784,6 +873,8 @@ main(void)
 		cmocka_unit_test(test_a_long_freeze_loses_no_session),
 		cmocka_unit_test(test_sessions_that_are_down),
 		cmocka_unit_test(test_in_the_middle_of_changes),
+		cmocka_unit_test(test_a_port_that_is_kept_out_stays_so),
+		cmocka_unit_test(test_the_journal_goes_on),
 		cmocka_unit_test(test_unsent_octets_go_along),
 		cmocka_unit_test(test_half_a_message_goes_along),
 		cmocka_unit_test(test_what_is_told_otherwise_is_told_again),
