@@ -190,8 +190,7 @@ struct platform_ops {
 	int (*dump_begin)(struct platform *);
 	int (*dump_step)(struct platform *, plat_dump_fn *, void *arg);
 	/*
-	 * A long series of route operations begins (true) or has ended (false). Meanwhile the backend need not tell of
-	 * routes that another hand changes: the caller reads all of it afterwards. NULL: it makes no difference.
+	 * A long series of route operations begins (true) or has ended (false): a hint. NULL: it makes no difference.
 	 */
 	void (*bulk)(struct platform *, bool on);
 };

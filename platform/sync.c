@@ -114,8 +114,8 @@ sync_emit(struct sync *s, const struct plat_op *op, const struct flight *flight)
 }
 
 /*
- * While thousands of routes a second leave, the forwarding plane need not tell what others do to ours: an audit at the
- * end finds it. BULK_US is a window of time in which the messages are counted.
+ * The forwarding plane is told when thousands of routes a second leave. BULK_US is a window of time in which the
+ * messages are counted.
  */
 static void
 bulk_look(struct sync *s)
@@ -148,7 +148,6 @@ bulk_due(void *arg)
 	}
 	s->bulk = false;
 	s->platform->ops->bulk(s->platform, false);
-	audit_soon(s);
 }
 
 static bool
@@ -448,6 +447,8 @@ sync_free(struct sync *s)
 	mem_free(mem, MEM_FIB, s->extras);
 	check_drop(s);
 	mem_free(mem, MEM_FIB, s->check.found);
+	for (int f = 0; f < FAMILIES; f++)
+		mem_free(mem, MEM_FIB, s->first[f].v);
 	mem_free(mem, MEM_FIB, s->nh_queue.v);
 	mem_free(mem, MEM_FIB, s->group_queue.v);
 	mem_free(mem, MEM_FIB, s->pg_queue.v);

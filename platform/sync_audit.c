@@ -438,8 +438,7 @@ routes_unseen(struct sync *s, size_t budget)
 			differs(s, "missing route", &p, "it is not in the forwarding plane");
 			if (!s->audit.repair)
 				continue;
-			route_set_have(s, (enum family)f, index, 0);
-			route_touch(s, (enum family)f, index);
+			route_taken(s, (enum family)f, index);
 		}
 	}
 	return false;
@@ -767,6 +766,7 @@ route_lost(struct sync *s, const struct plat_route *r)
 {
 	enum family f = ip_family(&r->prefix);
 	int slot = table_slot(s, r->table, false);
+	const struct sroute *route;
 	uint32_t index;
 
 	if (slot < 0)
@@ -774,13 +774,13 @@ route_lost(struct sync *s, const struct plat_route *r)
 	index = table_find(s, &s->routes[f], (uint8_t)slot, &r->prefix, r->metric == s->cfg.cover_metric);
 	if (!index)
 		return;
-	if (table_at(&s->routes[f], index)->flags & R_FLIGHT) { /* before or after our operation? only reading tells */
+	route = table_at(&s->routes[f], index);
+	if (route->flags & R_FLIGHT && route_has(s, route)) { /* before or after our operation? only reading tells */
 		audit_soon(s);
 		return;
 	}
 	s->stats.repairs++;
-	route_set_have(s, f, index, 0);
-	route_touch(s, f, index);
+	route_taken(s, f, index);
 }
 
 void

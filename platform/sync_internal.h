@@ -56,6 +56,7 @@ enum route_flag {
 	R_SEEN = 16,    /* equals sync.parity: seen or touched since the audit began */
 	R_ADOPTED = 32, /* found at start, not yet wanted: stays until the sweep */
 	R_WAITS = 64,   /* its group has no member in the forwarding plane; told as SYNC_WAITS_LINK */
+	R_FIRST = 128,  /* another hand took it away: on the queue of repairs; with R_FLIGHT: will be when that ends */
 };
 
 /* 16 bytes and the address: 20 for IPv4, 32 for IPv6. */
@@ -237,8 +238,9 @@ struct sync {
 
 	struct route_table routes[FAMILIES];
 	struct route_queue dirty;
-	uint32_t later[FAMILIES];   /* see routes_push() */
-	uint32_t refused[FAMILIES]; /* routes with R_RETRY */
+	struct vec32 first[FAMILIES]; /* repairs: they leave before all that is dirty */
+	uint32_t later[FAMILIES];     /* see routes_push() */
+	uint32_t refused[FAMILIES];   /* routes with R_RETRY */
 	uint32_t *tables;
 	size_t n_tables, tables_cap;
 
@@ -323,7 +325,7 @@ void table_prefetch(const struct sync *, const struct route_table *, uint8_t tab
 static inline bool
 route_live(const struct sroute *r)
 {
-	return r->want || r->have || r->flags & (R_DIRTY | R_FLIGHT);
+	return r->want || r->have || r->flags & (R_DIRTY | R_FLIGHT | R_FIRST);
 }
 
 /* The queue of dirty routes. */
@@ -378,6 +380,8 @@ void nh_forget(struct sync *, uint32_t nh); /* nothing uses it, and it is not in
 
 /* Puts it on the dirty queue if it needs an operation; removes the entry when nothing is left of it. */
 void route_touch(struct sync *, enum family, uint32_t index);
+/* Another hand took away what it had, or so it seems: it is sent before all that is dirty. */
+void route_taken(struct sync *, enum family, uint32_t index);
 void route_set_have(struct sync *, enum family, uint32_t index, uint32_t have);
 bool route_is_right(const struct sync *, const struct sroute *);
 bool route_has(const struct sync *, const struct sroute *); /* something of ours is in the forwarding plane */

@@ -124,7 +124,7 @@ route_touch(struct sync *s, enum family f, uint32_t index)
 {
 	struct sroute *r = route_at(s, f, index);
 
-	if (r->flags & (R_FLIGHT | R_DIRTY | R_RETRY))
+	if (r->flags & (R_FLIGHT | R_DIRTY | R_RETRY | R_FIRST))
 		return;
 	if (!route_is_right(s, r)) {
 		if (!(r->flags & R_ADOPTED) || s->swept || r->want) {
@@ -138,6 +138,34 @@ route_touch(struct sync *s, enum family f, uint32_t index)
 		route_set_have(s, f, index, 0);
 		table_remove(s, &s->routes[f], index);
 	}
+}
+
+static void
+first_push(struct sync *s, enum family f, uint32_t index)
+{
+	vec32_push(s, &s->first[f], index);
+	sync_wake(s, false);
+}
+
+/* What is under way and was new can only have been taken away after it was done: it is sent again when it is told. */
+void
+route_taken(struct sync *s, enum family f, uint32_t index)
+{
+	struct sroute *r = route_at(s, f, index);
+
+	if (r->flags & R_FLIGHT) {
+		r->flags |= R_FIRST;
+		return;
+	}
+	route_set_have(s, f, index, 0);
+	if (r->flags & R_FIRST)
+		return;
+	if (!r->want) {
+		route_touch(s, f, index);
+		return;
+	}
+	r->flags |= R_FIRST;
+	first_push(s, f, index);
 }
 
 int
@@ -211,6 +239,8 @@ route_send(struct sync *s, enum family f, uint32_t index)
 	struct plat_op op = { .kind = PLAT_ROUTE_SET };
 	enum target target;
 
+	if (r->flags & R_FLIGHT) /* sent as a repair meanwhile: its result looks at it again */
+		return true;
 	if (route_is_right(s, r)) {
 		if (r->want)
 			tell(s, f, r, SYNC_INSTALLED);
@@ -218,7 +248,7 @@ route_send(struct sync *s, enum family f, uint32_t index)
 		return true;
 	}
 	target = route_target(s, f, r, &flight.sent);
-	if (target == LATER)
+	if (target == LATER && !(r->flags & R_DIRTY))
 		queue_push(s, f, index);
 	if (target != SEND)
 		return target != LATER;
@@ -238,7 +268,7 @@ route_send(struct sync *s, enum family f, uint32_t index)
 		pg_ref(s, flight.sent, 1);
 	}
 	op.only_new = !route_has(s, r);
-	r->flags |= R_FLIGHT;
+	r->flags = (uint8_t)((r->flags & ~R_FIRST) | R_FLIGHT);
 	s->stats.route_messages++;
 	sync_emit(s, &op, &flight);
 	return true;
@@ -283,9 +313,12 @@ route_result(struct sync *s, const struct flight *flight, const struct plat_resu
 	enum family f = (enum family)flight->family;
 	uint32_t index = flight->index;
 	struct sroute *r = route_at(s, f, index);
+	bool taken = r->flags & R_FIRST;
 
-	r->flags = (uint8_t)((r->flags & ~(R_FLIGHT | R_SEEN)) | (s->parity ? R_SEEN : 0));
-	if (res->outcome == PLAT_INSTALLED) {
+	r->flags = (uint8_t)((r->flags & ~(R_FLIGHT | R_SEEN | R_FIRST)) | (s->parity ? R_SEEN : 0));
+	if (res->outcome == PLAT_INSTALLED && taken) {
+		route_taken(s, f, index);
+	} else if (res->outcome == PLAT_INSTALLED) {
 		if (r->err || !flight->sent) /* there may be room for others, too */
 			s->progress = true;
 		r->err = 0;
@@ -300,6 +333,24 @@ route_result(struct sync *s, const struct flight *flight, const struct plat_resu
 		pg_ref(s, flight->sent, -1);
 }
 
+/* The latest first: their order is no matter. What was sent, or came here, twice has no flag any more. */
+static void
+repairs_push(struct sync *s, enum family f)
+{
+	struct vec32 *q = &s->first[f];
+
+	while (q->n && sync_room(s, LANE_ROUTES)) {
+		uint32_t index = q->v[--q->n];
+		struct sroute *r = route_at(s, f, index);
+
+		if (!(r->flags & R_FIRST) || r->flags & R_FLIGHT)
+			continue;
+		r->flags &= (uint8_t)~R_FIRST;
+		if (!(r->flags & R_RETRY))
+			route_send(s, f, index);
+	}
+}
+
 /* Routes whose group is under way go to the end; when all that are left are such, results wake us for them. */
 bool
 routes_push(struct sync *s)
@@ -307,6 +358,8 @@ routes_push(struct sync *s)
 	struct mono end = mono_add(rt_clock(s->cfg.rt), SEND_US);
 	uint64_t sent = 0;
 
+	for (int f = 0; f < FAMILIES; f++)
+		repairs_push(s, (enum family)f);
 	for (int f = 0; f < FAMILIES; f++) {
 		while (s->dirty.n[f] > s->later[f]) {
 			if (!sync_room(s, LANE_ROUTES))
@@ -429,7 +482,7 @@ want(struct sync *s, enum family f, uint32_t index, uint32_t value)
 		r->err = 0;
 	}
 	set_want(s, f, index, value);
-	if (changed && value && !(r->flags & (R_FLIGHT | R_DIRTY)) && route_is_right(s, r)) {
+	if (changed && value && !(r->flags & (R_FLIGHT | R_DIRTY | R_FIRST)) && route_is_right(s, r)) {
 		queue_push(s, f, index); /* nothing to send, but it is to be told, from the loop */
 		sync_wake(s, false);
 		return;

@@ -161,7 +161,6 @@ void linux_ports_free(struct linux_platform *);
 /* ---- ours.c ---- */
 
 int linux_ours_open(struct linux_platform *, char *err, size_t errlen);
-void linux_ours_listen(struct linux_platform *, bool on); /* to changes of routes */
 void linux_ours_ready(void *arg, unsigned int what);
 
 /* ---- drop.c ---- */

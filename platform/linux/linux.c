@@ -82,7 +82,6 @@ linux_bulk(struct platform *p, bool on)
 
 	lp->bulk = on;
 	lp->count.bulks += on;
-	linux_ours_listen(lp, !on);
 	if (on && !lp->writer)
 		e = linux_writer_new(lp, &lp->writer);
 	if (e)

@@ -28,7 +28,7 @@ struct linux_counters {
 	uint64_t not_kernel;  /* messages from a sender that is not the kernel: ignored */
 	uint64_t interrupted; /* dumps during which something changed: begun again */
 	uint64_t foreign;     /* changes of our objects by others */
-	uint64_t bulks;       /* long series of routes during which we did not listen */
+	uint64_t bulks;       /* long series of routes, written by a thread */
 };
 const struct linux_counters *linux_platform_counters(const struct platform *);
 

@@ -10,7 +10,8 @@
  *   route replaced by another -> keep
  *   anything else             -> drop
  *
- * While thousands of routes a second leave, routes are not listened to at all (linux_bulk); sync audits afterwards.
+ * That costs the kernel 0.2 us per route of our own, a twelfth of the route, also in a long series of them: without it a
+ * route that another hand deletes meanwhile stayed away until an audit at the end of the series.
  *
  * What the kernel does by itself on carrier loss it does not tell; the link event says it all.
  */
@@ -75,27 +76,6 @@ linux_ours_open(struct linux_platform *lp, char *err, size_t errlen)
 		}
 	}
 	return 0;
-}
-
-/*
- * Every listener costs the kernel a copy of each message and a run of the filter, so a long series of our own routes is
- * not listened to. What was queued before stays. Next hops are few, and stay listened to.
- */
-void
-linux_ours_listen(struct linux_platform *lp, bool on)
-{
-	static const int groups[] = { RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE };
-	int e;
-
-	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
-		e = on ? nl_socket_add_memberships(lp->ours, groups[i], 0)
-		       : nl_socket_drop_memberships(lp->ours, groups[i], 0);
-		if (e < 0)
-			linux_problem(lp,
-			    "netlink events of routes cannot be %s: %s; what others do to our routes is found by the "
-			    "audit",
-			    on ? "asked for again" : "left", nl_geterror(e));
-	}
 }
 
 static void

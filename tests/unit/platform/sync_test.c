@@ -694,6 +694,91 @@ audit_begun_anew_finds_all(void **state)
 }
 
 static void
+taken_by_another_hand(struct env *e, const char *text)
+{
+	struct plat_op op = { .kind = PLAT_ROUTE_DEL, .route = { .prefix = prefix(text), .metric = METRIC } };
+
+	assert_int_equal(model_lose_route(e->p, 0, &op.route.prefix, METRIC, false), 0);
+	e->p->client->lost(e->p->client_arg, &op, "another hand deleted it");
+}
+
+/*
+ * Of a long series that leaves, only what is under way already goes before the repair of a route that another hand took
+ * away: whether the route is in the series, was in it, or has no part in it.
+ */
+static void
+repairs_go_before_a_long_series(void **state)
+{
+	static const char *const taken[] = { "10.0.3.0/24", "10.77.0.0/24", "10.200.0.0/24" };
+	enum { ROUTES = 20000 };
+	struct model_config cfg = { .ack_us = 100, .op_us = 2 };
+	uint64_t sent, repairs;
+	uint32_t other;
+	struct env e;
+	char text[32];
+
+	(void)state;
+	env_open(&e, &cfg);
+	many_routes(&e, ROUTES);
+	route(&e, taken[2], group(&e, 0x0f));
+	pass(&e, SECONDS(1));
+	other = group(&e, 0x30);
+	for (unsigned int i = 0; i < ROUTES; i++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+		route(&e, text, other);
+	}
+	sent = stats(&e).route_messages;
+	repairs = stats(&e).repairs;
+	while (stats(&e).route_messages - sent < ROUTES / 4)
+		pass(&e, MS(1));
+	sent = stats(&e).route_messages;
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		taken_by_another_hand(&e, taken[i]);
+	while (!forwards(&e, taken[0]) || !forwards(&e, taken[1]) || !forwards(&e, taken[2]))
+		pass(&e, MS(1));
+	assert_in_range(stats(&e).route_messages - sent, ARRAY_LEN(taken), ROUTES / 4);
+	assert_int_equal(stats(&e).repairs, repairs + ARRAY_LEN(taken));
+	pass(&e, SECONDS(1));
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		assert_int_equal(forwards(&e, taken[i]), i < 2 ? 0x30 : 0x0f);
+	assert_int_equal(stats(&e).routes_installed[FAMILY_IPV4], ROUTES + 1);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/* A new route that is taken away after it came, but before its result: it is not taken for installed. */
+static void
+taken_while_under_way(void **state)
+{
+	struct model_config cfg = { .ack_us = MS(50) };
+	struct prefix p = prefix("10.1.0.0/24");
+	struct plat_op op = { .kind = PLAT_ROUTE_DEL, .route = { .prefix = p, .metric = METRIC } };
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, &cfg);
+	g = group(&e, 0x03);
+	route(&e, "10.2.0.0/24", g);
+	pass(&e, SECONDS(1));
+	e.installed = 0;
+	route(&e, "10.1.0.0/24", g);
+	settle(&e);
+	e.p->client->lost(e.p->client_arg, &op, "another hand deleted it");
+	while (
+	    model_lose_route(e.p, 0, &p, METRIC, false)) /* as soon as it is there; its result comes in that moment */
+		pass(&e, MS(1));
+	assert_int_equal(e.installed, 0);
+	route(&e, "10.1.0.0/24", 0); /* what is wanted may change meanwhile */
+	route(&e, "10.1.0.0/24", g);
+	pass(&e, SECONDS(1));
+	assert_int_equal(e.installed, 1);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0x03);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+static void
 check_in_pieces(void **state)
 {
 	enum { ROUTES = 20000 };
@@ -1115,6 +1200,8 @@ main(void)
 		cmocka_unit_test(refused_objects_back_off),
 		cmocka_unit_test(undeletable_next_hop_is_used_again),
 		cmocka_unit_test(audit_begun_anew_finds_all),
+		cmocka_unit_test(repairs_go_before_a_long_series),
+		cmocka_unit_test(taken_while_under_way),
 		cmocka_unit_test(check_in_pieces),
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),
