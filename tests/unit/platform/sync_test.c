@@ -698,8 +698,8 @@ taken_by_another_hand(struct env *e, const char *text)
 {
 	struct plat_op op = { .kind = PLAT_ROUTE_DEL, .route = { .prefix = prefix(text), .metric = METRIC } };
 
-	assert_int_equal(model_lose_route(e->p, 0, &op.route.prefix, METRIC, false), 0);
-	e->p->client->lost(e->p->client_arg, &op, "another hand deleted it");
+	if (model_lose_route(e->p, 0, &op.route.prefix, METRIC, false) == 0)
+		e->p->client->lost(e->p->client_arg, &op, "another hand deleted it");
 }
 
 /*
@@ -1113,6 +1113,8 @@ churn_step(struct env *e, struct churn *c)
 	case 6:
 		if (dice(c, 30) == 0)
 			sync_audit(e->s);
+		else
+			taken_by_another_hand(e, nth_prefix((int)k));
 		break;
 	default:
 		if (!c->group[i])
