@@ -75,6 +75,7 @@ study_new(const struct study_config *sc, char *err, size_t errlen)
 		.outside = sc->outside,
 		.feed = sc->feed,
 		.cpu_us = sc->cpu_us,
+		.model = { .group_outlives = true }, /* as Linux does */
 		.log = on_event };
 	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
 

@@ -20,6 +20,7 @@
 
 #define TURN_US      MS(1)
 #define OUTSIDE_SEED (1u << 30) /* so that no router outside has the seed of a switch */
+#define OUTLIVE_SEED (1u << 29) /* draws whether groups outlive their members, as they do where Linux can */
 
 struct world {
 	struct world_config cfg;
@@ -303,7 +304,10 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 	if (wn->platform) {
 		model_adopt(wn->platform);
 	} else {
-		wn->platform = model_open(wn->rt, &wn->mem, &w->cfg.model, NULL, NULL);
+		struct model_config model = w->cfg.model;
+
+		model.group_outlives = model.group_outlives || hash_u64(w->cfg.seed, OUTLIVE_SEED) & 1;
+		wn->platform = model_open(wn->rt, &wn->mem, &model, NULL, NULL);
 		model_admin_watch(wn->platform, on_admin, wn);
 		model_watch(wn->platform, w->see.fib ? fib_changed : NULL, wn);
 		fib_changed(wn, 0, NULL);

@@ -40,7 +40,7 @@ struct world_config {
 				      at the clock, some 256 prefixes; 0: none */
 	bool outside;              /* a router at the other end of each external port; see outside.h */
 	uint32_t feed;             /* prefixes that each of these announces beside a default route */
-	struct model_config model; /* of each forwarding plane */
+	struct model_config model; /* of each forwarding plane; group_outlives: else drawn from the seed */
 	journal_fn *log;           /* every event of every node; arg is the struct world_node */
 	void *log_arg;             /* for who logs: world_config() gives it back */
 };
