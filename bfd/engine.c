@@ -328,9 +328,12 @@ bfd_move(struct bfd_session *s, struct bfd_step step, struct mono now)
 		s->polling = s->poll_again = false;
 	}
 	offer(s);
+	if (was == BFD_UP) /* who relies on it first: packets are lost meanwhile */
+		e->ops->changed(e->arg, s);
 	send_now(s, now);
 	bfd_refresh(s, now);
-	e->ops->changed(e->arg, s);
+	if (was != BFD_UP)
+		e->ops->changed(e->arg, s);
 }
 
 /* ---- what the time brings ---- */

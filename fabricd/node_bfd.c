@@ -4,8 +4,9 @@
  *   neighbour reachable -> watch -> Up -> (strict: only now the session may begin)
  *                                -> Down -> next hops leave their groups, the session is reset (RFC 5882 4.2)
  *
- * A failure goes the way of a session that ends: rib_source_down() takes the neighbour out of every hop set at once,
- * one group change each, before any prefix is looked at. That the neighbour's operator took BFD down (AdminDown) is no
+ * A failure takes the neighbour's next hop out of the forwarding plane first, by one message; then out of the RIB's hop
+ * sets, and the origins that are lost by it are withdrawn; and only then the session is ended, with its NOTIFICATION
+ * into the dead link, and all is noted. That the neighbour's operator took BFD down (AdminDown) is no
  * failure (RFC 5882 3.2). Without a bfdd, sessions live by their hold time, which status says.
  */
 #include <errno.h>
@@ -33,6 +34,24 @@ bfd_up(struct node_peer *peer)
 	node_peer_try(peer);
 }
 
+/* What it told is used now, and not any more when BFD is down (RFC 5882 4.3). */
+static bool
+loses_paths(const struct node_peer *peer, const struct bfd_status *s)
+{
+	return peer->established || (s->independent && bgp_peer_restart(peer->bgp)->stale);
+}
+
+/* Before anything is said or noted: packets are lost meanwhile. */
+static void
+unplug(struct node_peer *peer)
+{
+	struct node *n = peer->node;
+
+	sync_nexthop_down(n->sync, peer->port->plat.ifindex, &peer->address);
+	rib_source_down(n->rib, &peer->source);
+	node_groups_work(n);
+}
+
 static void
 bfd_down(struct node_peer *peer, const struct bfd_status *s)
 {
@@ -41,6 +60,8 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	bool admin = here || s->remote_state == BFD_ADMIN;
 
 	peer->bfd_up = false;
+	if (!admin && loses_paths(peer, s))
+		unplug(peer);
 	peer->bfd_event = node_event(n, admin ? "BFD_ADMIN_DOWN" : "BFD_DOWN", peer->port->name,
 	    peer->port->carrier_event, "%s: %s", peer->far->name,
 	    here    ? "bfdd was told to end; the session stays"

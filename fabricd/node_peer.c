@@ -284,6 +284,7 @@ peer_established(struct bgp_peer *bgp, void *arg)
 	peer->source.router_id = f->remote.id;
 	peer->source.asn = f->remote.asn;
 	peer->source.address = peer->address;
+	sync_nexthop_up(n->sync, peer->port->plat.ifindex, &peer->address);
 	rib_source_up(n->rib, &peer->source);
 	set_next_hops(peer);
 	peer->export = export_peer_new(n->export, bgp, &peer->source, policy_class(peer->policy));

@@ -99,6 +99,15 @@ void sync_route_del(struct sync *, uint32_t table, const struct prefix *);
 void sync_port_up(struct sync *, uint32_t ifindex);
 void sync_port_down(struct sync *, uint32_t ifindex); /* carrier gone or port removed: shrinks every group at once */
 
+/*
+ * The neighbour behind this next hop does not answer, though its port has carrier: every group shrinks at once, by one
+ * message where the forwarding plane takes deleted next hops out of their groups; it has left when this returns. A group
+ * that has no other next hop is left as it is for its routes to leave, unless it outlives it. Until sync_nexthop_up(), or
+ * until no group has wanted it for a moment, the next hop is not used.
+ */
+void sync_nexthop_down(struct sync *, uint32_t ifindex, const struct ip *gateway);
+void sync_nexthop_up(struct sync *, uint32_t ifindex, const struct ip *gateway);
+
 /* Compares the forwarding plane with what is wanted, now, and repairs. */
 void sync_audit(struct sync *);
 

@@ -17,6 +17,8 @@
 
 #include "platform/sync_internal.h"
 
+#define NH_ALL UINT32_MAX
+
 /* ---- sets of members ---- */
 
 void
@@ -79,14 +81,14 @@ members_have(const struct members *m, uint32_t nh)
 	return false;
 }
 
-/* Takes the members on dark ports out; returns whether any was. */
+/* Takes out the members on a dark port, or of these the next hop `only`; returns whether there was any. */
 static bool
-members_prune(struct sync *s, struct members *m, uint32_t ifindex)
+members_prune(struct sync *s, struct members *m, uint32_t ifindex, uint32_t only)
 {
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < m->n; i++) {
-		if (s->nhs[m->m[i].nh].ifindex == ifindex)
+		if (s->nhs[m->m[i].nh].ifindex == ifindex && (only == NH_ALL || only == m->m[i].nh))
 			nh_use(s, m->m[i].nh, -1);
 		else
 			m->m[kept++] = m->m[i];
@@ -226,6 +228,8 @@ nh_deleted(struct sync *s, uint32_t nh, const struct plat_result *res)
 		sync_refused(s, &h->retry);
 		return;
 	}
+	if (res->outcome != PLAT_INSTALLED && h->lost) /* then it is still in its groups */
+		audit_soon(s);
 	h->retry.times = 0;
 	nh_queue(s, nh);
 }
@@ -879,9 +883,9 @@ port_set(struct sync *s, uint32_t ifindex, bool up)
 	return true;
 }
 
-/* What the forwarding plane did by itself when the port went dark. */
+/* What the forwarding plane did by itself when the port went dark, or when a next hop of it was deleted. */
 static void
-pg_carrier_lost(struct sync *s, uint32_t pg, uint32_t ifindex)
+pg_carrier_lost(struct sync *s, uint32_t pg, uint32_t ifindex, uint32_t only)
 {
 	struct pgroup *o = pg_at(s, pg);
 
@@ -889,12 +893,25 @@ pg_carrier_lost(struct sync *s, uint32_t pg, uint32_t ifindex)
 		for (uint32_t i = 0; i < o->sent.n; i++)
 			o->again = o->again || s->nhs[o->sent.m[i].nh].ifindex == ifindex;
 	}
-	if (!members_prune(s, &o->have, ifindex))
+	if (!members_prune(s, &o->have, ifindex, only))
 		return;
 	if (!o->have.n)
 		pg_emptied(s, pg);
 	else if (!o->outlives)
 		o->weak = o->have.n == 1 && s->platform->caps.group_outlives;
+}
+
+static void
+nh_light(struct sync *s, uint32_t nh)
+{
+	struct nexthop *h = &s->nhs[nh];
+
+	h->dark = false;
+	h->retry.times = 0;
+	if (h->state == NH_FAILED)
+		h->state = NH_ABSENT;
+	nh_queue(s, nh);
+	nh_tell_groups(s, nh);
 }
 
 void
@@ -921,7 +938,7 @@ sync_port_down(struct sync *s, uint32_t ifindex)
 		return;
 	for (uint32_t i = 1; i <= s->n_pgs; i++) {
 		if (pg_at(s, i)->live)
-			pg_carrier_lost(s, i, ifindex);
+			pg_carrier_lost(s, i, ifindex, NH_ALL);
 	}
 }
 
@@ -933,13 +950,77 @@ sync_port_up(struct sync *s, uint32_t ifindex)
 	for (uint32_t i = 0; i < s->n_nhs; i++) {
 		if (!s->nhs[i].live || s->nhs[i].ifindex != ifindex)
 			continue;
-		s->nhs[i].dark = false;
-		s->nhs[i].retry.times = 0;
-		if (s->nhs[i].state == NH_FAILED)
-			s->nhs[i].state = NH_ABSENT;
-		nh_queue(s, i);
-		nh_tell_groups(s, i);
+		if (!s->nhs[i].lost)
+			nh_light(s, i);
 	}
+}
+
+/* ---- neighbours that are lost while their port has carrier ---- */
+
+/* An object that would go with its last member, and routes are on it; or one that may have this next hop soon. */
+static bool
+pg_needs(const struct pgroup *o, uint32_t nh)
+{
+	return o->live && ((o->flight && members_have(&o->sent, nh)) ||
+			      (o->refs && !o->outlives && o->have.n == 1 && o->have.m[0].nh == nh));
+}
+
+/* Whether to delete it from under its groups is the same as to take it out of each. */
+static bool
+nh_can_go_first(const struct sync *s, uint32_t nh)
+{
+	if (!s->platform->caps.carrier_deletes_nexthops || s->nhs[nh].state != NH_PRESENT || !s->started ||
+	    s->stopped || !sync_room(s, LANE_OBJECTS))
+		return false;
+	for (uint32_t i = 1; i <= s->n_pgs; i++)
+		if (pg_needs(pg_at(s, i), nh))
+			return false;
+	return true;
+}
+
+/* One message, whatever the number of groups. */
+static void
+nh_delete_first(struct sync *s, uint32_t nh)
+{
+	struct nexthop *h = &s->nhs[nh];
+
+	h->state = NH_DELETING;
+	sync_emit(s, &(struct plat_op){ .kind = PLAT_NH_DEL, .id = h->id },
+	    &(struct flight){ .kind = F_NH_DEL, .index = nh });
+	for (uint32_t i = 1; i <= s->n_pgs; i++)
+		if (pg_at(s, i)->live)
+			pg_carrier_lost(s, i, h->ifindex, nh);
+}
+
+void
+sync_nexthop_down(struct sync *s, uint32_t ifindex, const struct ip *gateway)
+{
+	uint32_t nh;
+
+	if (!nh_find(s, ifindex, gateway, &nh) || s->nhs[nh].lost)
+		return;
+	s->nhs[nh].lost = s->nhs[nh].dark = true;
+	if (nh_can_go_first(s, nh))
+		nh_delete_first(s, nh);
+	nh_tell_groups(s, nh);
+	if (s->stopped)
+		return;
+	urgent_push(s);
+	sync_flush(s);
+}
+
+void
+sync_nexthop_up(struct sync *s, uint32_t ifindex, const struct ip *gateway)
+{
+	uint32_t nh;
+
+	if (!nh_find(s, ifindex, gateway, &nh) || !s->nhs[nh].lost)
+		return;
+	s->nhs[nh].lost = false;
+	for (size_t i = 0; i < s->n_ports; i++)
+		if (s->ports[i].ifindex == ifindex && !s->ports[i].up)
+			return;
+	nh_light(s, nh);
 }
 
 /*

@@ -120,18 +120,28 @@ nh_slots_grow(struct sync *s)
 	mem_free(s->cfg.mem, MEM_FIB, old);
 }
 
+bool
+nh_find(const struct sync *s, uint32_t ifindex, const struct ip *gateway, uint32_t *out)
+{
+	for (size_t i = s->nh_slots_size ? nh_home(s, ifindex, gateway) : 0; s->nh_slots_size && s->nh_slots[i];
+	     i = (i + 1) & (s->nh_slots_size - 1)) {
+		const struct nexthop *h = &s->nhs[s->nh_slots[i] - 1];
+
+		if (h->ifindex == ifindex && memcmp(&h->gateway, gateway, sizeof(*gateway)) == 0) {
+			*out = s->nh_slots[i] - 1;
+			return true;
+		}
+	}
+	return false;
+}
+
 uint32_t
 nh_get(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 {
 	uint32_t nh;
 
-	for (size_t i = s->nh_slots_size ? nh_home(s, ifindex, gateway) : 0; s->nh_slots_size && s->nh_slots[i];
-	     i = (i + 1) & (s->nh_slots_size - 1)) {
-		const struct nexthop *h = &s->nhs[s->nh_slots[i] - 1];
-
-		if (h->ifindex == ifindex && memcmp(&h->gateway, gateway, sizeof(*gateway)) == 0)
-			return s->nh_slots[i] - 1;
-	}
+	if (nh_find(s, ifindex, gateway, &nh))
+		return nh;
 	if (s->free_nh) {
 		nh = s->free_nh - 1;
 		s->free_nh = s->nhs[nh].next_free;

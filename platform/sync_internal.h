@@ -109,7 +109,8 @@ struct nexthop {
 	uint8_t state;
 	uint8_t err;
 	bool live, queued, adopted, parity;
-	bool dark;  /* its port has no carrier */
+	bool dark;  /* its port has no carrier, or the neighbour is lost */
+	bool lost;  /* the neighbour, for as long as anybody wants it, or until sync_nexthop_up() */
 	bool again; /* the port went dark while an operation was in flight: the result proves nothing */
 	uint32_t next_free;
 };
@@ -346,6 +347,7 @@ pg_at(const struct sync *s, uint32_t pg)
 	return &s->pgs[pg - 1];
 }
 
+bool nh_find(const struct sync *, uint32_t ifindex, const struct ip *gateway, uint32_t *out);
 uint32_t nh_get(struct sync *, uint32_t ifindex, const struct ip *gateway); /* made when it is new */
 void nh_use(struct sync *, uint32_t nh, int by);
 void nh_queue(struct sync *, uint32_t nh);

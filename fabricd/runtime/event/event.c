@@ -9,7 +9,7 @@
  * has arrived is read before the timer that would call its sender dead.
  *
  * Input is work, too: streams are read in the order in which they became readable, for some 4 ms a turn; the others are
- * the first of the next turn.
+ * the first of the next turn. Only what another process of this machine answers (bfdd) goes before all.
  *
  * Always true: callbacks come only from rt_event_turn(); a timer that sets itself to the present runs in the next turn,
  * not again in this one; the time is read once per turn before the I/O callbacks, and once after them.

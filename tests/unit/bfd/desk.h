@@ -28,6 +28,7 @@ struct desk {
 	struct mono now;
 	uint64_t random;
 	unsigned int sent, echoes, changes, forgotten, drains, touches;
+	unsigned int sent_before; /* the last change was told */
 	struct bfd_packet last;
 	uint8_t bytes[64], echo[64];
 	size_t n;
@@ -62,8 +63,11 @@ on_send(void *arg, struct bfd_session *s, const uint8_t *bytes, size_t n, bool e
 static inline void
 on_changed(void *arg, struct bfd_session *s)
 {
+	struct desk *d = arg;
+
 	(void)s;
-	((struct desk *)arg)->changes++;
+	d->changes++;
+	d->sent_before = d->sent;
 }
 
 static inline uint64_t

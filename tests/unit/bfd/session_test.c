@@ -628,6 +628,37 @@ heap(void **state)
 	desk_end(&d);
 }
 
+/* A fall is told to whoever relies on the session before the neighbour hears of it; it is sent in the same call (6.8.7). */
+static void
+a_fall_is_told_first(void **state)
+{
+	(void)state;
+	for (int expires = 0; expires < 2; expires++) {
+		struct desk d;
+		unsigned int sent, changes;
+
+		desk_begin(&d, &usual);
+		come_up(&d);
+		sent = d.sent;
+		changes = d.changes;
+		if (expires) {
+			d.now.us += SECONDS(1);
+			d.s->tx_at = MONO_NEVER; /* but for the news, nothing is to be sent */
+			bfd_note_time(d.e, d.now);
+			d.s->stall_mark = d.e->stall_total; /* we were not away */
+			bfd_engine_run(d.e, d.now);
+		} else {
+			say_state(&d, BFD_DOWN);
+		}
+		assert_int_equal(view(&d).state, BFD_DOWN);
+		assert_int_equal(d.changes, changes + 1);
+		assert_int_equal(d.sent_before, sent);
+		assert_true(d.sent > sent);
+		assert_int_equal(d.last.state, BFD_DOWN);
+		desk_end(&d);
+	}
+}
+
 static void
 names(void **state)
 {
@@ -667,6 +698,7 @@ main(void)
 		cmocka_unit_test(so_many_go_along),
 		cmocka_unit_test(looks_an_interval_early),
 		cmocka_unit_test(heap),
+		cmocka_unit_test(a_fall_is_told_first),
 		cmocka_unit_test(names),
 	};
 

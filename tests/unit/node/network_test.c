@@ -569,6 +569,60 @@ test_P08_wall_clock(void **state)
 	end(&s);
 }
 
+/* ---- what comes first ---- */
+
+struct order {
+	struct platform_ops ops;
+	const struct platform_ops *was;
+	const struct world_node *node;
+	const struct node_peer *peer;
+	bool seen, session_stood, nothing_noted;
+};
+
+static struct order order;
+
+static size_t
+noting_submit(struct platform *p, const struct plat_op *ops, size_t n)
+{
+	for (size_t i = 0; i < n && !order.seen; i++)
+		if (ops[i].kind == PLAT_NH_DEL || ops[i].kind == PLAT_GROUP_SET) {
+			order.seen = true;
+			order.session_stood = bgp_peer_state(order.peer->bgp) == BGP_ESTABLISHED;
+			order.nothing_noted = !events_of(order.node, "BFD_DOWN", NULL);
+		}
+	return order.was->submit(p, ops, n);
+}
+
+/* BFD down: the forwarding plane is told before the session is ended (its NOTIFICATION is written then), and before the journal. */
+static void
+test_forwarding_comes_first(void **state)
+{
+	(void)state;
+	for (int leaf = 0; leaf < 2; leaf++) {
+		struct stage s = begin("4x2.yaml", true, 31);
+		struct world_node *at = leaf ? s.leaf4 : s.spine1;
+		struct node_peer *peer = leaf ? s.up : s.down;
+
+		black(&s, true, true, true);
+		order = (struct order){ .ops = *at->platform->ops, .was = at->platform->ops, .node = at, .peer = peer };
+		order.ops.submit = noting_submit;
+		at->platform->ops = &order.ops;
+		UNTIL(&s, MS(600), !peer->established);
+		world_run(s.w, MS(1));
+		/* spine1 knows no other way to leaf4: where groups do not outlive that, its routes leave, in their turn */
+		assert_true(order.seen);
+		if (leaf || at->platform->caps.group_outlives) {
+			assert_true(order.session_stood);
+			assert_true(order.nothing_noted);
+		}
+		assert_int_equal(events_of(at, "BFD_DOWN", NULL), 1);
+		at->platform->ops = order.was;
+		black(&s, true, true, false);
+		UNTIL(&s, SECONDS(10), s.down->established && s.up->established && ways(s.leaf1, s.leaf4) == 2);
+		end(&s);
+	}
+}
+
 int
 main(void)
 {
@@ -583,6 +637,7 @@ main(void)
 		cmocka_unit_test(test_T12_reboot_behind_the_same_port),
 		cmocka_unit_test(test_W17_left_out_of_a_refresh),
 		cmocka_unit_test(test_P08_wall_clock),
+		cmocka_unit_test(test_forwarding_comes_first),
 	};
 
 	return cmocka_run_group_tests_name("network", tests, NULL, NULL);

@@ -659,6 +659,119 @@ a_group_that_was_found_outlives_its_member(void **state)
 		}
 }
 
+/* A neighbour is lost behind a port that has carrier: all groups shrink before the call returns, by one message if that can be. */
+static void
+a_lost_neighbour_leaves_all_groups(void **state)
+{
+	enum { OUTLIVES, NO_GROUP_OF_ONE, A_GROUP_WOULD_DIE, ASIC, STOPPED, CASES };
+	static const struct {
+		struct model_config plane;
+		unsigned int groups, nexthops; /* messages */
+		enum model_verdict alone;      /* what becomes of the route that has no other next hop */
+		size_t wide;                   /* members that the others have then */
+	} cases[CASES] = {
+		[OUTLIVES] = { { .group_outlives = true }, 0, 1, MODEL_BLACKHOLE, 2 },
+		[NO_GROUP_OF_ONE] = { { .group_outlives = false }, 0, 1, MODEL_NO_ROUTE, 2 },
+		[A_GROUP_WOULD_DIE] = { { .group_outlives = false }, 3, 0, MODEL_FORWARD, 2 },
+		[ASIC] = { { .keep_nexthops = true }, 3, 0, MODEL_FORWARD, 2 },
+		[STOPPED] = { { .group_outlives = true }, 0, 0, MODEL_FORWARD, 3 },
+	};
+
+	(void)state;
+	for (int c = 0; c < CASES; c++) {
+		struct env *e = env_open(&cases[c].plane);
+		struct sync_nexthop lost = hop(0, 0, 1), other = hop(0, 1, 1), now[4];
+		struct prefix p = prefix_no(9);
+		struct ip a = prefix_addr(&p);
+		struct model_result r;
+		struct sync_stats before;
+		bool alone = c != NO_GROUP_OF_ONE;
+
+		for (int i = 0; i < 3; i++) {
+			struct want *w = &e->want[i];
+
+			w->nh[0] = lost;
+			w->nh[1] = other; /* of the same port */
+			w->nh[2] = hop(1, (unsigned int)i, 1);
+			w->n = 3;
+			new_group(e, w);
+		}
+		if (alone) {
+			e->want[3].nh[0] = lost;
+			e->want[3].n = 1;
+			new_group(e, &e->want[3]);
+			sync_route_set(e->s, 0, &p, e->want[3].handle);
+		}
+		settle(e);
+		before = stats(e);
+		if (c == STOPPED)
+			sync_stop(e->s);
+		sync_nexthop_down(e->s, 1, &(struct ip){ .family = FAMILY_IPV6 }); /* nobody's */
+		assert_int_equal(stats(e).ops_sent, before.ops_sent);
+		sync_nexthop_down(e->s, lost.ifindex, &lost.gateway);
+		assert_int_equal(stats(e).ops_sent - before.ops_sent, cases[c].groups + cases[c].nexthops);
+		assert_int_equal(stats(e).group_messages - before.group_messages, cases[c].groups);
+		settle(e);
+		assert_int_equal(model_lookup(e->p, 0, &a, &r), cases[c].alone);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(sync_group_members(e->s, e->want[i].handle, now, 4), cases[c].wide);
+		/* nothing is left to be sent when the RIB says it, too, nor when it is lost again */
+		sync_nexthop_down(e->s, lost.ifindex, &lost.gateway);
+		if (c != STOPPED)
+			assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+		for (int i = 0; i < 3; i++)
+			sync_group_change(e->s, e->want[i].handle, &e->want[i].nh[1], 2);
+		settle(e);
+		assert_int_equal(stats(e).ops_sent - before.ops_sent, cases[c].groups + cases[c].nexthops);
+
+		/* it is back: for those who want it again */
+		sync_nexthop_up(e->s, lost.ifindex, &lost.gateway);
+		for (int i = 0; i < 3; i++)
+			sync_group_change(e->s, e->want[i].handle, e->want[i].nh, 3);
+		settle(e);
+		if (c != STOPPED) {
+			for (int i = 0; i < 3; i++)
+				assert_int_equal(sync_group_members(e->s, e->want[i].handle, now, 4), 3);
+			assert_int_equal(model_lookup(e->p, 0, &a, &r), alone ? MODEL_FORWARD : MODEL_NO_ROUTE);
+			assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+		}
+		env_close(e);
+	}
+}
+
+/* Nobody wants it any more: its loss is forgotten with it. And carrier that comes back does not bring back a lost neighbour. */
+static void
+a_loss_ends_with_the_want_and_not_with_the_port(void **state)
+{
+	(void)state;
+	for (int outlives = 0; outlives < 2; outlives++) {
+		const struct model_config cfg = { .group_outlives = outlives };
+		struct env *e = env_open(&cfg);
+		struct want *w = &e->want[0];
+		struct sync_nexthop now[2];
+
+		w->nh[0] = hop(0, 0, 1);
+		w->nh[1] = hop(1, 0, 1);
+		w->n = 2;
+		new_group(e, w);
+		settle(e);
+		sync_nexthop_down(e->s, w->nh[0].ifindex, &w->nh[0].gateway);
+		settle(e);
+		assert_int_equal(sync_group_members(e->s, w->handle, now, 2), 1);
+		carrier(e, 0, false);
+		carrier(e, 0, true);
+		pass(e, SECONDS(2));
+		assert_int_equal(sync_group_members(e->s, w->handle, now, 2), 1);
+		sync_group_change(e->s, w->handle, &w->nh[1], 1);
+		settle(e);
+		sync_group_change(e->s, w->handle, w->nh, 2);
+		settle(e);
+		assert_int_equal(sync_group_members(e->s, w->handle, now, 2), 2);
+		assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+		env_close(e);
+	}
+}
+
 static uint32_t
 draw(uint32_t *state, uint32_t below)
 {
@@ -788,6 +901,8 @@ main(void)
 		cmocka_unit_test(weights_fit_into_eight_bits),
 		cmocka_unit_test(a_group_that_is_too_wide_is_cut_and_told_once),
 		cmocka_unit_test(a_dark_group_is_told_once),
+		cmocka_unit_test(a_lost_neighbour_leaves_all_groups),
+		cmocka_unit_test(a_loss_ends_with_the_want_and_not_with_the_port),
 		cmocka_unit_test(a_group_outlives_its_member),
 		cmocka_unit_test(a_group_that_was_found_outlives_its_member),
 		cmocka_unit_test(what_is_gone_leaves_its_place_to_others),

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -643,6 +644,71 @@ unix_sockets(void **state UNUSED)
 	pair_end(&x);
 }
 
+/* ---- who is read first ---- */
+
+struct line {
+	struct bench *b;
+	const char *name;
+	struct rt_stream *s;
+	size_t accepted;
+};
+
+static size_t
+line_input(void *arg, const uint8_t *bytes UNUSED, size_t n)
+{
+	struct line *l = arg;
+
+	note(l->b, l->name);
+	return n;
+}
+
+static const struct rt_stream_handler line_handler = { .input = line_input };
+
+static void
+line_accept(void *arg, struct rt_stream *s, const struct ip *from UNUSED, uint16_t port UNUSED)
+{
+	static const char *const names[] = { "far", "a", "b", "c" };
+	struct line *lines = arg;
+	struct line *l = &lines[++lines[0].accepted];
+
+	*l = (struct line){ .b = lines[0].b, .name = names[l - lines - 1], .s = s };
+	rt_stream_handle(s, &line_handler, l);
+}
+
+/* What the process that we asked answers is read before what others say, who spoke before it. */
+static void
+answers_are_read_first(void **state UNUSED)
+{
+	struct bench b;
+	struct line lines[5] = { { .b = &b, .name = "answer" } };
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	struct rt_listener *l;
+	char dir[] = "/tmp/event_test.XXXXXX";
+	int others[3];
+
+	begin(&b);
+	assert_non_null(mkdtemp(dir));
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s/socket", dir);
+	assert_int_equal(rt_listen_unix(b.rt, to.sun_path, 0600, line_accept, lines, &l), 0);
+	assert_int_equal(rt_connect_unix(b.rt, to.sun_path, &line_handler, &lines[0], &lines[0].s), 0);
+	UNTIL(&b, lines[0].accepted == 1);
+	for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+		others[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(others[i], (struct sockaddr *)&to, sizeof(to)), 0);
+		UNTIL(&b, lines[0].accepted == 2 + i);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		assert_int_equal(write(others[i], "x", 1), 1);
+	assert_int_equal(rt_write(lines[1].s, (const uint8_t *)"x", 1), 1);
+	UNTIL(&b, strstr(b.log, "answer") && strstr(b.log, "c "));
+	assert_string_equal(b.log, "answer a b c ");
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		close(others[i]);
+	rt_listener_close(l);
+	rmdir(dir);
+	end(&b);
+}
+
 /* P07: few descriptors: accepting rests, nothing spins, what is established goes on. */
 static void
 test_P07_few_descriptors(void **state UNUSED)
@@ -909,6 +975,7 @@ main(void)
 		cmocka_unit_test(reset_and_refusal),
 		cmocka_unit_test(test_T08_reader_that_stops),
 		cmocka_unit_test(unix_sockets),
+		cmocka_unit_test(answers_are_read_first),
 		cmocka_unit_test(test_P07_few_descriptors),
 		cmocka_unit_test(packets_in_a_namespace),
 		cmocka_unit_test(sessions_in_a_namespace),
