@@ -15,6 +15,7 @@
 #include "platform/model/model.h"
 #include "platform/sync.h"
 #include "tests/support/tiny_runtime.h"
+#include "tests/unit/platform/sync_sound.h"
 
 #define PORTS    6
 #define GATEWAYS 3 /* next hops of a port */
@@ -278,6 +279,7 @@ compare(struct env *e, bool deletes, unsigned int step)
 		assert_int_equal(plane(e).groups, usable);
 	}
 	assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+	assert_sound(e->s, true);
 }
 
 /* ---- cases ---- */
@@ -848,6 +850,7 @@ members_are_those_that_are_wanted_and_lit(void **state)
 						settle(e);
 					if (draw(&rnd, 4) == 0)
 						pass(e, MS(1));
+					assert_sound(e->s, false);
 				}
 				model_fault_set(e->p, NULL);
 				pass(e, seed % 4 == 0 ? SECONDS(40) : MS(700)); /* until what is hollow is given up */
