@@ -860,6 +860,143 @@ members_are_those_that_are_wanted_and_lit(void **state)
 		}
 }
 
+/* The pauses between the next tries, in ms, until `n` of them were made; no try without its pause. */
+static void
+expect_tries(struct env *e, enum plat_kind kind, const int64_t *pauses, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint64_t before = plane(e).by_kind[kind];
+
+		pass(e, MS(pauses[i] - 10));
+		assert_int_equal(plane(e).by_kind[kind], before);
+		pass(e, MS(10));
+		if (plane(e).by_kind[kind] != before + 1)
+			fail_msg("try %zu did not come after %d ms", i, (int)pauses[i]);
+	}
+}
+
+/*
+ * What is refused is tried again after 100 ms, then twice as long each time, and told once. What has succeeded meanwhile
+ * starts anew: with the first pause, and with a word.
+ */
+static void
+what_was_refused_starts_anew(void **state)
+{
+	static const struct {
+		const char *event;
+		enum plat_kind kind;
+	} cases[] = {
+		{ "fib.nexthop_failed next hop fe80::2 on port 1 is refused: no", PLAT_NH_SET },
+		{ "fib.group_failed a group of 2 next hops is refused: no", PLAT_GROUP_SET },
+		{ "fib.nexthop_failed next hop 1000 cannot be deleted: no; it is tried again", PLAT_NH_DEL },
+		{ "fib.group_failed group 1002 cannot be deleted: no; it is tried again", PLAT_GROUP_DEL },
+	};
+	static const int64_t pauses[] = { 100, 200, 400, 800 };
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+		struct model_fault fault = {
+			.kind = MODEL_TRANSIENT, .kinds = 1u << cases[c].kind, .error = -EBUSY, .detail = "no"
+		};
+		bool del = cases[c].kind == PLAT_NH_DEL || cases[c].kind == PLAT_GROUP_DEL;
+		struct env *e = env_open(NULL);
+		struct sync_nexthop nh[] = { hop(0, 0, 1), hop(1, 0, 1) };
+		size_t n = cases[c].kind == PLAT_NH_SET || cases[c].kind == PLAT_NH_DEL ? 1 : 2;
+		uint32_t g = 0;
+
+		for (unsigned int again = 0; again < 3; again++) {
+			if (del) {
+				g = sync_group_new(e->s, nh, n);
+				settle(e);
+				assert_int_equal(plane(e).groups, 1);
+			}
+			model_fault_set(e->p, &fault);
+			if (del) {
+				sync_group_free(e->s, g);
+			} else if (!g) {
+				g = sync_group_new(e->s, nh, n);
+			} else if (cases[c].kind == PLAT_NH_SET) {
+				carrier(e, 0, false);
+				settle(e);
+				carrier(e, 0, true);
+			} else {
+				nh[1].weight++;
+				sync_group_change(e->s, g, nh, n);
+			}
+			settle(e);
+			assert_int_equal(e->events, again + 1);
+			if (cases[c].kind == PLAT_GROUP_DEL) /* ids are given anew */
+				assert_memory_equal(e->event, cases[c].event, strlen("fib.group_failed group 100"));
+			else if (cases[c].kind != PLAT_NH_DEL)
+				assert_string_equal(e->event, cases[c].event);
+			expect_tries(e, cases[c].kind, pauses, ARRAY_LEN(pauses) - again);
+			model_fault_set(e->p, NULL);
+			pass(e, SECONDS(2));
+			assert_int_equal(e->events, again + 1);
+			assert_int_equal(plane(e).nexthops, del ? 0 : n);
+			assert_int_equal(plane(e).groups, !del);
+			assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+			assert_sound(e->s, true);
+		}
+		env_close(e);
+	}
+}
+
+/* A port that comes back is another chance: its next hops are tried at once, and then after the first pause. */
+static void
+a_port_that_is_back_starts_anew(void **state)
+{
+	static const int64_t pauses[] = { 100, 200, 400 };
+	const struct model_fault fault = { .kind = MODEL_FAIL, .kinds = 1u << PLAT_NH_SET, .error = -EINVAL };
+	struct env *e = env_open(NULL);
+	struct sync_nexthop nh = hop(0, 0, 1);
+	uint64_t before;
+
+	(void)state;
+	model_fault_set(e->p, &fault);
+	sync_group_new(e->s, &nh, 1);
+	settle(e);
+	for (int again = 0; again < 2; again++) {
+		expect_tries(e, PLAT_NH_SET, pauses, ARRAY_LEN(pauses));
+		before = plane(e).by_kind[PLAT_NH_SET];
+		carrier(e, 0, false);
+		pass(e, SECONDS(3)); /* while it is dark, nothing is tried */
+		assert_int_equal(plane(e).by_kind[PLAT_NH_SET], before);
+		carrier(e, 0, true);
+		settle(e);
+		assert_int_equal(plane(e).by_kind[PLAT_NH_SET], before + 1);
+	}
+	model_fault_set(e->p, NULL);
+	pass(e, SECONDS(2));
+	assert_int_equal(plane(e).groups, 1);
+	assert_sound(e->s, true);
+	env_close(e);
+}
+
+/* No more than what there is room for is written, though all are counted. */
+static void
+members_that_fit(void **state)
+{
+	struct env *e = env_open(NULL);
+	struct sync_nexthop nh[PORTS], out[PORTS + 1];
+	uint32_t g;
+
+	(void)state;
+	for (unsigned int i = 0; i < PORTS; i++)
+		nh[i] = hop(i, 0, (uint16_t)(i + 1));
+	g = sync_group_new(e->s, nh, PORTS);
+	settle(e);
+	for (size_t max = 0; max <= PORTS; max++) {
+		memset(out, 0x5a, sizeof(out));
+		assert_int_equal(sync_group_members(e->s, g, out, max), PORTS);
+		for (size_t i = 0; i < ARRAY_LEN(out); i++) {
+			assert_int_equal(out[i].ifindex, i < max ? i + 1 : 0x5a5a5a5a);
+			assert_int_equal(out[i].weight, i < max ? i + 1 : 0x5a5a);
+		}
+	}
+	env_close(e);
+}
+
 /* Groups and next hops that come and go, hundreds of times: what they took is given to those that follow. */
 static void
 what_is_gone_leaves_its_place_to_others(void **state)
@@ -908,6 +1045,9 @@ main(void)
 		cmocka_unit_test(a_loss_ends_with_the_want_and_not_with_the_port),
 		cmocka_unit_test(a_group_outlives_its_member),
 		cmocka_unit_test(a_group_that_was_found_outlives_its_member),
+		cmocka_unit_test(what_was_refused_starts_anew),
+		cmocka_unit_test(a_port_that_is_back_starts_anew),
+		cmocka_unit_test(members_that_fit),
 		cmocka_unit_test(what_is_gone_leaves_its_place_to_others),
 		cmocka_unit_test(members_are_those_that_are_wanted_and_lit),
 	};
