@@ -74,14 +74,32 @@ check_fail(struct check *c, enum check_kind kind, const char *fmt, ...)
 static const char *
 name(const struct check *c, uint32_t node)
 {
-	return node == TOPO_NONE ? "?" : c->t->nodes[node].name;
+	return node == TOPO_NONE ? "the world outside" : c->t->nodes[node].name;
 }
 
 /* ---- who must be reached, and is not ---- */
 
+/* Over any border that is counted on, with its link to a router outside: each of them announces a default route. */
+static bool
+must_get_out(const struct check *c, enum family f, uint32_t node)
+{
+	for (size_t i = 0; i < c->t->nexternals; i++) {
+		const struct topo_external *x = &c->t->externals[i];
+
+		if (x->peer.family == f && c->outs[i].sure && c->node_sure[x->node] &&
+		    c->paths[x->node].distance[node] != ORACLE_FAR)
+			return true;
+	}
+	return false;
+}
+
 static bool
 must_reach(const struct check *c, size_t dest, uint32_t node)
 {
+	const struct flow_dest *d = flow_dest(c->flow, dest);
+
+	if (d->owner == TOPO_NONE)
+		return must_get_out(c, (enum family)d->prefix.family, node);
 	return c->paths[flow_dest(c->flow, dest)->owner].distance[node] != ORACLE_FAR;
 }
 
@@ -89,7 +107,16 @@ must_reach(const struct check *c, size_t dest, uint32_t node)
 static struct mono
 may_last(const struct check *c, size_t at)
 {
-	return bound_of(c->bound, (uint32_t)(at % c->n), flow_dest(c->flow, at / c->n)->owner);
+	const struct flow_dest *d = flow_dest(c->flow, at / c->n);
+	uint32_t node = (uint32_t)(at % c->n);
+	struct mono until = { 0 };
+
+	if (d->owner != TOPO_NONE)
+		return bound_of(c->bound, node, d->owner);
+	for (size_t i = 0; i < c->t->nexternals; i++) /* packets may take any border */
+		if (c->t->externals[i].peer.family == d->prefix.family)
+			until.us = MAX_OF(until.us, bound_of(c->bound, node, c->t->externals[i].node).us);
+	return until;
 }
 
 static void
@@ -124,7 +151,7 @@ judge_bad(struct check *c)
 	if (check_now(c).us <= c->soonest.us)
 		return;
 	c->soonest = MONO_NEVER;
-	for (size_t at = 0; at < flow_dests(c->flow) * c->n; at++) {
+	for (size_t at = 0; at < flow_all(c->flow) * c->n; at++) {
 		const struct flow_dest *d = flow_dest(c->flow, at / c->n);
 		uint32_t node = (uint32_t)(at % c->n);
 		struct mono until = may_last(c, at);
@@ -170,6 +197,12 @@ on_valley(void *arg, size_t dest, uint32_t node)
 	struct check *c = arg;
 	char p[PREFIX_TEXT], ports[256];
 
+	/*
+	 * A border that has lost its session sends what still comes to it on to the other borders, until those above have heard
+	 * of it. That this ends in time is the affair of whoever cannot get out meanwhile.
+	 */
+	if (flow_dest(c->flow, dest)->owner == TOPO_NONE)
+		return;
 	if (lies(c, node) || lies(c, flow_from_above(c->flow, dest, node)))
 		return;
 	check_fail(c, CHECK_VALLEY, "packets to %s come down from %s to %s, which sends them to %s",
@@ -316,7 +349,7 @@ search_all(struct check *c)
 
 	for (uint32_t i = 0; i < c->n; i++)
 		oracle_search(&c->oracle, &g, i, &c->paths[i]);
-	for (size_t d = 0; d < flow_dests(c->flow); d++) {
+	for (size_t d = 0; d < flow_all(c->flow); d++) {
 		for (uint32_t i = 0; i < c->n; i++) {
 			size_t at = d * c->n + i;
 			bool bad = must_reach(c, d, i) && !flow_good(c->flow, d, i);
@@ -370,6 +403,15 @@ count_on(struct check *c, struct check_part *p, bool works, bool passes)
 	return p->sure != was;
 }
 
+static bool
+out_works(const struct check *c, const struct topo_external *x)
+{
+	struct world_node *wn = world_node_at(c->w, x->node);
+	struct sim_port_view v;
+
+	return wn->rt && sim_port_get(wn->rt, world_ifindex(wn, x->port), &v) == 0 && v.passes && v.far_node;
+}
+
 static void
 look_at_plant(struct check *c)
 {
@@ -392,6 +434,11 @@ look_at_plant(struct check *c)
 		c->end_sure[i] = c->ends[i].sure;
 		if (!safe)
 			c->next_sure = mono_min(c->next_sure, c->unsafe[i / 2]);
+	}
+	for (size_t i = 0; i < c->t->nexternals; i++) {
+		bool passes = out_works(c, &c->t->externals[i]);
+
+		changed |= count_on(c, &c->outs[i], passes && c->nodes[c->t->externals[i].node].works, passes);
 	}
 	if (changed)
 		search_all(c);
@@ -524,6 +571,7 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->nodes = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->nodes));
 	c->ends = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->ends));
 	c->node_sure = mem_zalloc(NULL, MEM_OTHER, c->n * sizeof(*c->node_sure));
+	c->outs = mem_zalloc(NULL, MEM_OTHER, (c->t->nexternals + 1) * sizeof(*c->outs));
 	c->end_sure = mem_zalloc(NULL, MEM_OTHER, (2 * c->t->nlinks + 1) * sizeof(*c->end_sure));
 	c->lies = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->lies));
 	c->unsafe = mem_zalloc(NULL, MEM_OTHER, (c->t->nlinks + 1) * sizeof(*c->unsafe));
@@ -533,11 +581,11 @@ check_new(struct world *w, const struct check_config *cfg)
 	for (size_t i = 0; i < c->n; i++)
 		oracle_paths_init(&c->oracle, &c->paths[i]);
 	c->flow = flow_new(w, &ops, c);
-	c->bad_since = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n * sizeof(*c->bad_since) + 1);
+	c->bad_since = mem_zalloc(NULL, MEM_OTHER, flow_all(c->flow) * c->n * sizeof(*c->bad_since) + 1);
 	c->ribs = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->ribs));
 	c->lists = mem_zalloc(NULL, MEM_OTHER, CHECK_LISTS * sizeof(c->lists[0]));
 	c->list_ports = mem_zalloc(NULL, MEM_OTHER, CHECK_LISTS * c->words * sizeof(*c->list_ports));
-	c->moved = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) * c->n + 1);
+	c->moved = mem_zalloc(NULL, MEM_OTHER, flow_all(c->flow) * c->n + 1);
 	c->seen = mem_zalloc(NULL, MEM_OTHER, flow_dests(c->flow) + 1);
 	c->empty = mem_zalloc(NULL, MEM_OTHER, (c->n + 1) * sizeof(*c->empty));
 	check_heard_init(c);
@@ -555,6 +603,8 @@ check_new(struct world *w, const struct check_config *cfg)
 		c->nodes[i].since.us -= reconnect;
 	for (size_t i = 0; i < 2 * c->t->nlinks && !cfg->cold; i++)
 		c->ends[i].since.us -= reconnect;
+	for (size_t i = 0; i < c->t->nexternals && !cfg->cold; i++)
+		c->outs[i].since.us -= reconnect;
 	judge_bad(c);
 	return c;
 }
@@ -586,6 +636,7 @@ check_free(struct check *c)
 	mem_free(NULL, MEM_OTHER, c->ends);
 	mem_free(NULL, MEM_OTHER, c->node_sure);
 	mem_free(NULL, MEM_OTHER, c->end_sure);
+	mem_free(NULL, MEM_OTHER, c->outs);
 	mem_free(NULL, MEM_OTHER, c->lies);
 	mem_free(NULL, MEM_OTHER, c->unsafe);
 	mem_free(NULL, MEM_OTHER, c->slow_until);
@@ -636,7 +687,7 @@ void
 check_lightly(struct check *c)
 {
 	c->light = true;
-	memset(c->moved, 0, flow_dests(c->flow) * c->n * sizeof(*c->moved));
+	memset(c->moved, 0, flow_all(c->flow) * c->n * sizeof(*c->moved));
 }
 
 /* ---- time ---- */

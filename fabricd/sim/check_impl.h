@@ -66,6 +66,7 @@ struct check {
 	uint64_t *scratch;
 	struct check_part *nodes, *ends; /* ends: [link x 2], lower and upper */
 	bool *node_sure, *end_sure;
+	struct check_part *outs;   /* by external session of the file: the link to the router outside */
 	struct mono *slow_until;   /* by node */
 	struct mono *lies;         /* by node: its forwarding plane is not to be trusted before */
 	struct mono *unsafe;       /* by link: not counted on before */

@@ -177,6 +177,9 @@ print_losses(const struct study *s, const struct findings *r)
 		}
 		us = next;
 	}
+	if (r->lost_outside)
+		printf("%u switches did not get out of the fabric for a while, the longest for %lld us\n",
+		    r->lost_outside, (long long)r->worst_outside_us);
 	if (r->parted)
 		printf("partition: %u pairs of switches are not connected any more, by no path at all\n", r->parted);
 	if (r->isolated)

@@ -10,6 +10,9 @@
  * `good` is worked out backwards from the owner: a node is good when all of its ports lead to good nodes. A change
  * spreads to the nodes that send packets here, and no further than it changes something.
  *
+ * The world outside is reached at a switch that sends a packet to an external port with a router at its other end; it is HERE then, and
+ * may send others on to further borders.
+ *
  * A port whose next hop is not the address of who is at its other end loses what is sent there: nobody answers for it.
  * It is not among the ports, and the node is ASTRAY, so not good.
  *
@@ -21,6 +24,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/flow.h"
+#include "fabricd/sim/outside.h"
 
 enum { GOOD = 1, DIRTY = 2, QUEUED = 4, HERE = 8, ASTRAY = 16 };
 
@@ -31,8 +35,8 @@ struct flow {
 	void *arg;
 	bool telling; /* false while all is read at first */
 	size_t n, words, width;
-	struct flow_dest *dests; /* sorted by prefix */
-	size_t ndests;
+	struct flow_dest *dests; /* sorted by prefix; behind them the world outside */
+	size_t ndests, nall;
 	uint64_t *ports; /* [dest][node][words] */
 	uint8_t *state;  /* [dest][node] */
 	uint16_t *above; /* [dest][node]: ports of nodes above that lead here */
@@ -105,9 +109,7 @@ is_good(const struct flow *f, size_t dest, uint32_t node)
 	const uint64_t *ports = ports_of(f, dest, node);
 	size_t k = next_port(f, ports, 0);
 
-	if (f->state[dest * f->n + node] & HERE)
-		return true;
-	if (k == SIZE_MAX || f->state[dest * f->n + node] & ASTRAY)
+	if (f->state[dest * f->n + node] & ASTRAY || (k == SIZE_MAX && !(f->state[dest * f->n + node] & HERE)))
 		return false;
 	for (; k != SIZE_MAX; k = next_port(f, ports, k + 1)) {
 		uint32_t far = f->far[node * f->width + k];
@@ -180,6 +182,15 @@ count_above(struct flow *f, size_t dest, uint32_t node, size_t port, int step)
 
 /* ---- reading anew ---- */
 
+/* Whether packets that leave by this port get to a router. */
+static bool
+gets_out(const struct world_node *wn, const struct model_hop *hop)
+{
+	struct sim_port_view v;
+
+	return !hop->dark && sim_port_get(wn->rt, hop->ifindex, &v) == 0 && v.passes && v.far_node;
+}
+
 /* What the forwarding plane of a node does with packets of dest, into f->scratch; HERE: they end here. */
 static uint8_t
 read_ports(struct flow *f, size_t dest, uint32_t node)
@@ -207,7 +218,10 @@ read_ports(struct flow *f, size_t dest, uint32_t node)
 				if (world_next(f->w, wn, &r.hops[i]) == f->far[node * f->width + k])
 					f->scratch[k / 64] |= 1ull << k % 64;
 				else
-					flags = ASTRAY;
+					flags |= ASTRAY;
+			} else if (f->dests[dest].owner == TOPO_NONE && k < t->nports &&
+				   t->ports[k].kind == TOPO_EXTERNAL) {
+				flags |= gets_out(wn, &r.hops[i]) ? HERE : ASTRAY;
 			} else {
 				f->ops.leaves(f->arg, dest, node,
 				    k < t->nports ? t->ports[k].name : "a port that is not in the file");
@@ -247,6 +261,16 @@ read_dest(struct flow *f, size_t dest, uint32_t node)
 	push(f, dest, node);
 }
 
+/* The default route of a family is the world outside. */
+static size_t
+find_any(const struct flow *f, const struct prefix *p)
+{
+	for (size_t d = f->ndests; d < f->nall; d++)
+		if (prefix_equal(&f->dests[d].prefix, p))
+			return d;
+	return flow_find(f, p);
+}
+
 static void
 note_whole(struct flow *f, uint32_t node)
 {
@@ -266,7 +290,7 @@ read_wire(struct flow *f, uint32_t node, uint32_t port)
 
 	if (far == f->far[at] && into == f->into[at])
 		return;
-	for (size_t d = 0; d < f->ndests; d++)
+	for (size_t d = 0; d < f->nall; d++)
 		if (has(ports_of(f, d, node), port))
 			count_above(f, d, node, port, -1);
 	if (f->into[at] != SIZE_MAX && f->from[f->into[at]] == at)
@@ -275,7 +299,7 @@ read_wire(struct flow *f, uint32_t node, uint32_t port)
 	f->into[at] = into;
 	if (into != SIZE_MAX)
 		f->from[into] = at;
-	for (size_t d = 0; d < f->ndests; d++)
+	for (size_t d = 0; d < f->nall; d++)
 		if (has(ports_of(f, d, node), port)) {
 			count_above(f, d, node, port, 1);
 			look_for_valley(f, d, node);
@@ -294,7 +318,7 @@ after(void *arg)
 	f->nwires = 0;
 	for (uint32_t i = 0; i < f->nwhole; i++) {
 		f->is_whole[f->whole[i]] = false;
-		for (size_t d = 0; d < f->ndests; d++)
+		for (size_t d = 0; d < f->nall; d++)
 			read_dest(f, d, f->whole[i]);
 	}
 	f->nwhole = 0;
@@ -335,7 +359,7 @@ note_fib(void *arg, struct world_node *wn, const struct prefix *p)
 {
 	struct flow *f = arg;
 	uint32_t node = wn->topo->index;
-	size_t d = p ? flow_find(f, p) : SIZE_MAX, at = d * f->n + node;
+	size_t d = p ? find_any(f, p) : SIZE_MAX, at = d * f->n + node;
 
 	if (d == SIZE_MAX) {
 		note_whole(f, node);
@@ -368,7 +392,7 @@ by_prefix(const void *a, const void *b)
 static void
 fill_dests(struct flow *f)
 {
-	f->dests = zalloc(f->n * FAMILIES * 2, sizeof(*f->dests));
+	f->dests = zalloc((f->n + 1) * FAMILIES * 2, sizeof(*f->dests));
 	for (uint32_t i = 0; i < f->n; i++)
 		for (int v = 0; v < FAMILIES; v++) {
 			const struct topo_node *t = &f->t->nodes[i];
@@ -381,6 +405,10 @@ fill_dests(struct flow *f)
 					i };
 		}
 	qsort(f->dests, f->ndests, sizeof(*f->dests), by_prefix);
+	f->nall = f->ndests;
+	for (int v = 0; v < FAMILIES && world_config(f->w)->outside; v++)
+		f->dests[f->nall++] = (struct flow_dest){ { .family = (uint8_t)v }, outside_probe((enum family)v),
+			TOPO_NONE };
 }
 
 static size_t
@@ -409,9 +437,9 @@ flow_new(struct world *w, const struct flow_ops *ops, void *arg)
 	f->words = (widest(f->t) + 63) / 64;
 	f->width = f->words * 64;
 	fill_dests(f);
-	f->ports = zalloc(f->ndests * f->n * f->words, sizeof(*f->ports));
-	f->state = zalloc(f->ndests * f->n, sizeof(*f->state));
-	f->above = zalloc(f->ndests * f->n, sizeof(*f->above));
+	f->ports = zalloc(f->nall * f->n * f->words, sizeof(*f->ports));
+	f->state = zalloc(f->nall * f->n, sizeof(*f->state));
+	f->above = zalloc(f->nall * f->n, sizeof(*f->above));
 	f->far = zalloc(f->n * f->width, sizeof(*f->far));
 	f->from = zalloc(f->n * f->width, sizeof(*f->from));
 	f->into = zalloc(f->n * f->width, sizeof(*f->into));
@@ -461,6 +489,12 @@ size_t
 flow_dests(const struct flow *f)
 {
 	return f->ndests;
+}
+
+size_t
+flow_all(const struct flow *f)
+{
+	return f->nall;
 }
 
 const struct flow_dest *

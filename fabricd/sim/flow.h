@@ -1,7 +1,8 @@
 /*
  * fabricd/sim/flow.h -- where packets go, for every destination, kept up to date while a world runs
  *
- * A destination is a loopback or a rack of a switch. For each, the modelled forwarding planes make a graph: at each
+ * A destination is a loopback or a rack of a switch; and, where there are routers outside, the world outside: what only a
+ * default route leads to, once for each family, behind all others and without an owner. For each, the modelled forwarding planes make a graph: at each
  * switch the ports that a packet may take. It is read anew only where a forwarding plane or a wire has changed, after
  * the event in which it did.
  */
@@ -15,7 +16,7 @@ struct flow;
 struct flow_dest {
 	struct prefix prefix;
 	struct ip probe; /* an address of it, which its owner has */
-	uint32_t owner;  /* index in topo.nodes */
+	uint32_t owner;  /* index in topo.nodes; TOPO_NONE: the world outside */
 };
 
 struct flow_ops {
@@ -33,9 +34,10 @@ struct flow_ops {
 struct flow *flow_new(struct world *, const struct flow_ops *, void *arg);
 void flow_free(struct flow *); /* NULL is allowed */
 
-size_t flow_dests(const struct flow *);
+size_t flow_dests(const struct flow *); /* those of the fabric */
+size_t flow_all(const struct flow *);   /* and the world outside */
 const struct flow_dest *flow_dest(const struct flow *, size_t dest);
-/* Which destination a prefix is; SIZE_MAX: none. */
+/* Which destination of the fabric a prefix is; SIZE_MAX: none. */
 size_t flow_find(const struct flow *, const struct prefix *);
 size_t flow_words(const struct flow *);
 const uint64_t *flow_ports(const struct flow *, size_t dest, uint32_t node);

@@ -20,7 +20,8 @@ static void
 on_loss(void *arg, size_t dest, uint32_t node, struct mono since, int64_t us)
 {
 	struct study *s = arg;
-	int64_t *worst = &s->loss[node * s->topo->nnodes + flow_dest(check_flow(s->c), dest)->owner];
+	uint32_t owner = flow_dest(check_flow(s->c), dest)->owner;
+	int64_t *worst = owner == TOPO_NONE ? &s->loss_out[node] : &s->loss[node * s->topo->nnodes + owner];
 
 	(void)since;
 	*worst = MAX_OF(*worst, us);
@@ -80,7 +81,8 @@ study_new(const struct study_config *sc, char *err, size_t errlen)
 	struct check_config check = { .cold = true, .reconnect_us = COUNT_ON_US, .loss = on_loss };
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||
-	    !(s->loss = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->loss)))) {
+	    !(s->loss = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->loss))) ||
+	    !(s->loss_out = calloc(t->nnodes + 1, sizeof(*s->loss_out)))) {
 		snprintf(err, errlen, "out of memory");
 		study_free(s);
 		return NULL;
@@ -114,6 +116,7 @@ study_free(struct study *s)
 	free(s->load);
 	free(s->far);
 	free(s->loss);
+	free(s->loss_out);
 	free(s);
 }
 
@@ -121,6 +124,7 @@ void
 study_forget(struct study *s)
 {
 	memset(s->loss, 0, s->topo->nnodes * s->topo->nnodes * sizeof(*s->loss));
+	memset(s->loss_out, 0, s->topo->nnodes * sizeof(*s->loss_out));
 }
 
 /* Equal paths of a leaf to racks; loopbacks of spines have fewer by nature. */
@@ -180,6 +184,10 @@ count_pairs(const struct study *s, struct findings *out)
 				out->worst_us = MAX_OF(out->worst_us, s->loss[a * n + b]);
 			}
 		}
+	for (uint32_t a = 0; a < n; a++) {
+		out->lost_outside += works(s, a) && s->loss_out[a];
+		out->worst_outside_us = MAX_OF(out->worst_outside_us, works(s, a) ? s->loss_out[a] : 0);
+	}
 	free(part);
 }
 

@@ -26,15 +26,18 @@ struct study {
 	double *load;                 /* of each port while all is well */
 	bool *far;                    /* [node][node]: no path by design while all is well */
 	int64_t *loss;                /* [node][owner]: the longest loss since study_forget() */
+	int64_t *loss_out;            /* [node]: of the world outside */
 };
 
 /* What the fabric is like after a failure. */
 struct findings {
 	enum check_kind violation;
 	char text[sizeof(((struct check_violation *)0)->text)];
-	int64_t settled_us;        /* from the failure to the last change of forwarding */
-	int64_t worst_us;          /* the longest loss of a pair that can be reached again */
-	uint32_t lost_pairs;       /* such pairs */
+	int64_t settled_us;    /* from the failure to the last change of forwarding */
+	int64_t worst_us;      /* the longest loss of a pair that can be reached again */
+	uint32_t lost_pairs;   /* such pairs */
+	uint32_t lost_outside; /* working switches that did not get out for a while */
+	int64_t worst_outside_us;
 	uint32_t parted, isolated; /* pairs of working switches without a path: cut off; only by a valley */
 	uint32_t racks;            /* of both, those that both have hosts */
 	uint32_t narrowest;        /* fewest equal paths from a leaf to a rack that it reaches */

@@ -8,28 +8,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/bound.h"
-
-static struct topo *
-load(const char *file)
-{
-	struct topo_errors errs = { 0 };
-	char path[256], *text = malloc(1 << 20);
-	struct topo *t;
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
-	f = fopen(path, "r");
-	if (!f || !text)
-		fail_msg("%s: run the test at the top of the tree", path);
-	n = fread(text, 1, 1 << 20, f);
-	fclose(f);
-	t = topo_load(text, n, &errs);
-	assert_non_null(t);
-	topo_errors_free(&errs);
-	free(text);
-	return t;
-}
+#include "tests/unit/sim/fixture.h"
 
 static const struct {
 	const char *name, *file, *node, *port, *from, *to;

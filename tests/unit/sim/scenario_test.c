@@ -1,5 +1,5 @@
 /*
- * tests/unit/sim/scenario_test.c -- faults as texts, chaos that finds nothing, runs that repeat, checks that can fail
+ * tests/unit/sim/scenario_test.c -- faults as texts, chaos that finds nothing; runs that repeat
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,28 +10,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/chaos.h"
-
-static struct topo *
-load(const char *file)
-{
-	struct topo_errors errs = { 0 };
-	char path[256], *text = malloc(1 << 20);
-	struct topo *t;
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
-	f = fopen(path, "r");
-	if (!f || !text)
-		fail_msg("%s: run the test at the top of the tree", path);
-	n = fread(text, 1, 1 << 20, f);
-	fclose(f);
-	t = topo_load(text, n, &errs);
-	assert_non_null(t);
-	topo_errors_free(&errs);
-	free(text);
-	return t;
-}
+#include "tests/unit/sim/fixture.h"
 
 /* ---- texts ---- */
 
@@ -76,15 +55,6 @@ faults_as_texts(void **state)
 			fail_msg("\"%s\": %s", texts[i].text, err);
 	}
 	topo_free(t);
-}
-
-static const struct topo *
-give(void *arg, const char *file, char *err, size_t errlen)
-{
-	(void)file;
-	(void)err;
-	(void)errlen;
-	return arg;
 }
 
 static void
@@ -135,16 +105,6 @@ traces_as_texts(void **state)
 }
 
 /* ---- chaos ---- */
-
-static void
-expect_nothing(const struct scenario *sc, struct outcome *out)
-{
-	scenario_run(sc, NULL, out);
-	if (out->violation.kind || out->error[0]) {
-		scenario_print(sc, "?", stdout);
-		fail_msg("%s: %s%s", check_kind_name(out->violation.kind), out->violation.text, out->error);
-	}
-}
 
 static void
 chaos_on(const char *file, uint64_t seed, uint32_t events, bool bfd)
@@ -286,238 +246,6 @@ the_same_seed_gives_the_same_log(void **state)
 	topo_free(t);
 }
 
-/* ---- a check that cannot fail is none ---- */
-
-struct bench {
-	struct topo *t;
-	struct world *w;
-	struct check *c;
-};
-
-static void
-bench_init(struct bench *b, const char *file)
-{
-	struct world_config cfg = { 0 };
-	struct check_config check = { .cold = true, .reconnect_us = SECONDS(5) };
-	char err[256];
-
-	b->t = load(file);
-	cfg.topo = b->t;
-	cfg.seed = 3;
-	cfg.outside = b->t->nexternals > 0;
-	cfg.feed = 10;
-	b->w = world_new(&cfg, err, sizeof(err));
-	assert_non_null(b->w);
-	b->c = check_new(b->w, &check);
-	check_run_until(b->c, (struct mono){ SECONDS(8) });
-	check_quiet(b->c);
-	assert_int_equal(check_violation(b->c)->kind, CHECK_NONE);
-}
-
-static void
-bench_done(struct bench *b, enum check_kind want)
-{
-	if (check_violation(b->c)->kind != want)
-		fail_msg("found \"%s\" (%s), wanted \"%s\"", check_kind_name(check_violation(b->c)->kind),
-		    check_violation(b->c)->text, check_kind_name(want));
-	check_free(b->c);
-	world_free(b->w);
-	topo_free(b->t);
-}
-
-/* A route of a switch to somebody's rack, straight in its forwarding plane, behind everybody's back. */
-static void
-force(struct bench *b, const char *node, const char *to, const char *port)
-{
-	struct world_node *wn = world_node_find(b->w, node);
-	struct plat_op op[2] = { { .kind = PLAT_NH_SET, .id = 77 }, { .kind = PLAT_ROUTE_SET } };
-	struct sim_port_view v, far;
-
-	op[0].nh.ifindex = world_ifindex(wn, port);
-	assert_int_equal(sim_port_get(wn->rt, op[0].nh.ifindex, &v), 0);
-	if (v.far_node) {
-		sim_port_get(v.far_node, v.far_ifindex, &far);
-		op[0].nh.gateway = far.link_local;
-	}
-	op[1].route = (struct plat_route){ .prefix = topo_node_find(b->t, to)->rack[FAMILY_IPV4],
-		.type = PLAT_UNICAST,
-		.group_is_nh = true,
-		.group = 77,
-		.metric = 1 };
-	wn->platform->client = NULL; /* its results are not for the node */
-	assert_int_equal(wn->platform->ops->submit(wn->platform, op, 2), 2);
-	world_run(b->w, MS(1));
-}
-
-static void
-a_valley_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "4x2.yaml");
-	world_link_set(b.w, "leaf1", "eth1", false);
-	check_fault(b.c, 0, NULL, 0);
-	check_run_until(b.c, (struct mono){ SECONDS(9) });
-	force(&b, "spine1", "leaf1", "eth2"); /* by leaf2, which sends it up to spine2 */
-	bench_done(&b, CHECK_VALLEY);
-}
-
-static void
-a_packet_that_leaves_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "4x2.yaml");
-	force(&b, "leaf2", "leaf1", "eth3"); /* a host port */
-	bench_done(&b, CHECK_LEAVES);
-}
-
-/* With routers outside, and default routes to them everywhere. */
-static void
-a_packet_that_leaves_by_a_border_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "outside.yaml");
-	force(&b, "border1", "leaf1", "eth9");
-	bench_done(&b, CHECK_LEAVES);
-}
-
-static void
-an_outside_that_is_lost_is_found(void **state)
-{
-	struct world_node *wn;
-	struct prefix p;
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "outside.yaml");
-	check_quiet(b.c);
-	assert_int_equal(check_violation(b.c)->kind, CHECK_NONE);
-	wn = world_node_find(b.w, "leaf2");
-	assert_true(prefix_parse("0.0.0.0/0", &p));
-	assert_int_equal(model_lose_route(wn->platform, 0, &p, 20, false), 0);
-	check_lightly(b.c); /* else the comparison with what sync wants finds it first */
-	check_quiet(b.c);
-	bench_done(&b, CHECK_OUTSIDE);
-}
-
-/* A border that loses its sessions takes its default route back, and all go by the other. */
-static void
-the_other_border_takes_over(void **state)
-{
-	struct world_walk walk;
-	struct ip probe = { .family = FAMILY_IPV4 };
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "outside.yaml");
-	assert_true(ip_parse("20.0.5.1", &probe)); /* one of the prefixes of those outside */
-	world_outside_set(b.w, false);
-	sim_link_set(world_outside(b.w, &(size_t){ 0 })[1].rt, 1, true); /* isp-b of border2 comes back */
-	check_run_until(b.c, (struct mono){ SECONDS(20) });
-	for (uint64_t flow = 0; flow < 16; flow++) {
-		assert_int_equal(world_walk(b.w, topo_node_find(b.t, "leaf1")->index, &probe, flow, &walk), WORLD_LEFT);
-		assert_int_equal(walk.nhops, 3);
-		assert_string_equal(b.t->nodes[walk.hops[2]].name, "border2");
-	}
-	world_outside_set(b.w, false);
-	check_run_until(b.c, (struct mono){ SECONDS(21) });
-	assert_int_not_equal(world_walk(b.w, topo_node_find(b.t, "leaf1")->index, &probe, 0, &walk), WORLD_LEFT);
-	bench_done(&b, CHECK_NONE);
-}
-
-static void
-a_next_hop_that_did_not_advertise_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "3tier-small.yaml");
-	world_link_set(b.w, "p1-leaf1", "eth1", false); /* plane 1 has no way to it */
-	check_fault(b.c, 0, NULL, 0);
-	check_run_until(b.c, (struct mono){ SECONDS(9) });
-	check_fault(b.c, SECONDS(60), NULL, 0); /* that it does not arrive is not the point */
-	force(&b, "p2-leaf1", "p1-leaf1", "eth1");
-	check_run_until(b.c, (struct mono){ SECONDS(10) });
-	bench_done(&b, CHECK_UNADVERTISED);
-}
-
-static void
-a_black_hole_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "4x2.yaml");
-	world_black(b.w, "leaf1", "eth1", true);
-	check_fault(b.c, 0, NULL, 0); /* nobody says that it may take the hold time */
-	check_run_until(b.c, (struct mono){ SECONDS(9) });
-	bench_done(&b, CHECK_BLACK_HOLE);
-	bench_init(&b, "4x2.yaml");
-	model_lose_route(
-	    world_node_find(b.w, "leaf1")->platform, 0, &topo_node_find(b.t, "leaf2")->rack[FAMILY_IPV4], 20, false);
-	check_run_until(b.c, (struct mono){ SECONDS(9) });
-	bench_done(&b, CHECK_BLACK_HOLE);
-}
-
-static void
-a_narrow_route_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "4x2.yaml");
-	force(&b, "leaf2", "leaf1", "eth1"); /* it arrives, and should use both spines */
-	check_quiet(b.c);
-	bench_done(&b, CHECK_PATHS);
-}
-
-/* A switch whose every callback takes a second, and says so to nobody. */
-static void
-a_late_keepalive_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "4x2.yaml");
-	check_run_until(b.c, (struct mono){ SECONDS(60) });
-	assert_int_equal(check_violation(b.c)->kind, CHECK_NONE);
-	sim_node_cpu(world_node_find(b.w, "leaf1")->rt, SECONDS(1), 0);
-	check_run_until(b.c, (struct mono){ SECONDS(90) });
-	bench_done(&b, CHECK_LATE);
-}
-
-/* With CPU time nothing is late, and time passes while a fabric comes up. */
-static void
-cpu_time_passes(void **state)
-{
-	struct topo *t = load("outside.yaml");
-	struct scenario sc = { .topo = t, .seed = 5, .outside = true, .feed = 3000, .until = { SECONDS(150) } };
-	struct outcome free_of_charge, slow;
-
-	(void)state;
-	expect_nothing(&sc, &free_of_charge);
-	sc.cpu_us = 50;
-	expect_nothing(&sc, &slow);
-	assert_true(slow.hash != free_of_charge.hash);
-	topo_free(t);
-}
-
-static void
-what_is_left_is_found(void **state)
-{
-	struct bench b;
-
-	(void)state;
-	bench_init(&b, "4x2.yaml");
-	check_empty(b.c); /* nothing was withdrawn */
-	bench_done(&b, CHECK_LEAK);
-}
-
 /* What a violation is shrunk to still shows it. */
 static void
 shrinking_keeps_the_violation(void **state)
@@ -550,17 +278,6 @@ main(void)
 		cmocka_unit_test(bfd_ends_silence_within_its_detection_time),
 		cmocka_unit_test(upgrades_lose_nothing),
 		cmocka_unit_test(the_same_seed_gives_the_same_log),
-		cmocka_unit_test(a_valley_is_found),
-		cmocka_unit_test(a_packet_that_leaves_is_found),
-		cmocka_unit_test(a_packet_that_leaves_by_a_border_is_found),
-		cmocka_unit_test(an_outside_that_is_lost_is_found),
-		cmocka_unit_test(the_other_border_takes_over),
-		cmocka_unit_test(a_next_hop_that_did_not_advertise_is_found),
-		cmocka_unit_test(a_black_hole_is_found),
-		cmocka_unit_test(a_narrow_route_is_found),
-		cmocka_unit_test(what_is_left_is_found),
-		cmocka_unit_test(a_late_keepalive_is_found),
-		cmocka_unit_test(cpu_time_passes),
 		cmocka_unit_test(shrinking_keeps_the_violation),
 	};
 

@@ -13,34 +13,9 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/world.h"
+#include "tests/unit/sim/fixture.h"
 
 #define CALM MS(300)
-
-static struct topo *
-load(const char *file)
-{
-	char path[256], *text, *print;
-	struct topo_errors errs = { 0 };
-	struct topo *t;
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
-	f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s: run the test at the top of the tree", path);
-	text = malloc(1 << 20);
-	n = fread(text, 1, 1 << 20, f);
-	fclose(f);
-	t = topo_load(text, n, &errs);
-	if (!t) {
-		print = topo_errors_print(&errs, path, text, n);
-		fail_msg("%s", print);
-	}
-	topo_errors_free(&errs);
-	free(text);
-	return t;
-}
 
 static void
 print_event(void *arg, const struct journal_event *e)
