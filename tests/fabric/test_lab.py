@@ -317,6 +317,7 @@ def test_a_lab_without_root(new_lab, tmp_path):
     for v in "46":
         assert " 3 received" in lab.exec("h1", "ping", f"-{v}", "-c", "3", "-i", "0.2", "-W", "3", "h2")
     assert lab.rows("leaf1", "fib", "check") == []
+    assert "dev fabric-drop" in lab.exec("spine1", "ip", "nexthop")
     lab.run("lab", "cut", "leaf1:eth1")
     lab.until("dark", lambda: lab.rows("leaf1", "bgp", want=(0, 1))[0]["state"] != "Established")
     lab.run("lab", "heal")
