@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,8 +63,8 @@ struct daemon {
 	int lock;
 };
 
-static int
-usage(FILE *out, int code)
+static void
+help(void)
 {
 	fputs(
 	    "usage: fabricd --topology FILE --node NAME [--run-dir DIR] [--key-dir DIR] [--back-off] "
@@ -77,8 +79,57 @@ usage(FILE *out, int code)
 	    "  --platform NAME   linux (default); model: forwards in memory; null: ports alone, no routes\n"
 	    "  --takeover FD     used by `fabctl upgrade`: the fabricd at the other end gives way to this one\n"
 	    "  --version         its version, and that of what it hands over\n",
-	    out);
-	return code;
+	    stdout);
+}
+
+/* Of options that cannot be used: what is wrong, and where to read on. Returns the exit code. */
+PRINTF_LIKE(1, 2)
+static int
+misused(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("fabricd: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("; fabricd --help shows all options\n", stderr);
+	return EXIT_USAGE;
+}
+
+static bool
+is_platform(const char *name)
+{
+	static const char *const names[] = { "linux", "model", "null" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* A number that names an open file; -1: it is none. */
+static int
+read_descriptor(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	return end != text && !*end && n >= 0 && n <= INT_MAX && fcntl((int)n, F_GETFD) >= 0 ? (int)n : -1;
+}
+
+static int
+check_options(const struct options *o, const char *extra)
+{
+	if (extra)
+		return misused("\"%s\" is more than was asked for", extra);
+	if (!o->topology || !o->node)
+		return misused("%s is missing", o->topology ? "--node NAME"
+						: o->node   ? "--topology FILE"
+							    : "--topology FILE --node NAME");
+	if (!is_platform(o->platform))
+		return misused("there is no platform \"%s\"; there are linux, model and null", o->platform);
+	return 0;
 }
 
 /* 0, or the exit code. */
@@ -123,21 +174,22 @@ read_options(int argc, char **argv, struct options *o)
 			o->back_off = true;
 			break;
 		case 'o':
-			o->takeover = atoi(optarg);
+			o->takeover = read_descriptor(optarg);
+			if (o->takeover < 0)
+				return misused("--takeover %s: that is no open descriptor", optarg);
 			break;
 		case 'v':
 			printf("fabricd %s (hands over: protocol %u, format %u)\n", FABRICD_VERSION, CHANNEL_PROTOCOL,
 			    SNAPSHOT_FORMAT);
 			exit(0);
 		case 'h':
-			exit(usage(stdout, 0));
+			help();
+			exit(0);
 		default:
-			return usage(stderr, EXIT_USAGE);
+			return misused("an option cannot be used");
 		}
 	}
-	if (!o->topology || !o->node || optind != argc)
-		return usage(stderr, EXIT_USAGE);
-	return 0;
+	return check_options(o, optind < argc ? argv[optind] : NULL);
 }
 
 /* What an open file holds, `max` + 1 bytes at most; *len is how much. Returns 0 or -errno. */
@@ -270,12 +322,10 @@ open_platform(struct runtime *rt, struct mem *mem, const char *name)
 		p = linux_platform_open(rt, mem, &o, err, sizeof(err));
 	else if (strcmp(name, "model") == 0)
 		p = model_open(rt, mem, NULL, NULL, NULL);
-	else if (strcmp(name, "null") == 0)
+	else
 		p = (p = linux_platform_open(rt, mem, &o, err, sizeof(err)))
 			? null_platform_open(rt, mem, p, err, sizeof(err))
 			: NULL;
-	else
-		snprintf(err, sizeof(err), "there is no such platform; say linux, model or null");
 	if (!p)
 		fprintf(stderr, "fabricd: platform %s: %s\n", name, err);
 	return p;

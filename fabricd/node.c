@@ -155,7 +155,7 @@ near_names(const struct topo *t, const char *name, char *buf, size_t size)
 	const char *near[3];
 	size_t n = topo_node_near(t, name, near, ARRAY_LEN(near)), at = 0;
 
-	buf[0] = '\0';
+	snprintf(buf, size, "; fabctl topo expand lists the names");
 	for (size_t i = 0; i < n && at < size; i++)
 		at += (size_t)snprintf(buf + at, size - at, "%s%s", i ? ", " : "; did you mean ", near[i]);
 }

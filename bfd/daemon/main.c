@@ -27,6 +27,7 @@
 #include "bfd/daemon/sockets.h"
 #include "bfd/daemon/store.h"
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/version.h"
 #include "fabricd/runtime/event/event.h"
 
 #define EXIT_USAGE  2
@@ -59,16 +60,25 @@ struct options {
 };
 
 static int
-usage(FILE *out, int code)
+usage(void)
 {
 	fputs("usage: bfdd [--socket PATH] [--keep] [--no-realtime]\n"
 	      "\n"
 	      "  --socket PATH   where clients connect (default " BFD_SOCKET "); the sessions are kept beside it\n"
 	      "  --keep          two processes: one holds the sockets and replaces the other when it dies, or,\n"
 	      "                  at SIGHUP, with the program that is installed now\n"
-	      "  --no-realtime   neither real-time priority nor locked memory\n",
-	    out);
-	return code;
+	      "  --no-realtime   neither real-time priority nor locked memory\n"
+	      "  --version       its version\n",
+	    stdout);
+	return 0;
+}
+
+/* Of options that cannot be used. getopt has said what is wrong with one that it does not know. */
+static int
+misused(const char *what, const char *given)
+{
+	fprintf(stderr, "bfdd: %s%s; bfdd --help shows all options\n", what, given);
+	return EXIT_USAGE;
 }
 
 /* ---- the clock ---- */
@@ -402,6 +412,7 @@ main(int argc, char **argv)
 		{ "keep", no_argument, NULL, 'k' },
 		{ "worker", required_argument, NULL, 'w' }, /* by the keeper alone */
 		{ "forget", no_argument, NULL, 'f' },       /* too */
+		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -420,10 +431,12 @@ main(int argc, char **argv)
 		else if (c == 'w')
 			o.worker = atoi(optarg);
 		else
-			return c == 'h' ? usage(stdout, 0) : usage(stderr, EXIT_USAGE);
+			return c == 'h'   ? usage()
+			       : c == 'v' ? !printf("bfdd %s\n", FABRICD_VERSION)
+					  : misused("an option cannot be used", "");
 	}
 	if (optind != argc)
-		return usage(stderr, EXIT_USAGE);
+		return misused("takes no arguments, and was given ", argv[optind]);
 	more_descriptors();
 	return o.keep && o.worker < 0 ? keep(&o) : work(&o);
 }

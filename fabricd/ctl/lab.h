@@ -55,6 +55,8 @@ struct lab {
 
 /* "4x2" -> leaves, spines. False: not a size. */
 bool lab_size(const char *text, unsigned int *leaves, unsigned int *spines);
+/* Whether a size was meant that cannot be had; then `why` names those that can. */
+bool lab_size_meant(const char *text, char *why, size_t size);
 /* A topology file of that size, to free(). */
 char *lab_generate(unsigned int leaves, unsigned int spines);
 /* Nodes and wires of the file: what is planned there is left out; with one host per rack when `hosts`. */

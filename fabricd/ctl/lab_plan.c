@@ -2,6 +2,7 @@
 #include "fabricd/ctl/lab.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define LEAVES_MAX 250
 #define SPINES_MAX 60
@@ -21,6 +22,19 @@ lab_size(const char *text, unsigned int *leaves, unsigned int *spines)
 
 	return sscanf(text, "%3ux%3u%c", leaves, spines, &rest) == 2 && *leaves > 0 && *leaves <= LEAVES_MAX &&
 	       *spines > 0 && *spines <= SPINES_MAX;
+}
+
+bool
+lab_size_meant(const char *text, char *why, size_t size)
+{
+	size_t digits = strspn(text, "0123456789");
+	const char *x = text + digits, *rest = x + 1 + (*x ? strspn(x + 1, "0123456789") : 0);
+
+	if (digits == 0 || *x != 'x' || rest == x + 1 || *rest)
+		return false;
+	snprintf(
+	    why, size, "1x1 to %ux%u, LEAVES x SPINES; what is larger needs a topology file", LEAVES_MAX, SPINES_MAX);
+	return true;
 }
 
 char *

@@ -22,6 +22,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -487,6 +488,7 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 {
 	static const struct option options[] = {
 		{ "name", required_argument, NULL, 'n' },
+		{ "lab", required_argument, NULL, 'n' },
 		{ "hosts", no_argument, NULL, 'h' },
 		{ "no-hosts", no_argument, NULL, 'H' },
 		{ "bare", no_argument, NULL, 'b' },
@@ -498,7 +500,8 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 
 	*up = (struct up){ .hosts = true };
 	optind = 0;
-	while ((c = getopt_long(argc, argv, "n:", options, NULL)) >= 0) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":n:", options, NULL)) >= 0) {
 		if (c == 'n')
 			ctl->lab = optarg;
 		else if (c == 'h' || c == 'H')
@@ -510,7 +513,8 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 		else if (c == 'f')
 			up->fabricd = optarg;
 		else
-			return QUERY_USAGE;
+			return ctl_fail(QUERY_USAGE, "fabctl help lab up",
+			    c == ':' ? "%s needs a value" : "lab up has no option %s", argv[optind - 1]);
 	}
 	if (optind != argc - 1)
 		return ctl_fail(QUERY_USAGE, "fabctl lab up 4x2", "lab up takes a size (4x2) or a topology file");
@@ -525,11 +529,13 @@ load(struct up *up)
 	struct topo_errors errs = { 0 };
 	unsigned int leaves, spines;
 	struct topo *topo;
-	char *text;
+	char *text, sizes[96];
 
 	if (lab_size(up->what, &leaves, &spines)) {
 		up->text = lab_generate(leaves, spines);
 		up->len = up->text ? strlen(up->text) : 0;
+	} else if (access(up->what, F_OK) && lab_size_meant(up->what, sizes, sizeof(sizes))) {
+		ctl_fail(QUERY_USAGE, sizes, "a laboratory of size %s cannot be raised", up->what);
 	} else {
 		up->text = ctl_read_file(up->what, 4 << 20, &up->len);
 	}

@@ -118,6 +118,8 @@ set_option(struct options *o, int id, const char *value)
 		return QUERY_OK;
 	case OPT_COLOUR:
 		o->colour = value ? value : "always";
+		if (strcmp(o->colour, "always") && strcmp(o->colour, "never") && strcmp(o->colour, "auto"))
+			return ctl_fail(QUERY_USAGE, "one of: always never auto", "there is no --color=%s", value);
 		return QUERY_OK;
 	case 'j':
 		o->ctl.format = FORMAT_JSON;

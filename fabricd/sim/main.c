@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fabricd/lib/version.h"
 #include "fabricd/sim/cmd.h"
 
 #define TOPO_BYTES (16u << 20)
@@ -42,6 +43,14 @@ static int
 fail(const char *option, const char *given, const char *why, const char *hint)
 {
 	fprintf(stderr, "fabsim: %s%s%s: %s; %s\n", option, *option ? " " : "", given, why, hint);
+	return EXIT_USAGE;
+}
+
+/* Of a command line that makes no sense as a whole. */
+static int
+misused(const char *what, const char *given)
+{
+	fprintf(stderr, "fabsim: %s%s; fabsim --help shows commands and options\n", what, given);
 	return EXIT_USAGE;
 }
 
@@ -225,6 +234,7 @@ enum {
 	O_BFD,
 	O_OUTSIDE,
 	O_CPU,
+	O_VERSION,
 	O_HELP
 };
 
@@ -245,6 +255,7 @@ static const struct option longs[] = {
 	{ "bfd", no_argument, NULL, O_BFD },
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "outside", required_argument, NULL, O_OUTSIDE },
+	{ "version", no_argument, NULL, O_VERSION },
 	{ "help", no_argument, NULL, O_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -352,18 +363,25 @@ read_options(struct options *o, int argc, char **argv)
 			fputs(usage, stdout);
 			exit(EXIT_MET);
 		}
-		if (opt == '?') {
-			fputs(usage, stderr);
-			return EXIT_USAGE;
+		if (opt == O_VERSION) {
+			printf("fabsim %s\n", FABRICD_VERSION);
+			exit(EXIT_MET);
 		}
+		if (opt == '?')
+			return misused("an option cannot be used", "");
 		rc = read_option(o, opt);
 		if (rc)
 			return rc;
 	}
-	if (argc - optind != 2) {
+	if (argc == 1) {
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
+	if (argc - optind < 2)
+		return misused(argc == optind ? "no command was given" : "no file was given to ",
+		    argc == optind ? "" : argv[optind]);
+	if (argc - optind > 2)
+		return misused("one file at a time, and not also ", argv[optind + 2]);
 	o->command = argv[optind];
 	o->file = argv[optind + 1];
 	return 0;
@@ -404,6 +422,5 @@ main(int argc, char **argv)
 		topo_free(t);
 		return rc;
 	}
-	fputs(usage, stderr);
-	return EXIT_USAGE;
+	return misused("there are run, whatif, chaos, replay and seeds, but no ", o.command);
 }
