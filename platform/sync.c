@@ -185,7 +185,7 @@ normal_work(void *arg)
 
 /* ---- what comes back ---- */
 
-#define SOON 32 /* results whose routes are brought into the cache before their turn */
+#define SOON 32u /* results whose routes are brought into the cache before their turn */
 
 /* What this result belongs to, when it is its turn. */
 static const struct flight *

@@ -59,7 +59,7 @@ members_add(struct sync *s, struct members *m, uint32_t nh, uint16_t weight)
 	if (at > 0 && m->m[at - 1].nh == nh) { /* equal next hops are merged: their weights add up */
 		uint32_t sum = (uint32_t)m->m[at - 1].weight + weight;
 
-		m->m[at - 1].weight = (uint16_t)MIN_OF(sum, UINT16_MAX);
+		m->m[at - 1].weight = (uint16_t)MIN_OF(sum, (uint32_t)UINT16_MAX);
 		return false;
 	}
 	if ((m->n & (m->n - 1)) == 0) /* full at every power of two */

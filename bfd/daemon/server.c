@@ -20,7 +20,7 @@
 #define OUT_BYTES     (256 * 1024)
 #define CLIENTS_MAX   32
 #define WATCHES_MAX   4096
-#define STRANGERS_MAX 64 /* sessions that a client may allow on one port */
+#define STRANGERS_MAX 64u /* sessions that a client may allow on one port */
 #define LIST_SLICE    32
 
 struct watch {

@@ -244,7 +244,7 @@ check_path(struct rd r, unsigned int width, bool skip_confed, uint32_t own, stru
 		}
 		hops += count;
 	}
-	v->path_len = (uint16_t)MIN_OF(hops, UINT16_MAX);
+	v->path_len = (uint16_t)MIN_OF(hops, (uint32_t)UINT16_MAX);
 	v->first_as = first;
 	v->origin_as = as;
 	v->flags = (uint16_t)((v->flags & ~ATTRS_LOOP) | (loop ? ATTRS_LOOP : 0));

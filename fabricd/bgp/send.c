@@ -13,7 +13,7 @@
 #include "fabricd/bgp/peer.h"
 #include "fabricd/lib/base.h"
 
-#define PROGRESS   65536
+#define PROGRESS   65536u
 #define BATCH_COST (sizeof(struct bgp_batch) + 2 * sizeof(void *) + 16) /* of memory, beside the messages in it */
 
 /* ---- control messages ---- */

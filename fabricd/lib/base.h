@@ -8,9 +8,22 @@
 
 #define ARRAY_LEN(a)             (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(p, type, m) ((type *)((char *)(p)-offsetof(type, m)))
-#define MIN_OF(a, b)             ((a) < (b) ? (a) : (b))
-#define MAX_OF(a, b)             ((a) > (b) ? (a) : (b))
 #define PRINTF_LIKE(fmt, args)   __attribute__((format(printf, fmt, args)))
 #define UNUSED                   __attribute__((unused))
+
+/*
+ * The lesser and the greater of two, each evaluated once. __COUNTER__ gives each use names of its own, so that uses
+ * can be nested.
+ */
+#define MIN_OF(a, b)          PICK_OF((a), (b), <, __COUNTER__)
+#define MAX_OF(a, b)          PICK_OF((a), (b), >, __COUNTER__)
+
+#define PICK_OF(a, b, op, id) PICK_OF_(a, b, op, id)
+#define PICK_OF_(a, b, op, id)                                                                                         \
+	__extension__({                                                                                                \
+		__auto_type pick_a##id = (a);                                                                          \
+		__auto_type pick_b##id = (b);                                                                          \
+		pick_a##id op pick_b##id ? pick_a##id : pick_b##id;                                                    \
+	})
 
 #endif

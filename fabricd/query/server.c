@@ -189,7 +189,9 @@ call_step(struct query_call *call)
 		return;
 	if (!call->failed)
 		reply_json(c, call->request.id, QUERY_END,
-		    complete ? call->status : MAX_OF(call->status, QUERY_INCOMPLETE),
+		    complete                          ? call->status
+		    : call->status > QUERY_INCOMPLETE ? call->status
+						      : QUERY_INCOMPLETE,
 		    json_pack("{s:b, s:O}", "complete", complete, "missing", call->missing));
 	call_free(call);
 }

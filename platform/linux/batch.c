@@ -220,7 +220,7 @@ submit_later(struct linux_platform *lp, const struct plat_op *ops, size_t n)
 
 	if (!job)
 		return 0;
-	while (routes < MIN_OF(n, BATCH) && is_route(&ops[routes]))
+	while (routes < MIN_OF(n, (size_t)BATCH) && is_route(&ops[routes]))
 		routes++;
 	job->first = lp->seq + 1;
 	job->n_ops = encode(lp, &job->out, ops, routes, job->ops);
@@ -237,7 +237,7 @@ submit_now(struct linux_platform *lp, const struct plat_op *ops, size_t n)
 	bool lost = false;
 	int got;
 
-	b.n = encode(lp, &lp->out, ops, MIN_OF(MIN_OF(n, BATCH), QUEUE - lp->n_results), brief);
+	b.n = encode(lp, &lp->out, ops, MIN_OF(MIN_OF(n, (size_t)BATCH), QUEUE - lp->n_results), brief);
 	if (!b.n)
 		return 0;
 	got = linux_send(lp->cmd, lp->out.bytes, lp->out.n);

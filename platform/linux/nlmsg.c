@@ -387,7 +387,7 @@ parse_members(const struct nl_attrs *at, struct plat_member *room, size_t max, s
 		memcpy(&g, at->a[NHA_GROUP].p + i * sizeof(g), sizeof(g));
 		room[i] = (struct plat_member){ .nh = g.id,
 			.weight = (uint16_t)MIN_OF(
-			    (uint32_t)g.weight + ((uint32_t)g.weight_high << 8) + 1, UINT16_MAX) };
+			    (uint32_t)g.weight + ((uint32_t)g.weight_high << 8) + 1, (uint32_t)UINT16_MAX) };
 	}
 	out->kind = PLAT_GROUP_SET;
 	out->group.members = room;

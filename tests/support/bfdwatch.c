@@ -107,7 +107,7 @@ option(struct bfd_params *p, const char *word)
 
 		p->auth.type = (uint8_t)type;
 		k->id = (uint8_t)id;
-		k->len = (uint8_t)MIN_OF(strlen(key), BFD_KEY_MAX);
+		k->len = (uint8_t)MIN_OF(strlen(key), (size_t)BFD_KEY_MAX);
 		memcpy(k->bytes, key, k->len);
 	}
 }

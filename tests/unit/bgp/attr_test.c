@@ -293,7 +293,7 @@ test_W09_long_paths(void **state)
 			wr_u8(&w, BGP_ATTR_AS_PATH);
 			wr_u16(&w, 0);
 			while (left) {
-				unsigned int n = MIN_OF(left, 255);
+				unsigned int n = MIN_OF(left, 255u);
 
 				wr_u8(&w, BGP_AS_SEQUENCE);
 				wr_u8(&w, (uint8_t)n);

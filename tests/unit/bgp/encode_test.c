@@ -137,7 +137,7 @@ long_path(unsigned int n, struct bytes *b)
 
 	wr_bytes(&w, "\x40\x01\x01\x00\x50\x02\x00\x00", 8);
 	for (unsigned int left = n; left;) {
-		unsigned int some = MIN_OF(left, 255);
+		unsigned int some = MIN_OF(left, 255u);
 
 		wr_u8(&w, BGP_AS_SEQUENCE);
 		wr_u8(&w, (uint8_t)some);
