@@ -90,14 +90,15 @@ def test_Q02_a_client_that_stops_reading(fab, connect):
     s = connect()
     s.setblocking(False)
     sent = stuck = 0
-    end = time.monotonic() + 2
-    while time.monotonic() < end:
+    while stuck < 100:  # a second and more in which nothing moves
         try:
             sent += s.send(request("routes") * 10)
+            stuck = 0
         except BlockingIOError:
             stuck += 1
             time.sleep(0.01)
-    assert sent > 10000 and stuck > 100
+        assert sent < 64 << 20, "it takes requests without end"
+    assert sent > 10000
     assert memory_kb(fab) < rss + 5 * 1024
     assert flaps(fab) == before
 

@@ -419,7 +419,7 @@ struct busy {
 	struct rt_stream *s[BUSY];
 	int n, reads[BUSY];
 	struct rt_timer *tick;
-	int ticks;
+	int ticks, between, most_between; /* reads since the last tick, and the most of them */
 };
 
 struct busy_one {
@@ -436,6 +436,8 @@ busy_input(void *arg, const uint8_t *bytes UNUSED, size_t n)
 	while (!mono_due(until, rt_clock(one->all->b->rt)))
 		;
 	one->all->reads[one->i]++;
+	one->all->between++;
+	one->all->most_between = MAX_OF(one->all->most_between, one->all->between);
 	return n;
 }
 
@@ -446,7 +448,8 @@ busy_tick(void *arg)
 	struct mono now = rt_clock(all->b->rt);
 
 	all->ticks++;
-	rt_timer_set(all->tick, mono_add(now, MS(1)));
+	all->between = 0;
+	rt_timer_set(all->tick, mono_add(now, MS(1))); /* each read takes longer than that */
 }
 
 static void
@@ -477,8 +480,7 @@ busy_peers_do_not_delay_timers(void **state UNUSED)
 	struct rt_stream_options o = { 0 };
 	struct rt_listener *l;
 	struct ip loopback;
-	struct mono until;
-	int most = 0, least = INT32_MAX;
+	int most = 0, least = 0;
 
 	begin(&b);
 	assert_true(ip_parse("::1", &loopback));
@@ -496,19 +498,21 @@ busy_peers_do_not_delay_timers(void **state UNUSED)
 	UNTIL(&b, all.n == BUSY);
 	all.tick = rt_timer_new(b.rt, busy_tick, &all);
 	rt_timer_set(all.tick, in_us(&b, 0));
-	until = in_us(&b, SECONDS(1));
-	while (!mono_due(until, rt_clock(b.rt))) {
+	for (int turns = 0; least < 10; turns++) {
+		assert_true(turns < 10000);
 		for (int i = 0; i < BUSY; i++) /* always something to read */
 			rt_write(out[i], bytes, sizeof(bytes));
 		rt_event_turn(b.rt, MS(10));
+		least = most = all.reads[0];
+		for (int i = 1; i < BUSY; i++) {
+			most = MAX_OF(most, all.reads[i]);
+			least = MIN_OF(least, all.reads[i]);
+		}
 	}
-	for (int i = 0; i < BUSY; i++) {
-		most = MAX_OF(most, all.reads[i]);
-		least = MIN_OF(least, all.reads[i]);
-	}
-	assert_true(least > 0 && most <= 3 * least); /* none is forgotten */
-	/* A turn of all sixteen would be 32 ms; the machine may be busy, so what counts is how many there were. */
-	assert_true(all.ticks > 60);
+	assert_true(most <= 3 * least); /* none is forgotten */
+	/* What counts are reads, whatever time the machine lets them take: a turn of all would be sixteen. */
+	assert_in_range(all.most_between, 1, 3);
+	assert_true(all.ticks >= BUSY * 10 / 3);
 	end(&b);
 }
 
