@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAVES_MAX 250
-#define SPINES_MAX 60
+#define LEAVES_MAX 250u
+#define SPINES_MAX 60u
 
 const char *
 lab_kind_name(enum lab_kind kind)

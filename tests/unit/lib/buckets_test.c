@@ -65,7 +65,7 @@ test_random_operations(void **state)
 	for (size_t h = 0; h < HASHES; h++)
 		hashes[h] = (uint32_t)h * 2654435761u;
 	for (unsigned int round = 1; round <= 40000; round++) {
-		struct thing *t = &things[draw(&rnd) % MIN_OF(round, THINGS)];
+		struct thing *t = &things[draw(&rnd) % MIN_OF(round, (unsigned int)THINGS)];
 
 		if (t->in) {
 			buckets_remove(&b, &t->item);
