@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import bfd_load  # noqa: E402
 import fabric  # noqa: E402
 import failures  # noqa: E402
+import linkup  # noqa: E402
 import report  # noqa: E402
 import restarts  # noqa: E402
 import tables  # noqa: E402
@@ -25,6 +26,7 @@ from support import fabricd as fabricd_stack  # noqa: E402
 BENCHES = ["cold", "gap", "one_million", "ten_feeders", "many_sinks", "many_peers", "kernel_fib"]
 # One run of these is several repetitions in one fabric: what is repeated, and how often in all rounds together.
 REPEATED = {
+    "link_up": {"up": 100},
     "silent": {"silent": 50, "carrier": 30},
     "silent_fast": {"silent": 50},
     "silent_load": {"silent": 20},
@@ -41,6 +43,7 @@ COST = {
     "many_sinks": [(7, 0), (12, 0), (13, 0)],
     "many_peers": [(8, 0), (30, 0), (18, 0)],
     "kernel_fib": [(12, 0), (45, 0), (25, 0)],
+    "link_up": [(6, 1), (0, 0), (0, 0)],
     "silent": [(20, 4), (30, 12), (22, 7)],
     "silent_fast": [(8, 4), (15, 7), (10, 5)],
     "silent_load": [(25, 45), (60, 90), (30, 60)],
@@ -147,6 +150,10 @@ def one_round(o, results, number, bench, path):
             figures = fabric.cold(o, stack)
         elif bench == "gap":
             figures = fabric.gaps(o, stack)
+        elif bench == "link_up":
+            if stack != "fabricd":  # a figure of fabricd's two ends alone
+                continue
+            figures = linkup.run(o, reps["up"])
         elif bench == "restart":
             done = sum(in_round(o, bench, n)["restart"] for n in range(number))
             figures = restarts.run(o, stack, reps["restart"], done)

@@ -33,15 +33,16 @@ def size(text):
 class Fabric:
     """All switches of one stack, wired, prepared and started by `launch`; with Fabric(...) as f."""
 
-    def __init__(self, options, stack, leaves, spines, behind=False, bfd=None, cables=1):
-        """stack: a Stack, or the name of one as it is by default. cables: so many of leaf2's uplinks can be cut."""
+    def __init__(self, options, stack, leaves, spines, behind=False, bfd=None, cables=1, patched=(), damping=None):
+        """stack: a Stack, or the name of one as it is by default. cables: so many of leaf2's uplinks can be cut, where
+        prefixes are behind it; patched: or these (leaf, port)."""
         self.options = options
         self.stack = STACKS[stack]() if isinstance(stack, str) else stack
         self.lab = Lab("f")
-        self.clos = Clos(leaves, spines, bfd=bfd)
+        self.clos = Clos(leaves, spines, bfd=bfd, damping=damping)
         self.hosts = (1,) if behind else ()
         self.behind = self.clos.external("leaf2", FEED_AS) if behind else None
-        self.patched = [("leaf2", f"eth{k}") for k in range(1, cables + 1)] if behind else []
+        self.patched = [("leaf2", f"eth{k}") for k in range(1, cables + 1)] if behind else list(patched)
         self.tools, self.pids, self.prefixes = [], {}, 0
         self.meant_to_end = set()  # pids
 

@@ -35,6 +35,8 @@ BARS = [
     Bar("gap, 50,000 prefixes", "gap", "gap_50000", MS, grows="gap_10000", routes6=25000),
     Bar("back to full ECMP", "gap", "back_10", S, most=0.2),
     Bar("back to full ECMP, 10,000", "gap", "back_10000", S, most=0.2),
+    Bar("carrier up to Established", "link_up", "established", MS, (), most=0.05),
+    Bar("  worst of all", "link_up", "established", MS, (), most=0.05, of="max"),
     Bar("1,000,000 to a sink, wall", "one_million", "wall", S, ratio=0.7),
     Bar("1,000,000 to a sink, peak RSS", "one_million", "peak_rss", MEMORY, ("bird",), ratio=1.0),
     Bar("1,000,000 withdrawn", "one_million", "withdraw", S, ratio=0.7),

@@ -75,11 +75,11 @@ class Node:
 
 
 class Clos:
-    def __init__(self, leaves, spines, fabric="lab", foreign=(), hold="9s", bfd=None):
+    def __init__(self, leaves, spines, fabric="lab", foreign=(), hold="9s", bfd=None, damping=None):
         """foreign: the tiers ("spine", "leaf") whose switches are of another vendor. bfd: ms between two packets, three
-        of which may be lost; None: the language's default, which matters only where a bfdd runs."""
+        of which may be lost; None: the language's default, which matters only where a bfdd runs. damping: as in the file."""
         self.leaves, self.spines, self.fabric, self.foreign, self.hold = leaves, spines, fabric, foreign, hold
-        self.bfd = bfd
+        self.bfd, self.damping = bfd, damping
         self.nodes = {}
         for k in range(1, spines + 1):
             self._add(Node(f"spine{k}", True, k, SPINE_AS, f"10.0.0.{k}", f"fd00::{k:x}"))
@@ -149,7 +149,8 @@ class Clos:
                     f"local: {e.local}/31, peer: {e.peer}{rules}}}"
                 )
         bfd = f"bfd: 3x{self.bfd}ms, " if self.bfd else ""
-        lines.append(f"timers: {{{bfd}hold: {self.hold}}}")
+        damping = f", damping: {self.damping}" if self.damping else ""
+        lines.append(f"timers: {{{bfd}hold: {self.hold}{damping}}}")
         return "\n".join(lines) + "\n"
 
     # ---- wiring ----
