@@ -89,7 +89,7 @@ rib_table_prefetch(const struct rib_table *t, const struct prefix *p, size_t n)
 		__builtin_prefetch(slots[count++]);
 	}
 	for (size_t i = 0; i < count; i++)
-		/* cppcheck-suppress uninitvar: the first `count` were set above */
+		/* cppcheck-suppress uninitvar ; the first `count` were set above */
 		if (slots[i]->entry)
 			__builtin_prefetch(rib_table_entry(t, slots[i]->entry - 1));
 }
