@@ -232,7 +232,9 @@ only_held(const struct node *n)
 static bool
 run_rib(struct node *n)
 {
-	if (!rib_pending(n->rib) || n->restart.phase == NODE_DEFERS)
+	if (n->restart.phase == NODE_DEFERS)
+		return rib_run_clear(n->rib);
+	if (!rib_pending(n->rib))
 		return false;
 	if (!rib_running(n->rib)) {
 		if (only_held(n)) {

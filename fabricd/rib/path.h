@@ -31,6 +31,7 @@ struct rib_source {
 	uint16_t index; /* order within lists; given by the RIB */
 	uint8_t side;   /* enum rib_side */
 	bool up;
+	bool leaving; /* it went down, and lists may hold paths of it that are not its any more */
 	uint32_t asn;
 	uint32_t router_id;       /* host order, as in the peer's OPEN */
 	struct ip address;        /* the peer's address on the session */

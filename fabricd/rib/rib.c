@@ -57,6 +57,7 @@ rib_free(struct rib *r)
 		mem_free(r->cfg.mem, MEM_PREFIX, r->tables[i]);
 	}
 	mem_free(r->cfg.mem, MEM_PREFIX, r->tables);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->leaving);
 	rib_cuts_free(r);
 	path_lists_free(r->lists);
 	attrs_table_free(r->attrs);
@@ -200,13 +201,6 @@ rib_source_add(struct rib *r, struct rib_source *s)
 }
 
 void
-rib_source_remove(struct rib *r, struct rib_source *s)
-{
-	rib_source_down(r, s);
-	r->sources[s->index] = NULL;
-}
-
-void
 rib_source_up(struct rib *r, struct rib_source *s)
 {
 	(void)r;
@@ -235,30 +229,6 @@ drop_from_sets(struct rib *r, const struct rib_source *s)
 			rib_want_group_change(r, set);
 }
 
-/* Its set has lost the source's hop already. */
-static void
-drop_from_list(struct rib *r, struct path_list *l, struct rib_source *s)
-{
-	const struct path *p = path_list_find(l, s);
-	uint32_t hops;
-
-	if (!p)
-		return;
-	if (!l->decided) /* its prefixes are dirty: nothing is known of it yet */
-		path_list_decide(l, r->cfg.max_width);
-	/* What peers know of these prefixes must stay known until they are told otherwise. */
-	if (l->told && !l->was && (l->width == 0 || &l->paths[l->best] == p))
-		l->was = path_list_snapshot(r->lists, l);
-	path_list_drop(r->lists, l, s);
-	hops = l->hops;
-	path_list_decide(l, r->cfg.max_width);
-	/* All shared the load: then so do those that are left. But what is left of the set may be cut, too. */
-	if (!(l->alike && l->n && hops && hop_set_get(r->hops, hops)->n))
-		rib_choose_hops(r, l);
-	if (l->was || l->width == 0 || l->hops != hops)
-		r->sweep_wanted = true;
-}
-
 static void
 refresh_drop(struct rib *r, const struct rib_source *s, const struct rib_table *t)
 {
@@ -275,24 +245,122 @@ refresh_drop(struct rib *r, const struct rib_source *s, const struct rib_table *
 	}
 }
 
-void
-rib_source_down(struct rib *r, struct rib_source *s)
+static bool
+holds_leaving(const struct path_list *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->paths[i].source->leaving)
+			return true;
+	return false;
+}
+
+/* All paths of sources that are down leave the list in one step. Its set has lost their hops already. */
+static void
+clear_list(struct rib *r, struct path_list *l)
+{
+	uint32_t hops = l->hops;
+	bool alike;
+
+	if (!holds_leaving(l))
+		return;
+	if (!l->decided) /* its prefixes are dirty: nothing is known of it yet */
+		path_list_decide(l, r->cfg.max_width);
+	/* What peers know of these prefixes must stay known until they are told otherwise. */
+	if (l->told && !l->was && (l->width == 0 || l->paths[l->best].source->leaving))
+		l->was = path_list_snapshot(r->lists, l);
+	alike = l->width == l->n;
+	for (size_t i = l->n; i-- > 0;)
+		if (l->paths[i].source->leaving)
+			path_list_drop(r->lists, l, l->paths[i].source);
+	l->alike = alike;
+	path_list_decide(l, r->cfg.max_width);
+	/* All shared the load: then so do those that are left. But what is left of the set may be cut, too. */
+	if (!(alike && l->n && hops && hop_set_get(r->hops, hops)->n))
+		rib_choose_hops(r, l);
+	if (l->was || l->width == 0 || l->hops != hops)
+		r->sweep_wanted = true;
+}
+
+static void
+clear_entry(struct rib *r, const struct rib_entry *e)
+{
+	struct path_list *l = r->nleaving ? path_list_get(r->lists, e->list) : NULL;
+
+	if (l)
+		clear_list(r, l);
+}
+
+/* Lists, or prefixes in doubt, that are worth no slice of their own. One takes up to a microsecond. */
+static size_t
+clear_at_once(const struct rib *r)
+{
+	return (size_t)r->cfg.slice_us / 2;
+}
+
+/* Witnesses first: their loss is told before all else. */
+static void
+clear_witnesses(struct rib *r)
+{
+	for (size_t i = 0; i < r->ntables; i++) {
+		const struct rib_table *t = r->tables[i];
+		uint32_t at = 0, entry;
+
+		while ((entry = rib_table_next_witness(t, &at)) != RIB_NO_ENTRY)
+			clear_entry(r, rib_table_entry(t, entry));
+	}
+}
+
+/* Returns what is left of `work`; more than 0: no list holds a path of a source that is down. */
+static size_t
+clear_lists(struct rib *r, size_t work)
 {
 	struct path_list *l;
 
-	s->up = false;
-	rib_cuts_forget(r, s);
-	r->witness_lost = true;
-	refresh_drop(r, s, NULL);
-	if (r->stage == STAGE_SWEEP || r->stage == STAGE_FORGET) { /* for the lists that change now, from the start */
+	while (work && (l = path_lists_next(r->lists, &r->purge_at))) {
+		if (l->now)
+			clear_list(r, l);
+		work--;
+	}
+	if (!work)
+		return 0;
+	for (size_t i = 0; i < r->nleaving; i++)
+		r->leaving[i]->leaving = false;
+	r->nleaving = 0;
+	if (r->stage == STAGE_SWEEP || r->stage == STAGE_FORGET) { /* for the lists that changed, from the start */
 		r->stage = STAGE_SWEEP;
 		r->at_table = r->at = 0;
 	}
-	drop_from_sets(r, s);
-	for (uint32_t id = 0; (l = path_lists_next(r->lists, &id));)
-		if (l->now)
-			drop_from_list(r, l, s);
+	return work;
+}
+
+void
+rib_source_down(struct rib *r, struct rib_source *s)
+{
+	s->up = false;
 	s->paths[FAMILY_IPV4] = s->paths[FAMILY_IPV6] = 0;
+	rib_cuts_forget(r, s);
+	r->witness_lost = true;
+	refresh_drop(r, s, NULL);
+	drop_from_sets(r, s);
+	if (!s->leaving) {
+		s->leaving = true;
+		r->leaving = mem_grow(
+		    r->cfg.mem, MEM_PREFIX, r->leaving, &r->cap_leaving, r->nleaving + 1, sizeof(struct rib_source *));
+		r->leaving[r->nleaving++] = s;
+	}
+	r->purge_at = 0;
+	clear_witnesses(r);
+	if (path_lists_count(r->lists) < clear_at_once(r))
+		clear_lists(r, SIZE_MAX);
+}
+
+void
+rib_source_remove(struct rib *r, struct rib_source *s)
+{
+	rib_source_down(r, s);
+	if (r->nleaving)
+		clear_lists(r, SIZE_MAX);
+	r->sources[s->index] = NULL;
 }
 
 /* ---- announcements ---- */
@@ -318,6 +386,9 @@ rib_announce(struct rib *r, uint32_t table, struct rib_source *s, const struct p
 	struct path p = { .source = s, .attrs = attrs, .nexthop = nexthop };
 	bool had;
 
+	if (s->leaving) /* back already: what is left of it is not what it says now */
+		clear_lists(r, SIZE_MAX);
+	clear_entry(r, e);
 	if (r->refreshes)
 		refreshed(r, s, t, entry, e->list && path_list_find(path_list_get(r->lists, e->list), s));
 	if (s->cuts && e->flags & ENTRY_WITNESS)
@@ -381,8 +452,11 @@ static void
 withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	uint32_t fate = witnessed_fate(r, e, s), id = path_list_with(r->lists, e->list, s, NULL);
+	uint32_t fate, id;
 
+	clear_entry(r, e);
+	fate = witnessed_fate(r, e, s);
+	id = path_list_with(r->lists, e->list, s, NULL);
 	if (id == e->list) {
 		path_list_unref(r->lists, id);
 		return;
@@ -435,17 +509,54 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 void
 rib_refresh_end(struct rib *r, struct rib_source *s, enum family family)
 {
-	for (struct refresh *f = r->refreshes; f; f = f->next) {
-		if (f->source != s || f->table->family != family)
+	for (struct refresh *f = r->refreshes; f; f = f->next)
+		if (f->source == s && f->table->family == family)
+			f->ended = r->refresh_ended = true;
+	if (r->refresh_ended)
+		rib_clear(r, clear_at_once(r));
+}
+
+/* Returns what is left of `work`; more than 0: all that was in doubt at the end of this refresh is withdrawn. */
+static size_t
+clear_refresh(struct rib *r, struct refresh *f, size_t work)
+{
+	while (work && f->at < f->limit) {
+		uint32_t entry = f->at;
+
+		work--;
+		if (!f->stale[entry / 8]) {
+			f->at = (entry / 8 + 1) * 8;
 			continue;
-		for (uint32_t entry = 0; entry < f->limit; entry++)
-			if (f->stale[entry / 8] & 1u << entry % 8 &&
-			    rib_table_entry(f->table, entry)->flags & ENTRY_USED)
-				withdraw_entry(r, f->table, s, entry);
+		}
+		f->at++;
+		if (f->stale[entry / 8] & 1u << entry % 8 && rib_table_entry(f->table, entry)->flags & ENTRY_USED)
+			withdraw_entry(r, f->table, f->source, entry);
 	}
-	for (size_t i = 0; i < r->ntables; i++)
-		if (r->tables[i]->family == family)
-			refresh_drop(r, s, r->tables[i]);
+	return f->at < f->limit ? 0 : MAX_OF(work, (size_t)1);
+}
+
+bool
+rib_clear(struct rib *r, size_t work)
+{
+	if (r->nleaving)
+		work = clear_lists(r, work);
+	for (struct refresh **at = &r->refreshes; work && r->refresh_ended && *at;) {
+		struct refresh *f = *at;
+
+		if (!f->ended) {
+			at = &f->next;
+			continue;
+		}
+		work = clear_refresh(r, f, work);
+		if (!work)
+			break;
+		*at = f->next;
+		mem_free(r->cfg.mem, MEM_PREFIX, f->stale);
+		mem_free(r->cfg.mem, MEM_PREFIX, f);
+	}
+	if (work)
+		r->refresh_ended = false;
+	return !work;
 }
 
 uint64_t
@@ -454,7 +565,7 @@ rib_refresh_left(const struct rib *r, const struct rib_source *s, enum family fa
 	uint64_t left = 0;
 
 	for (const struct refresh *f = r->refreshes; f; f = f->next)
-		if (f->source == s && f->table->family == family)
+		if (f->source == s && f->table->family == family && !f->ended)
 			left += f->left;
 	return left;
 }

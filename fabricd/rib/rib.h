@@ -6,7 +6,9 @@
  *
  * The RIB knows sources, not sessions; it writes to the FIB and to the exporter by the functions it was given. Work
  * is done in runs over all that is dirty; a run is cut in slices, and between them nothing may be announced
- * (rib_running says so; callers leave input unread until it is false).
+ * (rib_running says so; callers leave input unread until it is false). A run begins when the lists are clear of sources
+ * that went down and of what a refresh left; until then an announcement is harmless, but that of a source which is back
+ * already waits for all of it.
  *
  * A group belongs to a hop set (hops.h). It is changed in place only when, at the end of a batch, no prefix refers to
  * its old set any more; otherwise the prefixes that moved are rewritten. A source that goes down is taken out of every
@@ -78,8 +80,10 @@ int rib_source_add(struct rib *, struct rib_source *s);
 /* Only while nothing is pending: lists that peers were told may name it until then. */
 void rib_source_remove(struct rib *, struct rib_source *s);
 void rib_source_up(struct rib *, struct rib_source *s);
-/* All of its paths are gone, now: lists shrink in place. Work for each list, none for each prefix; may come between
- * slices. */
+/*
+ * All of its paths are gone, and their hops leave all groups, now. The lists shrink in place, as the first thing that
+ * rib_run() does, in slices: work for each list, none for each prefix. May come between slices.
+ */
 void rib_source_down(struct rib *, struct rib_source *s);
 
 /* attrs and nexthop are only borrowed: of both the caller holds a reference of its own. nexthop NULL: a local path. */
@@ -98,7 +102,10 @@ void rib_witness(struct rib *, uint32_t table, const struct prefix *);
 void rib_prefetch(const struct rib *, uint32_t table, const struct prefix *, size_t n);
 void rib_prefetch_slots(const struct rib *, uint32_t table, const struct prefix *, size_t n);
 void rib_withdraw(struct rib *, uint32_t table, struct rib_source *, const struct prefix *);
-/* For route refresh: paths of the source that were not announced again since begin are withdrawn at end (RFC 7313). */
+/*
+ * For route refresh: paths of the source that were not announced again since begin are withdrawn at end (RFC 7313), in
+ * slices, as the first thing that rib_run() does.
+ */
 void rib_refresh_begin(struct rib *, struct rib_source *, enum family);
 void rib_refresh_end(struct rib *, struct rib_source *, enum family);
 /* Paths of the source that are in doubt between begin and end (all tables); 0 outside of that. */
@@ -108,7 +115,7 @@ uint64_t rib_refresh_left(const struct rib *, const struct rib_source *, enum fa
 void rib_fib_result(struct rib *, uint32_t table, const struct prefix *, bool installed);
 
 bool rib_pending(const struct rib *); /* something waits for a run */
-bool rib_running(const struct rib *); /* a run is between two slices */
+bool rib_running(const struct rib *); /* a run is between two slices, or what was is not cleared yet */
 size_t rib_dirty(const struct rib *); /* prefixes that wait */
 /*
  * When a part of the prefixes of a hop set moved, their routes are held back for a few milliseconds, since the others
@@ -118,6 +125,8 @@ size_t rib_dirty(const struct rib *); /* prefixes that wait */
 struct mono rib_held_until(const struct rib *);
 /* One slice; true: there is more to do (or the exporter is not ready). */
 bool rib_run(struct rib *);
+/* One slice of its first part alone, after a source went down or a refresh ended; true: there is more of it to do. */
+bool rib_run_clear(struct rib *);
 /*
  * What must not wait for the run: group changes (a source went down, or has withdrawn a witness), then the loss of
  * witnesses to the exporter; true: it was told something. Also part of every run.

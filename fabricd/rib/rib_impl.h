@@ -28,6 +28,8 @@ struct refresh {
 	uint8_t *stale; /* a bit per entry */
 	uint32_t limit;
 	uint64_t left; /* paths of the source among those */
+	bool ended;    /* what is still in doubt is withdrawn, from entry `at` on */
+	uint32_t at;
 	struct refresh *next;
 };
 
@@ -52,6 +54,10 @@ struct rib {
 	size_t ntables, cap_tables;
 	struct rib_source *sources[RIB_MAX_SOURCES];
 	struct refresh *refreshes;
+	struct rib_source **leaving; /* to be taken out of all lists behind `purge_at` */
+	size_t nleaving, cap_leaving;
+	uint32_t purge_at;
+	bool refresh_ended; /* of some refresh, prefixes are still to be withdrawn */
 
 	enum stage stage;
 	size_t at_table;
@@ -73,6 +79,14 @@ struct rib {
 
 /* NULL: nothing was ever announced there. */
 struct rib_table *rib_table_of(const struct rib *, uint32_t id, enum family);
+
+/* Sources that are down, refreshes that have ended: takes `work` steps of what is left to do; true: there is more. */
+bool rib_clear(struct rib *, size_t work);
+static inline bool
+rib_clearing(const struct rib *r)
+{
+	return r->nleaving || r->refresh_ended;
+}
 
 /* What a prefix holds; counters and references move together. */
 void rib_set_list(struct rib *, struct rib_entry *, uint32_t id); /* takes over the caller's reference of id */

@@ -20,6 +20,7 @@
 #include "fabricd/rib/rib_impl.h"
 
 #define SLICE_CHECK  256   /* prefixes between two looks at the clock */
+#define CLEAR_CHECK  8     /* lists, or prefixes that were in doubt, between two looks */
 #define AHEAD        16    /* prefixes that are brought into the cache before their turn */
 #define HOLD_US      4000  /* how long routes wait for the others of their set, since the last of these came */
 #define HOLD_MAX_US  25000 /* and since the first */
@@ -133,7 +134,7 @@ rib_run_groups(struct rib *r)
 static bool
 waits_for_run(const struct rib *r)
 {
-	return r->sweep_wanted || rib_urgent(r) || r->cuts.again || rib_dirty(r) != 0;
+	return r->sweep_wanted || rib_urgent(r) || r->cuts.again || rib_clearing(r) || rib_dirty(r) != 0;
 }
 
 bool
@@ -145,7 +146,7 @@ rib_pending(const struct rib *r)
 bool
 rib_running(const struct rib *r)
 {
-	return r->stage != STAGE_IDLE;
+	return r->stage != STAGE_IDLE || rib_clearing(r);
 }
 
 struct mono
@@ -631,11 +632,29 @@ run_some(struct rib *r)
 	return r->at < limit;
 }
 
+/* False: it is all done. */
+static bool
+clear_until(struct rib *r, struct mono end)
+{
+	while (rib_clearing(r) && rib_clear(r, CLEAR_CHECK))
+		if (mono_due(end, r->ops->now(r->arg)))
+			return true;
+	return false;
+}
+
+bool
+rib_run_clear(struct rib *r)
+{
+	return clear_until(r, mono_add(r->ops->now(r->arg), r->cfg.slice_us));
+}
+
 bool
 rib_run(struct rib *r)
 {
 	struct mono end = mono_add(r->ops->now(r->arg), r->cfg.slice_us);
 
+	if (clear_until(r, end))
+		return true;
 	if (r->stage == STAGE_IDLE) {
 		if (!rib_pending(r))
 			return false;

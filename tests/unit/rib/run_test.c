@@ -49,7 +49,8 @@ struct fixture {
 	uint64_t news, changes, frees, sets, resets, dels, batches, biggest;
 	struct prefix queue[4096]; /* routes to prove */
 	size_t nqueue;
-	int offer[FAMILIES][PREFIXES][SOURCES]; /* the model: attributes, -1: none */
+	int offer[FAMILIES][PREFIXES][SOURCES];  /* the model: attributes, -1: none */
+	bool doubt[FAMILIES][PREFIXES][SOURCES]; /* a refresh is under way, and has not brought it yet */
 };
 
 /* Of all lengths; none is another's number. */
@@ -242,6 +243,7 @@ announce(struct fixture *t, unsigned int s, int f, unsigned int i, int a)
 
 	rib_announce(t->rib, 7, &t->sources[s], &p, t->attrs[a], t->nh[s]);
 	t->offer[f][i][s] = a;
+	t->doubt[f][i][s] = false;
 }
 
 static void
@@ -251,6 +253,7 @@ withdraw(struct fixture *t, unsigned int s, int f, unsigned int i)
 
 	rib_withdraw(t->rib, 7, &t->sources[s], &p);
 	t->offer[f][i][s] = -1;
+	t->doubt[f][i][s] = false;
 }
 
 static void
@@ -258,8 +261,24 @@ down(struct fixture *t, unsigned int s)
 {
 	rib_source_down(t->rib, &t->sources[s]);
 	for (int f = 0; f < FAMILIES; f++)
-		for (unsigned int i = 0; i < PREFIXES; i++)
+		for (unsigned int i = 0; i < PREFIXES; i++) {
 			t->offer[f][i][s] = -1;
+			t->doubt[f][i][s] = false;
+		}
+}
+
+static void
+refresh(struct fixture *t, unsigned int s, int f, bool ends)
+{
+	if (ends)
+		rib_refresh_end(t->rib, &t->sources[s], f);
+	else
+		rib_refresh_begin(t->rib, &t->sources[s], f);
+	for (unsigned int i = 0; i < PREFIXES; i++) {
+		if (ends && t->doubt[f][i][s])
+			t->offer[f][i][s] = -1;
+		t->doubt[f][i][s] = !ends && t->offer[f][i][s] >= 0;
+	}
 }
 
 static void
@@ -982,6 +1001,10 @@ random_step(struct fixture *t, uint32_t *rnd, bool downs)
 	}
 	if (!t->sources[s].up)
 		return;
+	if (kind == 8 && draw(rnd, 3) == 0) {
+		refresh(t, s, f, draw(rnd, 2));
+		return;
+	}
 	if (kind < 3)
 		n = draw(rnd, PREFIXES - i) + 1;
 	for (; n > 0; n--, i++) {
@@ -1008,7 +1031,8 @@ test_all_of_it_agrees_with_a_naive_model(void **state)
 		for (unsigned int step = 0; step < 60; step++) {
 			t->tick = 1;
 			for (unsigned int k = draw(&rnd, 6); k > 0; k--) {
-				if (!rib_running(t->rib))
+				/* After the first, sources may be down and refreshes ended that are not cleared yet. */
+				for (unsigned int n = rib_running(t->rib) ? 0 : draw(&rnd, 3) + 1; n > 0; n--)
 					random_step(t, &rnd, downs);
 				if (draw(&rnd, 2))
 					rib_run(t->rib);
@@ -1025,6 +1049,197 @@ test_all_of_it_agrees_with_a_naive_model(void **state)
 		t->acks = false;
 		done(t);
 	}
+}
+
+/* ---- many lists ---- */
+
+#define LISTS 5000
+
+/* As many lists as prefixes, each of paths of two sources; the clock goes 100 us with every look. */
+struct crowd {
+	struct fixture t;
+	struct rib_source two[2];
+	struct attrs *attrs[LISTS];
+};
+
+static struct prefix
+crowd_prefix(unsigned int i)
+{
+	return (struct prefix){ .family = FAMILY_IPV4, .len = 32, .b = { 10, 0, (uint8_t)(i >> 8), (uint8_t)i } };
+}
+
+static void
+crowd_announce(struct crowd *c, unsigned int source, unsigned int i)
+{
+	struct prefix p = crowd_prefix(i);
+
+	rib_announce(c->t.rib, 0, &c->two[source], &p, c->attrs[i], NULL);
+}
+
+static void
+count_told(void *arg, uint32_t table, enum family f, const struct rib_change *c, size_t n)
+{
+	struct crowd *crowd = arg;
+
+	(void)table;
+	(void)f;
+	for (size_t i = 0; i < n; i++)
+		crowd->t.changes += c[i].now && c[i].now->paths[c[i].now->best].source == &crowd->two[1];
+}
+
+static struct crowd *
+crowd(void)
+{
+	static const struct rib_ops counting = { .changed = count_told, .now = now };
+	struct crowd *c = calloc(1, sizeof(*c));
+	struct rib_config cfg = { .mem = &c->t.mem, .seed = 1, .no_fib = true };
+
+	c->t.tick = 100;
+	c->t.rib = rib_new(&cfg, &counting, c);
+	for (unsigned int s = 0; s < 2; s++) {
+		c->two[s] = (struct rib_source){ .router_id = s + 1 };
+		assert_int_equal(rib_source_add(c->t.rib, &c->two[s]), 0);
+		rib_source_up(c->t.rib, &c->two[s]);
+	}
+	for (unsigned int i = 0; i < LISTS; i++) {
+		uint8_t wire[2] = { (uint8_t)(i >> 8), (uint8_t)i };
+		struct attrs_view view = { .wire = wire, .wire_len = 2 };
+
+		c->attrs[i] = attrs_intern(rib_attrs(c->t.rib), &view);
+		for (unsigned int s = 0; s < 2; s++)
+			crowd_announce(c, s, i);
+	}
+	while (rib_run(c->t.rib))
+		;
+	assert_int_equal(counts(&c->t).lists, LISTS);
+	return c;
+}
+
+static void
+crowd_done(struct crowd *c)
+{
+	for (unsigned int s = 0; s < 2; s++)
+		rib_source_down(c->t.rib, &c->two[s]);
+	while (rib_run(c->t.rib))
+		;
+	for (unsigned int i = 0; i < LISTS; i++)
+		attrs_unref(rib_attrs(c->t.rib), c->attrs[i]);
+	for (unsigned int s = 0; s < 2; s++)
+		rib_source_remove(c->t.rib, &c->two[s]);
+	assert_int_equal(counts(&c->t).attrs + counts(&c->t).lists + counts(&c->t).prefixes[FAMILY_IPV4], 0);
+	rib_free(c->t.rib);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(c->t.mem.by[k].bytes, 0);
+	free(c);
+}
+
+/* Prefixes whose list holds a path of the source. */
+static unsigned int
+crowd_holds(const struct crowd *c, unsigned int source)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < LISTS; i++) {
+		struct prefix p = crowd_prefix(i);
+		struct rib_view v;
+
+		n += rib_get(c->t.rib, 0, &p, &v) && path_list_find(v.list, &c->two[source]);
+	}
+	return n;
+}
+
+/* 2 ms, looked at every 100 us and every 8 lists. */
+#define SLICE_LISTS (20 * 8 + 8)
+
+/* The call itself touches no list when they are many; then each slice clears no more than its share. */
+static void
+test_a_source_goes_down_in_slices(void **state)
+{
+	struct crowd *c = crowd();
+	unsigned int holds, slices = 0;
+
+	(void)state;
+	c->t.changes = 0;
+	rib_source_down(c->t.rib, &c->two[0]);
+	assert_int_equal(c->two[0].paths[FAMILY_IPV4], 0);
+	assert_int_equal(holds = crowd_holds(c, 0), LISTS);
+	for (; holds; slices++) {
+		unsigned int left;
+
+		assert_true(rib_running(c->t.rib));
+		assert_true(rib_run(c->t.rib));
+		left = crowd_holds(c, 0);
+		assert_in_range(holds - left, 1, SLICE_LISTS);
+		holds = left;
+	}
+	assert_in_range(slices, LISTS / SLICE_LISTS, LISTS);
+	while (rib_run(c->t.rib))
+		;
+	assert_int_equal(c->t.changes, LISTS); /* all are told of the other one */
+	assert_int_equal(crowd_holds(c, 1), LISTS);
+	crowd_done(c);
+}
+
+/* Two at once, the second in the middle of the first; one comes back before it was cleared, with less than it had. */
+static void
+test_sources_go_and_come_while_lists_are_cleared(void **state)
+{
+	struct crowd *c = crowd();
+	struct prefix p = crowd_prefix(LISTS - 1);
+
+	(void)state;
+	rib_source_down(c->t.rib, &c->two[0]);
+	for (int i = 0; i < 5; i++)
+		rib_run(c->t.rib);
+	rib_withdraw(c->t.rib, 0, &c->two[1], &p); /* of a list that is not clear yet */
+	assert_int_equal(crowd_holds(c, 1), LISTS - 1);
+	rib_source_down(c->t.rib, &c->two[1]);
+	for (int i = 0; i < 5; i++)
+		rib_run(c->t.rib);
+	assert_true(crowd_holds(c, 0) && crowd_holds(c, 1));
+	rib_source_up(c->t.rib, &c->two[1]);
+	crowd_announce(c, 1, 7);
+	crowd_announce(c, 1, LISTS - 1);
+	while (rib_run(c->t.rib))
+		;
+	assert_int_equal(crowd_holds(c, 0), 0);
+	assert_int_equal(crowd_holds(c, 1), 2);
+	assert_int_equal(c->two[1].paths[FAMILY_IPV4], 2);
+	assert_int_equal(counts(&c->t).prefixes[FAMILY_IPV4], 2);
+	crowd_done(c);
+}
+
+/* What a refresh leaves is withdrawn in slices; what is announced in the middle stays. */
+static void
+test_a_refresh_ends_in_slices(void **state)
+{
+	struct crowd *c = crowd();
+	unsigned int holds, kept = 0;
+
+	(void)state;
+	rib_refresh_begin(c->t.rib, &c->two[0], FAMILY_IPV4);
+	rib_refresh_end(c->t.rib, &c->two[0], FAMILY_IPV4);
+	assert_int_equal(rib_refresh_left(c->t.rib, &c->two[0], FAMILY_IPV4), 0);
+	holds = crowd_holds(c, 0);
+	assert_in_range(holds, LISTS - 1000, LISTS); /* the call itself does half a slice */
+	while (rib_running(c->t.rib)) {
+		unsigned int left;
+
+		rib_run(c->t.rib);
+		left = crowd_holds(c, 0);
+		assert_in_range(holds - left, 0, SLICE_LISTS);
+		if (left > kept && kept == 0 && left < LISTS / 2) {
+			crowd_announce(c, 0, LISTS - 1);
+			kept = 1;
+		}
+		holds = left;
+	}
+	while (rib_run(c->t.rib))
+		;
+	assert_int_equal(crowd_holds(c, 0), 1);
+	assert_int_equal(crowd_holds(c, 1), LISTS);
+	assert_int_equal(c->two[0].paths[FAMILY_IPV4], 1);
+	crowd_done(c);
 }
 
 /* ---- what is told comes in batches ---- */
@@ -1108,6 +1323,9 @@ main(void)
 		cmocka_unit_test(test_prefixes_may_be_fetched_before),
 		cmocka_unit_test(test_the_fibs_answers_are_shown),
 		cmocka_unit_test(test_all_of_it_agrees_with_a_naive_model),
+		cmocka_unit_test(test_a_source_goes_down_in_slices),
+		cmocka_unit_test(test_sources_go_and_come_while_lists_are_cleared),
+		cmocka_unit_test(test_a_refresh_ends_in_slices),
 		cmocka_unit_test(test_changes_are_told_a_thousand_at_a_time),
 	};
 
