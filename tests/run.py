@@ -100,6 +100,7 @@ STEPS = {
         "--suppressions-list=tests/cppcheck.suppress", "-D_GNU_SOURCE", "--include=tests/cppcheck.h", "-I.", *TOPS),
     "clang": lambda: make("CC=clang", "all", "unit-bins"),
     "unit-san": lambda: both(make("SAN=1", "unit-bins"), unit("build/gcc-san")),
+    "fabsim": lambda: kernel("tests/sim"),
     "sim-seeds": lambda: make("sim-seeds"),
     "sim-chaos": lambda: make("sim-chaos"),
     "sim-same": lambda: make("sim-same", "SAME=4x2.yaml"),

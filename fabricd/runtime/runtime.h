@@ -54,6 +54,13 @@ struct rt_stream_options {
 	bool keep_small; /* no large socket buffers (many idle sessions) */
 };
 
+/* The hop limit that is sent: to the other end of a cable 255 in any case, since that end may want it of us; 0: the system's. */
+static inline uint8_t
+rt_sent_hop_limit(const struct rt_stream_options *o)
+{
+	return o->hop_limit ? o->hop_limit : o->ifindex || o->gtsm ? 255 : 0;
+}
+
 struct rt_stream_handler {
 	void (*opened)(void *arg); /* connect succeeded; not called for accepted streams */
 	/* Bytes that came. Returns how many were used up; the rest is kept and given again, with more behind it. */

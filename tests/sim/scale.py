@@ -40,26 +40,27 @@ def measure(args, pods):
         sys.exit(f"{path}: fabsim ended with {os.waitstatus_to_exitcode(status)}\n{text}")
     nodes, links = map(int, re.search(r"(\d+) switches, (\d+) links", text).groups())
     virtual, size = re.search(r"converged after ([\d.]+) s virtual; \d+ events, (\d+) bytes", text).groups()
-    messages = sum(int(x) for x in re.findall(r"(\d+) +\d+$", text, re.M))
+    messages = max(int(x) + int(y) for x, y in re.findall(r"(\d+) +(\d+)$", text, re.M))
     prefixes = nodes + 32 * pods
     return {"switches": nodes, "sessions": links, "prefixes": prefixes, "work": 2 * links * prefixes,
             "wall": time.monotonic() - began, "cpu": usage.ru_utime + usage.ru_stime, "mib": usage.ru_maxrss / 1024,
             "virtual": float(virtual), "mib_bgp": int(size) / 2**20, "kib_switch": usage.ru_maxrss / nodes,
-            "most_messages": messages}
+            "messages": messages}
 
 
 def svg(rows, path):
-    panels = [("CPU seconds", "cpu"), ("memory, MiB", "mib"), ("BGP, MiB", "mib_bgp")]
+    sizes = {"work": "session ends x prefixes", "prefixes": "prefixes"}
+    panels = [("CPU seconds", "cpu", "work"), ("memory, MiB", "mib", "work"), ("BGP, MiB", "mib_bgp", "work"),
+              ("messages of the busiest switch, in and out", "messages", "prefixes")]
     wide, high, gap = 280, 200, 60
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{3 * (wide + gap) + gap}" height="{high + 110}" '
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{len(panels) * (wide + gap) + gap}" height="{high + 110}" '
            'font-family="sans-serif" font-size="11">', '<rect width="100%" height="100%" fill="white"/>']
-    top_x = max(r["work"] for r in rows)
-    for i, (title, key) in enumerate(panels):
+    for i, (title, key, size) in enumerate(panels):
         x0, y0 = gap + i * (wide + gap), 40 + high
-        top = max(r[key] for r in rows)
+        top, top_x = max(r[key] for r in rows), max(r[size] for r in rows)
         out.append(f'<text x="{x0}" y="24" font-size="13">{title}</text>')
         out.append(f'<path d="M{x0} 40V{y0}H{x0 + wide}" fill="none" stroke="black"/>')
-        points = [(x0 + wide * r["work"] / top_x, y0 - high * r[key] / top, r) for r in rows]
+        points = [(x0 + wide * r[size] / top_x, y0 - high * r[key] / top, r) for r in rows]
         out.append(f'<path d="M{x0} {y0}L{x0 + wide} {y0 - high * rows[-1][key] / top:.1f}" stroke="#bbb" '
                    'stroke-dasharray="4 3"/>')
         out.append('<polyline fill="none" stroke="#1f6feb" stroke-width="2" points="%s"/>' %
@@ -67,8 +68,8 @@ def svg(rows, path):
         for x, y, r in points:
             out.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#1f6feb"/>')
             out.append(f'<text x="{x - 4:.1f}" y="{y - 7:.1f}" text-anchor="end">{r["switches"]}: {r[key]:.4g}</text>')
-        out.append(f'<text x="{x0 + wide / 2}" y="{y0 + 20}" text-anchor="middle">session ends x prefixes, up to '
-                   f'{top_x / 1e6:.1f} million</text>')
+        most = f"{top_x / 1e6:.1f} million" if top_x >= 1e6 else f"{top_x:,}"
+        out.append(f'<text x="{x0 + wide / 2}" y="{y0 + 20}" text-anchor="middle">{sizes[size]}, up to {most}</text>')
     out.append(f'<text x="{gap}" y="{high + 95}">Cold start in the simulator; each point: switches: figure. '
                'Dashed: linear growth to the largest.</text></svg>')
     with open(path, "w") as f:
@@ -85,12 +86,12 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     rows = []
     print(f"{'switches':>8} {'links':>6} {'prefixes':>8} {'wall s':>8} {'cpu s':>8} {'MiB':>8} {'KiB/switch':>10} "
-          f"{'BGP MiB':>8} {'virtual s':>10}")
+          f"{'BGP MiB':>8} {'messages':>8} {'virtual s':>10}")
     for pods in map(int, args.pods.split(",")):
         r = measure(args, pods)
         rows.append(r)
         print(f"{r['switches']:8} {r['sessions']:6} {r['prefixes']:8} {r['wall']:8.2f} {r['cpu']:8.2f} {r['mib']:8.0f} "
-              f"{r['kib_switch']:10.0f} {r['mib_bgp']:8.1f} {r['virtual']:10.6f}", flush=True)
+              f"{r['kib_switch']:10.0f} {r['mib_bgp']:8.1f} {r['messages']:8} {r['virtual']:10.6f}", flush=True)
     svg(rows, args.svg)
     a, b = rows[0], rows[-1]
     for key, name in (("cpu", "CPU"), ("mib", "memory")):

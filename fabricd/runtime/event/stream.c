@@ -639,12 +639,12 @@ set_int(int fd, int level, int option, int value)
 
 /*
  * RFC 5082, two halves that do not depend on each other: with gtsm the kernel drops whatever came with less than 255
- * before TCP sees it; and to the other end of a cable we send 255 in any case, since that end may want it of us.
+ * before TCP sees it; and we send what rt_sent_hop_limit() says.
  */
 static int
 set_hop_limit(int fd, int family, const struct rt_stream_options *o)
 {
-	int send = o->hop_limit ? o->hop_limit : o->ifindex || o->gtsm ? 255 : -1; /* -1: the system's */
+	int send = rt_sent_hop_limit(o) ? rt_sent_hop_limit(o) : -1; /* -1: the system's */
 	int err = 0;
 
 	if (family == AF_INET6) {

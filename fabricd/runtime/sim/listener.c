@@ -106,7 +106,7 @@ sim_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *
 	l->local = o->local;
 	l->port = o->local_port;
 	l->gtsm = o->gtsm;
-	l->hop_limit = sim_sent_hop_limit(o);
+	l->hop_limit = rt_sent_hop_limit(o);
 	if (o->md5_key)
 		sim_listener_key(l, &o->md5_peer, o->md5_key);
 	*out = l;

@@ -428,12 +428,6 @@ choose_local(const struct sim_port *port, const struct ip *want, const struct ip
 	return false;
 }
 
-uint8_t
-sim_sent_hop_limit(const struct rt_stream_options *o)
-{
-	return o->hop_limit ? o->hop_limit : o->ifindex || o->gtsm ? 255 : 64;
-}
-
 int
 sim_connect(struct runtime *rt, const struct rt_stream_options *o, const struct ip *peer, uint16_t port,
     const struct rt_stream_handler *h, void *arg, struct rt_stream **out)
@@ -460,7 +454,7 @@ sim_connect(struct runtime *rt, const struct rt_stream_options *o, const struct 
 	c->port[0] = o->local_port ? o->local_port : node->ephemeral;
 	c->port[1] = port;
 	c->gtsm = o->gtsm;
-	c->hop_limit = sim_sent_hop_limit(o);
+	c->hop_limit = rt_sent_hop_limit(o);
 	c->side = via->side;
 	if (o->md5_key && (o->md5_peer.len == 0 || prefix_has(&o->md5_peer, peer)))
 		c->md5_key = mem_strdup(node->net->mem, MEM_RUNTIME, o->md5_key);

@@ -79,7 +79,6 @@ void sim_stream_finish(struct rt_stream *s, int error);
 int64_t sim_conn_latency(const struct sim_conn *c, unsigned int from);
 bool sim_conn_passes(const struct sim_conn *c, unsigned int from);
 void sim_send_reset(struct sim_conn *c, unsigned int from);
-uint8_t sim_sent_hop_limit(const struct rt_stream_options *o);
 /* pipe.c */
 void sim_pipe_free(struct sim_conn *c, struct pipe *p);
 void sim_pipe_schedule(struct pipe *p, struct mono at);

@@ -1006,6 +1006,58 @@ run_while_has_a_limit(void **state UNUSED)
 	pair_end(&x);
 }
 
+static void
+count(void *arg)
+{
+	++*(size_t *)arg;
+}
+
+/* A chain of cables through thousands of nodes: each has its carriers, and its own timer, in one process. */
+static void
+thousands_of_nodes(void **state UNUSED)
+{
+	enum { NODES = 5000 };
+	struct mem mem = { 0 };
+	struct sim_net *net = sim_net_new(&mem, 1);
+	struct runtime *last = NULL;
+	size_t fired = 0, lit = 0;
+	struct sim_port_view v;
+	struct sim_stats stats;
+	char name[16];
+
+	for (unsigned int i = 0; i < NODES; i++) {
+		uint8_t mac[6] = { 2, 0, 0, (uint8_t)(i >> 8), (uint8_t)i, 0 };
+		struct runtime *rt;
+
+		snprintf(name, sizeof(name), "n%u", i);
+		rt = sim_node_new(net, name);
+		for (uint32_t port = 1; port <= 2; port++, mac[5]++)
+			assert_int_equal(sim_port_add(rt, port, port == 1 ? "eth1" : "eth2", mac, NULL), 0);
+		if (last)
+			assert_int_equal(sim_link_connect(last, 2, rt, 1, LATENCY), 0);
+		rt_timer_set(rt_timer_new(rt, count, &fired), mono_add(sim_now(net), 1 + i));
+		last = rt;
+	}
+	sim_run_until(net, mono_add(sim_now(net), NODES / 2));
+	assert_int_equal(fired, NODES / 2);
+	sim_run_until(net, mono_add(sim_now(net), NODES));
+	assert_int_equal(fired, NODES);
+	for (unsigned int i = 0; i < NODES; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		for (uint32_t port = 1; port <= 2; port++) {
+			assert_int_equal(sim_port_get(sim_node_find(net, name), port, &v), 0);
+			lit += v.carrier;
+		}
+	}
+	assert_int_equal(lit, 2 * (NODES - 1));
+	sim_stats(net, &stats);
+	assert_int_equal(stats.nodes, NODES);
+	assert_int_equal(stats.links, NODES - 1);
+	sim_net_free(net);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(mem.by[k].bytes, 0);
+}
+
 int
 main(void)
 {
@@ -1036,6 +1088,7 @@ main(void)
 		cmocka_unit_test(bandwidth_takes_time),
 		cmocka_unit_test(same_seed_same_run),
 		cmocka_unit_test(run_while_has_a_limit),
+		cmocka_unit_test(thousands_of_nodes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
