@@ -10,7 +10,8 @@
  * package a reload starts the new version.
  *
  * A worker that was stopped (SIGSTOP) for STOPPED_MS is ended and replaced: its sessions are lost by then, and it must not
- * wake up into another time.
+ * wake up into another time. So is one that does not answer: it is asked each ASK_MS whether its loop still turns, and has
+ * ANSWER_MS for it, in which the keeper itself was awake.
  *
  * A worker that dies at once again and again is started less and less often, and without the store, which may be what
  * kills it. If the keeper is killed, its worker is killed with it (PR_SET_PDEATHSIG): then it is for the service manager
@@ -40,6 +41,9 @@
 #define READY_MS    5000
 #define ROOM_MS     500
 #define STOPPED_MS  1000
+#define ASK_MS      1000
+#define ANSWER_MS   2000
+#define LATE_MS     100 /* the keeper itself: then nobody may have had a processor */
 #define YOUNG_MS    100 /* a worker that dies sooner has not worked: what it found in the store may be why */
 #define YOUNG_MANY  3   /* of them in a row: now without the store, and not at once */
 #define KILLED_MANY 30
@@ -47,7 +51,7 @@
 #define ARGS_MAX    32
 #define SOCKET_FD   3 /* in the worker */
 
-enum word { READY = 'r', KEEP = 'k', DROP = 'd', GO = 'g', ROOM = 'q' };
+enum word { READY = 'r', KEEP = 'k', DROP = 'd', GO = 'g', ROOM = 'q', ASK = 'a', HERE = 'h' };
 
 struct message {
 	uint8_t word;
@@ -62,8 +66,10 @@ struct kept {
 struct worker {
 	pid_t pid; /* 0: none */
 	int fd;
-	bool ready;
+	bool ready, answers; /* answers: it said so, an earlier version does not */
 	int64_t since_ms;
+	int64_t ask_ms;   /* when it is asked next */
+	int64_t asked_ms; /* since when it owes an answer; 0: it does not */
 };
 
 struct keeper {
@@ -151,8 +157,10 @@ int
 bfd_keeper_wait(int fd, void (*fn)(void *arg, const struct bfd_fd_key *, int kept), void *arg)
 {
 	struct bfd_fd_key key;
-	int err = send_word(fd, READY, NULL, -1, 0), passed, word;
+	int err = send_word(fd, HERE, NULL, -1, 0), passed, word;
 
+	if (!err)
+		err = send_word(fd, READY, NULL, -1, 0);
 	if (err)
 		return err;
 	for (;;) {
@@ -180,6 +188,8 @@ bfd_keeper_wants_room(int fd)
 
 	if (passed >= 0)
 		close(passed);
+	if (word == ASK)
+		send_word(fd, HERE, NULL, -1, MSG_DONTWAIT);
 	if (word == -EAGAIN || word == -EINTR)
 		return 0;
 	return word == ROOM ? 1 : word <= 0 ? -EPIPE : 0;
@@ -276,6 +286,8 @@ go(struct keeper *k, struct worker *w)
 	for (size_t i = 0; i < k->nkept; i++)
 		send_word(w->fd, KEEP, &k->kept[i].key, k->kept[i].fd, 0);
 	send_word(w->fd, GO, NULL, -1, 0);
+	w->asked_ms = 0;
+	w->ask_ms = now_ms() + ASK_MS;
 }
 
 static void
@@ -354,8 +366,10 @@ reap(struct keeper *k, int *code)
 	while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
 		bool gone = WIFEXITED(status) || WIFSIGNALED(status);
 
-		if (pid == k->now.pid)
+		if (pid == k->now.pid) {
 			k->stopped_ms = WIFSTOPPED(status) ? now_ms() + STOPPED_MS : 0;
+			k->now.asked_ms = 0; /* it is asked again */
+		}
 		if (gone && ended(k, pid, status, code))
 			return true;
 	}
@@ -375,6 +389,11 @@ read_worker(struct keeper *k, struct worker *w)
 		}
 		if (passed >= 0)
 			close(passed);
+		if (word == HERE) {
+			w->answers = true;
+			w->asked_ms = 0;
+			w->ask_ms = now_ms() + ASK_MS;
+		}
 		if (word == DROP && w == &k->now)
 			kept_drop(k, &key);
 		if (word != READY || w->ready)
@@ -409,11 +428,41 @@ on_signal(struct keeper *k, int signo)
 	}
 }
 
+/* When `now` is to be asked, or should have answered; INT64_MAX: it need not. */
+static int64_t
+answer_due(const struct keeper *k)
+{
+	const struct worker *w = &k->now;
+
+	if (!w->pid || !w->ready || !w->answers || k->stopped_ms || k->room_ms || k->ending)
+		return INT64_MAX;
+	return w->asked_ms ? w->asked_ms + ANSWER_MS : w->ask_ms;
+}
+
+static void
+ask(struct keeper *k, int64_t t)
+{
+	int64_t due = answer_due(k);
+
+	if (t < due)
+		return;
+	if (!k->now.asked_ms || t - due > LATE_MS) {
+		k->now.asked_ms = t;
+		send_word(k->now.fd, ASK, NULL, -1, MSG_DONTWAIT);
+		return;
+	}
+	fprintf(
+	    stderr, "bfdd: the process of the sessions has not answered for %d s; it is replaced\n", ANSWER_MS / 1000);
+	k->now.answers = false;
+	kill(k->now.pid, SIGKILL);
+}
+
 static void
 look_at_clock(struct keeper *k)
 {
 	int64_t t = now_ms();
 
+	ask(k, t);
 	if (k->next.pid && !k->next.ready && t - k->next.since_ms >= READY_MS)
 		kill(k->next.pid, SIGKILL); /* its end is told as any other */
 	if (k->room_ms && t >= k->room_ms && k->now.pid)
@@ -440,6 +489,7 @@ wait_ms(const struct keeper *k)
 		next = MIN_OF(next, k->pause_until_ms);
 	if (k->stopped_ms)
 		next = MIN_OF(next, k->stopped_ms);
+	next = MIN_OF(next, answer_due(k));
 	return next == INT64_MAX ? -1 : (int)MAX_OF(next - t, 0);
 }
 

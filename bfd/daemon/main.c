@@ -369,7 +369,7 @@ more_descriptors(void)
 static int
 keep(const struct options *o)
 {
-	const struct sched_param p = { .sched_priority = PRIORITY };
+	const struct sched_param p = { .sched_priority = PRIORITY + 1 }; /* a worker that spins must not keep it out */
 	const char *args[] = { "--socket", o->path, o->punctual ? NULL : "--no-realtime", NULL };
 
 	/* A new worker is needed the most when the machine is busy; what is not permitted, the worker tells. */

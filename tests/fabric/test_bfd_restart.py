@@ -1,5 +1,6 @@
 """bfdd dies, is replaced, is handed over, finds a damaged state: what its neighbours and clients see of it."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from support.wait import holds, until  # noqa: E402
 
 MACS = {"a": "02:01:00:00:0c:0a", "b": "02:01:00:00:0c:0b"}
 LL = {n: link_local(m) for n, m in MACS.items()}
+PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 0x4206, 0x4207, 0x40000000  # linux/ptrace.h, linux/wait.h
 TIMES = int(os.environ.get("BFD_RESTARTS", "10"))  # of each fault
 
 
@@ -179,6 +181,28 @@ def test_P03_stopped(lab):
     clients["a"].wait("Up")
     holds(lambda: clients["b"].downs() == 1 and clients["b"].state() == "Up", 1, "no flapping")
     assert "stopped" in bfdds["a"].process.output()
+
+
+def test_a_loop_that_does_not_turn(lab):
+    """The process of the sessions hangs, and no signal tells of it (a tracer holds it): it is asked, and replaced."""
+    bfdds, clients = pair(lab, 100000)
+    worker = bfdds["a"].worker()
+    holds(lambda: bfdds["a"].worker() == worker, 3.5, "who answers stays", 0.1)
+    ptrace = ctypes.CDLL(None, use_errno=True).ptrace
+    ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    if ptrace(PTRACE_SEIZE, worker, None, None):
+        pytest.skip(f"no tracing here: {os.strerror(ctypes.get_errno())}")
+    assert ptrace(PTRACE_INTERRUPT, worker, None, None) == 0
+
+    def killed():  # its end is told to its tracer first
+        pid, status = os.waitpid(worker, os.WNOHANG | WALL)
+        return pid and os.WIFSIGNALED(status)
+
+    until(killed, 8, "the keeper ends it")
+    until(lambda: bfdds["a"].worker() not in (None, worker), 3, "another one")
+    until(lambda: clients["b"].downs() == 1 and clients["b"].state() == "Up", 5, "b lost it, and has it again")
+    clients["a"].wait("Up")
+    assert "has not answered" in bfdds["a"].process.output()
 
 
 def test_a_short_session_may_fall_and_shows_it(lab):
