@@ -45,11 +45,8 @@ loses_paths(const struct node_peer *peer, const struct bfd_status *s)
 static void
 unplug(struct node_peer *peer)
 {
-	struct node *n = peer->node;
-
-	sync_nexthop_down(n->sync, peer->port->plat.ifindex, &peer->address);
-	rib_source_down(n->rib, &peer->source);
-	node_groups_work(n);
+	sync_nexthop_down(peer->node->sync, peer->port->plat.ifindex, &peer->address);
+	node_peer_unplug(peer);
 }
 
 static void

@@ -44,6 +44,8 @@ void node_peer_flatten(struct node_peer *);
 bool node_peer_read_key(struct node_peer *); /* false after an event that says why not */
 
 void node_peer_lost(struct node_peer *); /* all that it told goes */
+/* The same at once, groups and the withdrawals of witnesses first: for a session that is ended in the same call. */
+void node_peer_unplug(struct node_peer *);
 void node_isolation_update(struct node *);
 
 void node_peer_try(struct node_peer *); /* its session may begin, if nothing is in the way any more */

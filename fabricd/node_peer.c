@@ -246,9 +246,9 @@ set_next_hops(struct node_peer *peer)
 	bgp_peer_set_next_hop(peer->bgp, FAMILY_IPV6, &v6);
 }
 
-/* Packets go up there: by a session, or by what is kept while it restarts. */
+/* Packets go there: by a session, or by what is kept while it restarts. */
 static bool
-leads_up(const struct node_peer *peer)
+is_used(const struct node_peer *peer)
 {
 	return peer->established || bgp_peer_restart(peer->bgp)->stale;
 }
@@ -259,7 +259,7 @@ node_isolation_update(struct node *n)
 	bool isolated = n->self->uplinks > 0;
 
 	for (size_t i = 0; i < n->nports && isolated; i++)
-		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && leads_up(n->ports[i].peer));
+		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && is_used(n->ports[i].peer));
 	if (isolated == n->isolated || n->stopping || n->held || n->restart.phase != NODE_RUNS)
 		return;
 	n->isolated = isolated;
@@ -815,6 +815,15 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 	peer->reachable = true;
 	node_bfd_begin(peer);
 	node_peer_try(peer);
+}
+
+void
+node_peer_unplug(struct node_peer *peer)
+{
+	if (peer->node->held || !is_used(peer))
+		return;
+	rib_source_down(peer->node->rib, &peer->source);
+	node_groups_work(peer->node);
 }
 
 void

@@ -390,6 +390,10 @@ node_port_news(struct node *n, const struct plat_port *news)
 	n->disturbed += n->frozen &&
 			(news->gone || news->carrier != p->plat.carrier || !p->present ||
 			    news->ifindex != p->plat.ifindex || !ip_equal(&news->link_local, &p->plat.link_local));
+	if (carrier_was && !news->carrier && news->ifindex == p->plat.ifindex)
+		for (struct node_peer *peer = p->peer; peer; peer = peer->next)
+			node_peer_unplug(
+			    peer); /* the neighbours hear of it before it is noted, and the session ended */
 	if (p->present && (news->gone || news->ifindex != p->plat.ifindex)) {
 		if (news->gone && news->ifindex != p->plat.ifindex)
 			return; /* the one before has gone; ours is newer */

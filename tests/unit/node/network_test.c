@@ -623,6 +623,50 @@ test_forwarding_comes_first(void **state)
 	}
 }
 
+static struct runtime_ops noting_ops;
+static const struct runtime_ops *ops_before;
+
+static ssize_t
+noting_write(struct rt_stream *stream, const uint8_t *bytes, size_t n)
+{
+	if (!order.seen) {
+		order.seen = true;
+		order.session_stood = bgp_peer_state(order.peer->bgp) == BGP_ESTABLISHED;
+		order.nothing_noted = !events_of(order.node, "LINK_DOWN", NULL);
+	}
+	return ops_before->stream_write(stream, bytes, n);
+}
+
+/* Carrier is lost: a switch that can still reach leaf4 hears of it before spine1 ends the session, and notes anything. */
+static void
+test_others_hear_first(void **state)
+{
+	struct stage s = begin("4x2.yaml", false, 32);
+	const struct node_peer *leaf1 = node_port_find(s.spine1->node, "eth1")->peer;
+	struct runtime *head = NULL;
+
+	(void)state;
+	for (int side = 0; side < BGP_SIDES; side++)
+		if (leaf1->conns[side] && leaf1->conns[side]->stream)
+			head = (struct runtime *)leaf1->conns[side]->stream;
+	assert_non_null(head);
+	ops_before = head->ops;
+	noting_ops = *ops_before;
+	noting_ops.stream_write = noting_write;
+	order = (struct order){ .node = s.spine1, .peer = s.down };
+	head->ops = &noting_ops;
+	world_link_set(s.w, "spine1", "eth4", false);
+	UNTIL(&s, MS(20), !s.down->established);
+	head->ops = ops_before;
+	assert_true(order.seen);
+	assert_true(order.session_stood);
+	assert_true(order.nothing_noted);
+	UNTIL(&s, MS(20), ways(s.leaf1, s.leaf4) == 1);
+	world_link_set(s.w, "spine1", "eth4", true);
+	UNTIL(&s, SECONDS(10), s.down->established && s.up->established && ways(s.leaf1, s.leaf4) == 2);
+	end(&s);
+}
+
 int
 main(void)
 {
@@ -638,6 +682,7 @@ main(void)
 		cmocka_unit_test(test_W17_left_out_of_a_refresh),
 		cmocka_unit_test(test_P08_wall_clock),
 		cmocka_unit_test(test_forwarding_comes_first),
+		cmocka_unit_test(test_others_hear_first),
 	};
 
 	return cmocka_run_group_tests_name("network", tests, NULL, NULL);
