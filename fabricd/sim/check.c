@@ -739,6 +739,9 @@ check_calm_at(const struct check *c)
 	for (size_t i = 0; i < 2 * c->t->nlinks; i++)
 		if (c->ends[i].works)
 			at.us = MAX_OF(at.us, c->ends[i].since.us + trial_us(c, &c->ends[i]));
+	for (size_t i = 0; i < c->t->nexternals; i++)
+		if (c->outs[i].works)
+			at.us = MAX_OF(at.us, c->outs[i].since.us + trial_us(c, &c->outs[i]));
 	return at;
 }
 

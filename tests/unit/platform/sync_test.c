@@ -977,6 +977,55 @@ restart_widens_nobody_else(void **state)
 	env_close(&e);
 }
 
+/*
+ * A successor that is held wants one group where its predecessor had two with the same members, and one that is another:
+ * the first is right as it is, and moves when the successor is in charge; the second is wrong.
+ */
+static void
+held_takes_equal_groups_for_one(void **state)
+{
+	struct sync_comparison fib;
+	struct model_stats ms;
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, NULL);
+	route(&e, "10.1.0.0/24", group(&e, 3));
+	route(&e, "10.2.0.0/24", group(&e, 3));
+	route(&e, "10.3.0.0/24", group(&e, 12));
+	settle(&e);
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 3);
+	sync_free(e.s);
+	start_sync(&e);
+	sync_hold(e.s, true);
+	a = group(&e, 3);
+	b = group(&e, 4);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", a);
+	route(&e, "10.3.0.0/24", b);
+	settle(&e);
+	sync_compare(e.s, &fib);
+	assert_int_equal(fib.right, 2);
+	assert_int_equal(fib.wrong, 1);
+	assert_int_equal(stats(&e).routes_pending + stats(&e).routes_waiting, 1);
+	assert_int_equal(stats(&e).route_messages + stats(&e).group_messages, 0);
+	assert_false(sync_idle(e.s)); /* it knows what it will send */
+	sync_hold(e.s, false);
+	settle(&e);
+	assert_int_equal(stats(&e).route_messages, 2);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.3.0.0/24"), 4);
+	sync_sweep(e.s);
+	pass(&e, SECONDS(1));
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 2);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
 /* Something of the other kind has a group's id: the group cannot be sent any more until an audit takes that away. */
 static void
 an_id_that_is_taken_is_freed(void **state)
@@ -1209,6 +1258,7 @@ main(void)
 		cmocka_unit_test(losses_are_repaired),
 		cmocka_unit_test(restart_with_other_wishes),
 		cmocka_unit_test(restart_widens_nobody_else),
+		cmocka_unit_test(held_takes_equal_groups_for_one),
 		cmocka_unit_test(an_id_that_is_taken_is_freed),
 		cmocka_unit_test(null_takes_everything),
 		cmocka_unit_test(churn),
