@@ -112,21 +112,25 @@ nexthop_is_right(const struct linux_platform *lp, const struct found_nexthop *f)
 
 /* ---- making it ---- */
 
+/* With addresses of our choice: to a random one, as the kernel chooses, udev prefers another, and neighbours are flushed. */
 static int
 pair_make(struct linux_platform *lp, char *text, size_t n)
 {
+	static const uint8_t device_mac[6] = { 0x02, 0xfa, 0xb0, 0, 0, 1 }, end_mac[6] = { 0x02, 0xfa, 0xb0, 0, 0, 2 };
 	size_t info, data, peer;
 	struct ifinfomsg m = { 0 };
 
 	lp->out.n = 0;
 	nl_begin(&lp->out, RTM_NEWLINK, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_EXCL, ++lp->seq, sizeof(m));
 	nl_put(&lp->out, IFLA_IFNAME, DEVICE, sizeof(DEVICE));
+	nl_put(&lp->out, IFLA_ADDRESS, device_mac, sizeof(device_mac));
 	info = nl_nest(&lp->out, IFLA_LINKINFO);
 	nl_put(&lp->out, IFLA_INFO_KIND, "veth", 5);
 	data = nl_nest(&lp->out, IFLA_INFO_DATA);
 	peer = lp->out.n;
 	nl_put(&lp->out, VETH_INFO_PEER, &m, sizeof(m)); /* the attributes follow the header */
 	nl_put(&lp->out, IFLA_IFNAME, END, sizeof(END));
+	nl_put(&lp->out, IFLA_ADDRESS, end_mac, sizeof(end_mac));
 	nl_nest_end(&lp->out, peer);
 	nl_nest_end(&lp->out, data);
 	nl_nest_end(&lp->out, info);
@@ -347,6 +351,8 @@ linux_drop_link(struct linux_platform *lp, const struct nl_link *l, bool gone)
 
 	if (ours && (gone || !(l->flags & IFF_UP) || !(l->flags & LOWER_UP)))
 		linux_drop_suspect(lp);
+	else if (ours && l->ifindex == d->device)
+		linux_drop_refresh(lp);
 	return ours || strcmp(l->name, DEVICE) == 0 || strcmp(l->name, END) == 0;
 }
 

@@ -331,6 +331,9 @@ test_neighbour_flushed(void **state)
 	sync_audit(l.sync);
 	lab_run(&l, 20);
 	assert_non_null(strstr(sh_read("ip -6 neigh show dev fabric-drop"), "extern_learn FAILED"));
+	assert_true(sh("ip link set fabric-drop address 02:00:00:00:00:77")); /* flushes it, too, but is heard of */
+	lab_run(&l, 50);
+	assert_non_null(strstr(sh_read("ip -6 neigh show dev fabric-drop"), "extern_learn FAILED"));
 	lab_close(&l);
 }
 
