@@ -12,6 +12,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/rib/rib.h"
+#include "tests/unit/rib/sound.h"
 
 #define SOURCES  6
 #define PREFIXES 40
@@ -968,11 +969,14 @@ test_random_changes_agree_with_a_plain_model(void **state)
 					for (unsigned int i = 0; i < PREFIXES; i++)
 						m.attr[f][i][s] = -1;
 			}
+			assert_sound(t->rib);
 			if (draw(&rnd, 3)) {
 				rib_run(t->rib);
+				assert_sound(t->rib);
 				continue;
 			}
 			run(t);
+			assert_sound(t->rib);
 			if (t->next_group > GROUPS - 400)
 				break;
 			compare(&m, t, step);

@@ -16,6 +16,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/rib/rib.h"
+#include "tests/unit/rib/sound.h"
 
 #define SOURCES  5
 #define PREFIXES 24
@@ -1045,6 +1046,7 @@ test_all_of_it_agrees_with_a_naive_model(void **state)
 				for (unsigned int i = 0; i < PREFIXES; i++)
 					compare_prefix(t, f, i, step);
 			compare_counts(t, !downs);
+			assert_sound(t->rib);
 		}
 		t->acks = false;
 		done(t);
