@@ -46,6 +46,7 @@ struct fixture {
 	} groups[GROUPS];
 	uint32_t last_group;
 	uint32_t route[FAMILIES][PREFIXES]; /* its group */
+	bool soon[FAMILIES][PREFIXES];
 	const struct attrs *told[FAMILIES][PREFIXES];
 	uint64_t news, changes, frees, sets, resets, dels, batches, biggest;
 	struct prefix queue[4096]; /* routes to prove */
@@ -129,6 +130,20 @@ group_free(void *arg, uint32_t group)
 	t->frees++;
 }
 
+/* A hint before they are set or deleted, for a few at a time: each of them gets one. */
+static void
+routes_soon(void *arg, uint32_t table, const struct prefix *p, size_t n)
+{
+	struct fixture *t = arg;
+
+	assert_int_equal(table, 7);
+	assert_in_range(n, 1, 32);
+	for (size_t k = 0; k < n; k++) {
+		assert_int_equal(p[k].family, p[0].family);
+		t->soon[p[k].family][number_of(&p[k])] = true;
+	}
+}
+
 static void
 route_set(void *arg, uint32_t table, const struct prefix *p, uint32_t group)
 {
@@ -136,6 +151,8 @@ route_set(void *arg, uint32_t table, const struct prefix *p, uint32_t group)
 	int i = number_of(p);
 
 	assert_int_equal(table, 7);
+	assert_true(t->soon[p->family][i]);
+	t->soon[p->family][i] = false;
 	assert_true(t->groups[group].used);
 	t->sets++;
 	t->resets += t->route[p->family][i] != 0;
@@ -154,6 +171,7 @@ route_del(void *arg, uint32_t table, const struct prefix *p)
 
 	assert_int_equal(table, 7);
 	assert_int_not_equal(t->route[p->family][i], 0);
+	t->soon[p->family][i] = false;
 	t->dels++;
 	t->route[p->family][i] = 0;
 }
@@ -194,7 +212,7 @@ now(void *arg)
 }
 
 static const struct rib_ops ops = { group_new, group_change, group_free, route_set, route_del, changed, export_ready,
-	now, NULL };
+	now, routes_soon };
 
 /* 0, 1, 2: equally good, of fates 0, 1, 1 and weights none, 2, 3; 3: longer; 4: a loop; 5: as 0, with a weight. */
 static struct fixture *
