@@ -961,7 +961,7 @@ hold_timer(struct bgp_conn *c)
 	if (!c->hold_granted && mono_sub(p->now, c->hold) > LATE) {
 		/* We did not run, so that what the peer sent may wait unread: it gets the time to be read. */
 		c->hold_granted = true;
-		c->hold = mono_add(p->now, MAX_OF(SECONDS(1), SECONDS(c->hold_s) / 3));
+		c->hold = mono_add(p->now, SECONDS(c->hold_s) / 3);
 		p->counters.hold_grants++;
 		peer_event(p, BGP_EVENT_TIMER, "%s: hold time granted again, our own timer was late", p->name);
 		return;

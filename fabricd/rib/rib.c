@@ -365,11 +365,17 @@ rib_source_remove(struct rib *r, struct rib_source *s)
 
 /* ---- announcements ---- */
 
+static bool
+in_doubt(const struct refresh *f, uint32_t entry)
+{
+	return entry < f->limit && f->stale[entry / 8] & 1u << entry % 8;
+}
+
 static void
 refreshed(struct rib *r, const struct rib_source *s, const struct rib_table *t, uint32_t entry, bool had)
 {
 	for (struct refresh *f = r->refreshes; f; f = f->next) {
-		if (f->source != s || f->table != t || entry >= f->limit || !(f->stale[entry / 8] & 1u << entry % 8))
+		if (f->source != s || f->table != t || !in_doubt(f, entry))
 			continue;
 		f->stale[entry / 8] &= (uint8_t) ~(1u << entry % 8);
 		f->left -= had;
@@ -488,6 +494,7 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 {
 	for (size_t i = 0; i < r->ntables; i++) {
 		struct rib_table *t = r->tables[i];
+		size_t bytes = t->limit / 8 + 1;
 		struct refresh *f;
 
 		if (t->family != family)
@@ -499,8 +506,8 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 		f->limit = t->limit;
 		f->left = s->paths[family];
 		/* All are in doubt; those that the source does not offer are no matter at the end. */
-		f->stale = mem_alloc(r->cfg.mem, MEM_PREFIX, t->limit / 8 + 1);
-		memset(f->stale, 0xff, t->limit / 8 + 1);
+		f->stale = mem_alloc(r->cfg.mem, MEM_PREFIX, bytes);
+		memset(f->stale, 0xff, bytes);
 		f->next = r->refreshes;
 		r->refreshes = f;
 	}
@@ -529,7 +536,7 @@ clear_refresh(struct rib *r, struct refresh *f, size_t work)
 			continue;
 		}
 		f->at++;
-		if (f->stale[entry / 8] & 1u << entry % 8 && rib_table_entry(f->table, entry)->flags & ENTRY_USED)
+		if (in_doubt(f, entry) && rib_table_entry(f->table, entry)->flags & ENTRY_USED)
 			withdraw_entry(r, f->table, f->source, entry);
 	}
 	return f->at < f->limit ? 0 : MAX_OF(work, (size_t)1);

@@ -87,8 +87,9 @@ tell_lost_witnesses(struct rib *r, struct rib_table *t)
 {
 	uint32_t at = 0, from = 0, entry;
 	bool any = false;
+	size_t n;
 
-	for (size_t n = 1; n;) {
+	do {
 		for (n = 0; n < RIB_EXPORT_BATCH && (entry = rib_table_next_witness(t, &at)) != RIB_NO_ENTRY;) {
 			const struct path_list *was = lost_without_telling(r, rib_table_entry(t, entry));
 
@@ -105,7 +106,7 @@ tell_lost_witnesses(struct rib *r, struct rib_table *t)
 				rib_set_told(r, rib_table_entry(t, entry), 0);
 				rib_table_mark_dirty(t, entry);
 			}
-	}
+	} while (n);
 	return any;
 }
 

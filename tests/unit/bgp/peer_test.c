@@ -477,6 +477,9 @@ what_is_no_cause_has_no_name(void **state)
 	for (int i = 0; i < BGP_CAUSES; i++)
 		assert_string_not_equal(bgp_cause_name((enum bgp_cause)i), "?");
 	assert_string_equal(bgp_cause_name(BGP_CAUSES), "?");
+	for (int i = 0; i < BGP_STALE_ENDS; i++)
+		assert_string_not_equal(bgp_stale_end_name((enum bgp_stale_end)i), "?");
+	assert_string_equal(bgp_stale_end_name(BGP_STALE_ENDS), "?");
 }
 
 int
