@@ -62,8 +62,7 @@ members_add(struct sync *s, struct members *m, uint32_t nh, uint16_t weight)
 		m->m[at - 1].weight = (uint16_t)MIN_OF(sum, (uint32_t)UINT16_MAX);
 		return false;
 	}
-	if ((m->n & (m->n - 1)) == 0) /* full at every power of two */
-		m->m = mem_realloc(s->cfg.mem, MEM_FIB, m->m, (m->n ? m->n * 2 : 1) * sizeof(*m->m));
+	m->m = mem_realloc(s->cfg.mem, MEM_FIB, m->m, ((size_t)m->n + 1) * sizeof(*m->m));
 	memmove(&m->m[at + 1], &m->m[at], (m->n - at) * sizeof(*m->m));
 	m->m[at] = (struct member){ .nh = nh, .weight = weight };
 	m->n++;
@@ -96,10 +95,7 @@ members_prune(struct sync *s, struct members *m, uint32_t ifindex, uint32_t only
 	if (kept == m->n)
 		return false;
 	m->n = kept;
-	/* Keep the rule "room up to the next power of two" true for members_add(). */
-	if (kept)
-		m->m = mem_realloc(s->cfg.mem, MEM_FIB, m->m, (size_t)kept * 2 * sizeof(*m->m));
-	else
+	if (!kept)
 		members_free(s, m);
 	return true;
 }
@@ -544,15 +540,13 @@ static struct plat_member *
 group_message(struct sync *s, const struct members *m)
 {
 	struct plat_member *out = mem_alloc(s->cfg.mem, MEM_FIB, m->n * sizeof(*out));
-	uint32_t limit = s->platform->caps.weight_bits >= 16 ? UINT16_MAX : 255, most = 1;
+	uint32_t limit = s->platform->caps.weight_bits >= 16 ? UINT16_MAX : UINT8_MAX, most = limit;
 
 	for (uint32_t i = 0; i < m->n; i++)
 		most = MAX_OF(most, m->m[i].weight);
 	for (uint32_t i = 0; i < m->n; i++) {
-		uint32_t w = m->m[i].weight;
+		uint32_t w = (uint32_t)((uint64_t)m->m[i].weight * limit / most);
 
-		if (most > limit)
-			w = (uint32_t)((uint64_t)w * limit / most);
 		out[i] = (struct plat_member){ .nh = s->nhs[m->m[i].nh].id, .weight = (uint16_t)MAX_OF(w, 1u) };
 	}
 	return out;

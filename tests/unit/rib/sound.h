@@ -106,7 +106,7 @@ assert_sound(const struct rib *r)
 	struct counted *n;
 	uint32_t lists = path_lists_limit(r->lists) + 1, sets = 1;
 
-	if (r->stage != STAGE_IDLE)
+	if (r->stage != STAGE_IDLE || rib_clearing(r))
 		return;
 	for (uint32_t id = 0; hop_sets_next(r->hops, &id);)
 		sets = id + 1;
