@@ -62,7 +62,8 @@ void node_restart_hurry(struct node *); /* the forwarding plane as it was found 
 uint8_t node_restart_keep(struct node_peer *, const struct bgp_reason *, uint8_t families);
 void node_restart_kept(struct node_peer *);
 void node_restart_stale_end(struct node_peer *, uint8_t families, enum bgp_stale_end, const char *text);
-void node_restart_drop(struct node_peer *); /* what waits in stale_over, if now is the time */
+bool node_restart_long_lived(struct node_peer *, uint8_t families); /* struct bgp_ops */
+void node_restart_drop(struct node_peer *);                         /* what waits in stale_over, if now is the time */
 
 /* node_bfd.c */
 void node_bfd_begin(struct node_peer *); /* watches the neighbour at its address */

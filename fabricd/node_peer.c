@@ -347,6 +347,13 @@ peer_stale_end(struct bgp_peer *bgp, uint8_t families, enum bgp_stale_end why, c
 	node_restart_stale_end(arg, families, why, text);
 }
 
+static bool
+peer_long_lived(struct bgp_peer *bgp, uint8_t families, void *arg)
+{
+	(void)bgp;
+	return node_restart_long_lived(arg, families);
+}
+
 static void
 peer_end_of_rib(struct bgp_peer *bgp, uint8_t families, void *arg)
 {
@@ -601,6 +608,7 @@ static const struct bgp_ops ops = {
 	.down = peer_down,
 	.keep = peer_keep,
 	.stale_end = peer_stale_end,
+	.long_lived = peer_long_lived,
 	.end_of_rib = peer_end_of_rib,
 	.update = peer_update,
 	.refresh = peer_refresh,
@@ -664,6 +672,7 @@ node_peer_new(struct node_port *p, const struct topo_external *external)
 	cfg.link_local_ok = true;
 	cfg.keep_unknown = false;
 	if (peer->external) {
+		cfg.long_lived_s = (uint32_t)(peer->external->long_lived_us / SECONDS(1));
 		cfg.local = peer->external->local;
 		if (peer->external->local_as)
 			cfg.local_as = peer->external->local_as;

@@ -127,6 +127,57 @@ node_restart_stale_end(struct node_peer *peer, uint8_t families, enum bgp_stale_
 	}
 }
 
+/* One path of a neighbour that is long gone: as the last resort, or not at all. */
+static void
+keep_long(struct node_peer *peer, const struct rib_view *v, const struct path *path)
+{
+	struct node *n = peer->node;
+	struct attrs_view view = path->attrs->v;
+	struct attrs *attrs;
+	size_t len;
+
+	if (view.flags & ATTRS_LLGR_STALE)
+		return;
+	len = bgp_attrs_with_community(&view, BGP_LLGR_STALE, n->scratch->wire, sizeof(n->scratch->wire));
+	if (view.flags & ATTRS_NO_LLGR || !len) {
+		rib_withdraw(n->rib, RIB_MAIN_TABLE, &peer->source, &v->prefix);
+		return;
+	}
+	view.wire = n->scratch->wire;
+	view.wire_len = (uint16_t)len;
+	view.flags |= ATTRS_LLGR_STALE;
+	attrs = attrs_intern(rib_attrs(n->rib), &view);
+	rib_announce(n->rib, RIB_MAIN_TABLE, &peer->source, &v->prefix, attrs, path->nexthop);
+	attrs_unref(rib_attrs(n->rib), attrs);
+}
+
+/* RFC 9494 4.2. What stays is stale as before: it goes with what ends the waiting. */
+bool
+node_restart_long_lived(struct node_peer *peer, uint8_t families)
+{
+	struct node *n = peer->node;
+	struct rib_view v;
+
+	if (rib_running(n->rib))
+		return false;
+	for (int f = 0; f < FAMILIES; f++) {
+		if (!(families & 1 << f))
+			continue;
+		for (uint32_t at = 0; rib_next(n->rib, RIB_MAIN_TABLE, (enum family)f, &at, &v);) {
+			const struct path *path = v.list ? path_list_find(v.list, &peer->source) : NULL;
+
+			if (path)
+				keep_long(peer, &v, path);
+		}
+		rib_refresh_begin(n->rib, &peer->source, (enum family)f);
+	}
+	node_event(n, "RESTART_LONG", peer->port->name, peer->down_event,
+	    "%s is away for longer than a restart takes: %llu paths of it are kept as the last resort",
+	    peer->far ? peer->far->name : peer->external->name, (unsigned long long)paths_of(peer));
+	node_rib_changed(n);
+	return true;
+}
+
 /* ---- of ourselves ---- */
 
 static void

@@ -625,6 +625,7 @@ make_external(struct derive *d, const struct file_external *x, struct topo_exter
 		.prepend_local_as = x->prepend_local_as,
 		.blackhole = x->blackhole,
 		.gtsm = x->gtsm,
+		.long_lived_us = x->long_lived,
 		.bfd = x->bfd,
 		.source = x->source };
 	out->has_local_pref = tree_get(x->is.at, "local_pref") || tree_get(with, "local_pref");

@@ -261,6 +261,8 @@ external_lines(struct diff *d)
 		number_line(d, node, "external local_as", a->name, a->local_as, b->local_as, TOPO_SESSION);
 		text_line(
 		    d, node, "external gtsm", a->name, a->gtsm ? "on" : "off", b->gtsm ? "on" : "off", TOPO_SESSION);
+		number_line(d, node, "external long_lived", a->name, (uint64_t)a->long_lived_us / 1000000,
+		    (uint64_t)b->long_lived_us / 1000000, TOPO_SESSION);
 		text_line(d, node, "external bfd", a->name, a->bfd ? "on" : "off", b->bfd ? "on" : "off", TOPO_SESSION);
 		if (!same_policy(a, b))
 			text_line(d, node, "external policy", a->name, "as before", "another", TOPO_LIVE);

@@ -162,6 +162,7 @@ struct file_external {
 	uint32_t max_prefixes, local_pref, prepend, med;
 	struct list communities; /* const char * */
 	bool blackhole, gtsm, bfd;
+	int64_t long_lived; /* microseconds; 0: off */
 	struct ip source;
 	struct list originate; /* struct prefix */
 };

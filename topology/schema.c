@@ -280,6 +280,7 @@ static const struct schema borders_schema = { "`borders`", sizeof(struct file_bo
 	{ "blackhole",        read_bool,     AT(file_external, blackhole) }, \
 	{ "source",           read_ip,       AT(file_external, source) }, \
 	{ "gtsm",             read_bool,     AT(file_external, gtsm) }, \
+	{ "long_lived",       read_duration, AT(file_external, long_lived), FROM(SECONDS(1), SECONDS(86400 * 30)) }, \
 	{ "auth",             read_word,     AT(file_external, auth), WORD(file_word) }, \
 	{ "bfd",              read_bool,     AT(file_external, bfd) }, \
 	{ "local_as",         read_number,   AT(file_external, local_as), FROM(1, UINT32_MAX) }, \

@@ -167,6 +167,8 @@ struct topo_external {
 	const char **communities; /* "64500:100", "64500:1:2", "no-export" */
 	size_t ncommunities;
 	bool prepend_local_as, blackhole, gtsm, bfd;
+	int64_t
+	    long_lived_us; /* its paths are kept for so long when it is away (RFC 9494), 0: for its restart time alone */
 	bool has_source;
 	struct ip source; /* preferred source of its routes in the FIB */
 };

@@ -339,6 +339,12 @@ decode_communities(struct decoder *d, struct rd r)
 		case 0:
 			d->out->view.flags |= ATTRS_GRACEFUL_SHUTDOWN;
 			break;
+		case BGP_LLGR_STALE & 0xffff:
+			d->out->view.flags |= ATTRS_LLGR_STALE;
+			break;
+		case BGP_NO_LLGR & 0xffff:
+			d->out->view.flags |= ATTRS_NO_LLGR;
+			break;
 		case 666:
 			d->out->view.flags |= ATTRS_BLACKHOLE;
 			break;
@@ -734,6 +740,43 @@ bgp_attr_find(const uint8_t *wire, size_t len, uint8_t type, struct rd *value)
 			return true;
 	*value = (struct rd){ 0 };
 	return false;
+}
+
+size_t
+bgp_attrs_with_community(const struct attrs_view *v, uint32_t community, uint8_t *buf, size_t size)
+{
+	struct rd r = rd_make(v->wire, v->wire_len), value;
+	const uint8_t *front = v->wire, *behind; /* of COMMUNITIES, or of where they would stand */
+	uint8_t head[4] = { 0xc0, BGP_ATTR_COMMUNITIES }, tail[4], flags, type;
+	struct wr w = wr_make(buf, size);
+	struct rd old = { 0 };
+	size_t n;
+
+	for (behind = front; bgp_attr_next(&r, &flags, &type, &value); front = behind = r.at) {
+		if (type < BGP_ATTR_COMMUNITIES)
+			continue;
+		if (type == BGP_ATTR_COMMUNITIES) {
+			head[0] |= flags & BGP_FLAG_PARTIAL;
+			old = value;
+			behind = r.at;
+		}
+		break;
+	}
+	n = rd_left(&old) + 4;
+	put_u32(tail, community);
+	wr_bytes(&w, v->wire, (size_t)(front - v->wire));
+	if (n > 255) {
+		head[0] |= 0x10;
+		put_u16(head + 2, (uint16_t)n);
+	} else {
+		head[2] = (uint8_t)n;
+	}
+	wr_bytes(&w, head, n > 255 ? 4 : 3);
+	if (n > 4)
+		wr_bytes(&w, old.at, n - 4);
+	wr_bytes(&w, tail, sizeof(tail));
+	wr_bytes(&w, behind, (size_t)(v->wire + v->wire_len - behind));
+	return w.full || wr_len(&w) > UINT16_MAX ? 0 : wr_len(&w);
 }
 
 size_t

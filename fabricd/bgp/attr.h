@@ -128,6 +128,11 @@ const char *bgp_attr_name(uint8_t type); /* "ORIGIN"; "attribute" when we have n
 bool bgp_attr_next(struct rd *r, uint8_t *flags, uint8_t *type, struct rd *value);
 /* The value of one attribute; false when it is not there. */
 bool bgp_attr_find(const uint8_t *wire, size_t len, uint8_t type, struct rd *value);
+#define BGP_LLGR_STALE 0xffff0006u /* RFC 9494 */
+#define BGP_NO_LLGR    0xffff0007u
+
+/* A canonical set with one community more, canonical again. Returns its length; 0: it does not fit. */
+size_t bgp_attrs_with_community(const struct attrs_view *, uint32_t community, uint8_t *buf, size_t size);
 /* The AS numbers of all segments in order, at most max; returns how many there are. */
 size_t bgp_as_path_list(const uint8_t *wire, size_t len, uint32_t *out, size_t max);
 

@@ -27,6 +27,7 @@ struct bgp_encode_opts {
 	uint8_t prepend;          /* how many times; 0 only for internal */
 	bool internal;            /* IBGP: nothing prepended, LOCAL_PREF and MED kept */
 	bool as4;                 /* 4-octet AS negotiated; else AS_TRANS and AS4_PATH (RFC 6793 4.2.2) */
+	bool long_lived;          /* it knows what the community LLGR_STALE means (RFC 9494 4.5) */
 	bool extended;            /* messages of up to 65,535 octets */
 	bool keep_local_extended; /* non-transitive extended communities go along (RFC 4360 6 removes them) */
 	bool has_med;

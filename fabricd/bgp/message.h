@@ -94,7 +94,7 @@ enum bgp_cap {
 	BGP_CAP_AS4 = 1 << 7,                 /* 65, RFC 6793 */
 	BGP_CAP_ADD_PATH = 1 << 8,            /* 69, RFC 7911: seen, shown */
 	BGP_CAP_ENHANCED_REFRESH = 1 << 9,    /* 70, RFC 7313 */
-	BGP_CAP_LONG_LIVED_RESTART = 1 << 10, /* 71, RFC 9494: seen, shown */
+	BGP_CAP_LONG_LIVED_RESTART = 1 << 10, /* 71, RFC 9494: in bgp_open.llgr_... */
 	BGP_CAP_HOSTNAME = 1 << 11,           /* 73, as FRR sends it */
 	BGP_CAP_ALL = (1 << 12) - 1,
 };

@@ -13,8 +13,12 @@
  * believe them would cut off for that moment what they are about to tell: an End-of-RIB before any route of its family
  * counts a second later. That is the one place where this is not RFC 4724's letter ("immediately").
  *
- * Always true: a timer runs while something is stale; nothing is stale longer than twice the peer's restart time. Paths
- * of a peer whose link or BFD session went down are never kept.
+ * Long-lived (RFC 9494), where it is configured and the peer asks for it: when the restart time is over, what is stale becomes
+ * the last resort (the owner marks it LLGR_STALE) for as long as the peer's long-lived stale time says, at most our own.
+ * Families with different times end with the first of them.
+ *
+ * Always true: a timer runs while something is stale; nothing is stale longer than twice the peer's restart time, and the
+ * long-lived time between. Paths of a peer whose link or BFD session went down are never kept.
  */
 #include <stdio.h>
 
@@ -22,6 +26,7 @@
 #include "fabricd/lib/base.h"
 
 #define EARLY_US SECONDS(1)
+#define AGAIN_US MS(5) /* the owner could not mark what is long-lived */
 
 const char *
 bgp_stale_end_name(enum bgp_stale_end e)
@@ -37,6 +42,7 @@ bgp_stale_end_name(enum bgp_stale_end e)
 		[BGP_STALE_BFD] = "bfd_down",
 		[BGP_STALE_HARD] = "reset",
 		[BGP_STALE_STOPPED] = "stopped",
+		[BGP_STALE_LONG] = "long_lived_stale_time",
 	};
 
 	return (size_t)e < BGP_STALE_ENDS ? names[e] : "?";
@@ -97,6 +103,7 @@ end(struct bgp_peer *p, uint8_t families, enum bgp_stale_end why, const char *te
 	if (!families)
 		return;
 	r->stale &= (uint8_t)~families;
+	r->long_lived &= r->stale;
 	p->early &= r->stale;
 	r->ended = why;
 	r->ended_at = p->now;
@@ -123,18 +130,40 @@ end_of(enum bgp_cause c)
 					: BGP_STALE_HARD;
 }
 
+/* Of these families, those that may be kept beyond the restart time; *us: for how long. */
+static uint8_t
+long_lived(const struct bgp_peer *p, uint8_t families, int64_t *us)
+{
+	const struct bgp_open *peer = &p->facts.remote;
+	uint8_t may = 0;
+
+	*us = SECONDS(p->cfg.long_lived_s);
+	if (!(p->facts.caps & BGP_CAP_LONG_LIVED_RESTART) || !p->ops.long_lived)
+		return 0;
+	for (int f = 0; f < FAMILIES; f++)
+		if (families & peer->llgr_families & 1 << f && peer->llgr_stale_s[f] && *us) {
+			may |= (uint8_t)(1u << f);
+			*us = MIN_OF(*us, SECONDS(peer->llgr_stale_s[f]));
+		}
+	return may;
+}
+
 void
 restart_session_ended(struct bgp_peer *p)
 {
 	const struct bgp_open *peer = &p->facts.remote;
 	struct bgp_restart *r = &p->restart;
 	uint8_t may = 0, was = r->stale;
+	int64_t us;
 
-	if (restart_agreed(p) && is_graceful(p) && peer->gr_restart_s)
+	if (restart_agreed(p) && is_graceful(p))
 		may = peer->gr_families & p->facts.families;
+	if (!peer->gr_restart_s) /* RFC 9494 4.2: then the long-lived time begins at once */
+		may = long_lived(p, may, &us);
 	may = may && p->ops.keep ? p->ops.keep(p, &p->reason, may, p->arg) & may : 0;
 	stop_waiting(p);
 	r->stale = may;
+	r->long_lived = 0;
 	if (was & ~may) { /* the owner drops them with `down`, with all that is not kept */
 		r->ended = end_of(p->reason.cause);
 		r->ended_at = p->now;
@@ -152,14 +181,17 @@ restart_session_up(struct bgp_peer *p)
 {
 	const struct bgp_open *peer = &p->facts.remote;
 	struct bgp_restart *r = &p->restart;
+	uint8_t listed, forwarding;
 
 	if (!r->stale)
 		return;
 	if (!restart_agreed(p))
 		restart_abort(p, BGP_STALE_FORGOT, "it came back without the graceful restart capability");
-	end(p, (uint8_t) ~(peer->gr_families & p->facts.families), BGP_STALE_FORGOT,
+	listed = (uint8_t)((peer->gr_families & ~r->long_lived) | (peer->llgr_families & r->long_lived));
+	forwarding = (uint8_t)((peer->gr_forwarding & ~r->long_lived) | (peer->llgr_forwarding & r->long_lived));
+	end(p, (uint8_t) ~(listed & p->facts.families), BGP_STALE_FORGOT,
 	    "it came back without the capability for the family");
-	end(p, (uint8_t)~peer->gr_forwarding, BGP_STALE_FORGOT,
+	end(p, (uint8_t)~forwarding, BGP_STALE_FORGOT,
 	    "it came back, and says that it has not preserved its forwarding state");
 	if (!r->stale)
 		return;
@@ -182,6 +214,26 @@ restart_end_of_rib(struct bgp_peer *p, uint8_t families)
 		p->ops.end_of_rib(p, families, p->arg);
 }
 
+/* The restart time is over: what may not be kept for longer goes. False: nothing may. */
+static bool
+go_on(struct bgp_peer *p, const char *text)
+{
+	struct bgp_restart *r = &p->restart;
+	int64_t us;
+	uint8_t may = r->long_lived ? 0 : long_lived(p, r->stale, &us);
+
+	if (!may)
+		return false;
+	end(p, (uint8_t)~may, BGP_STALE_RESTART, text);
+	if (!p->ops.long_lived(p, may, p->arg)) {
+		r->until = mono_add(p->now, AGAIN_US);
+		return true;
+	}
+	r->long_lived = may;
+	r->until = mono_add(p->now, us);
+	return true;
+}
+
 void
 restart_timer(struct bgp_peer *p)
 {
@@ -200,6 +252,7 @@ restart_timer(struct bgp_peer *p)
 		restart_abort(p, BGP_STALE_SILENT, text);
 	} else {
 		snprintf(text, sizeof(text), "it did not come back in %lld s", s);
-		restart_abort(p, BGP_STALE_RESTART, text);
+		if (!go_on(p, text))
+			restart_abort(p, r->long_lived ? BGP_STALE_LONG : BGP_STALE_RESTART, text);
 	}
 }

@@ -19,17 +19,18 @@
 #include "fabricd/bgp/peer.h"
 #include "fabricd/lib/base.h"
 
-#define LASTED        SECONDS(30) /* a session that was no flap */
-#define FIRST_RETRY   MS(20)      /* after the first failed attempt; doubles up to cfg.retry_us */
-#define ATTEMPT_LOCAL MS(200)     /* least time for an attempt on one link, where a lost SYN would cost a second */
-#define ATTEMPT_FAR   SECONDS(5)
-#define PATIENT       4           /* each so-many-th attempt on one link lasts longer: the link may be slow, */
-#define ATTEMPT_SLOW  SECONDS(3)  /* and not lossy */
-#define SECOND_OPEN   MS(300)     /* for an OPEN on the other connection */
-#define LATE          MS(500)     /* a timer this late means that we were not running */
-#define QUIET         SECONDS(60) /* between two events of a kind */
-#define SETTLED       SECONDS(2)  /* a session whose end of a collision is over on both sides */
-#define PROBE         SECONDS(1)  /* least time between two KEEPALIVEs for newcomers' sake */
+#define LASTED         SECONDS(30) /* a session that was no flap */
+#define FIRST_RETRY    MS(20)      /* after the first failed attempt; doubles up to cfg.retry_us */
+#define ATTEMPT_LOCAL  MS(200)     /* least time for an attempt on one link, where a lost SYN would cost a second */
+#define ATTEMPT_FAR    SECONDS(5)
+#define PATIENT        4           /* each so-many-th attempt on one link lasts longer: the link may be slow, */
+#define ATTEMPT_SLOW   SECONDS(3)  /* and not lossy */
+#define SECOND_OPEN    MS(300)     /* for an OPEN on the other connection */
+#define LATE           MS(500)     /* a timer this late means that we were not running */
+#define QUIET          SECONDS(60) /* between two events of a kind */
+#define SETTLED        SECONDS(2)  /* a session whose end of a collision is over on both sides */
+#define LONG_LIVED_MAX 0xffffffu   /* what the capability has room for, in seconds */
+#define PROBE          SECONDS(1)  /* least time between two KEEPALIVEs for newcomers' sake */
 
 const char *
 bgp_cause_name(enum bgp_cause c)
@@ -477,9 +478,8 @@ fill_config(struct bgp_peer *p, const struct bgp_config *cfg)
 	if (!c->hostname)
 		c->caps &= ~(uint32_t)BGP_CAP_HOSTNAME;
 	if (c->restart_s == 0)
-		c->caps &= ~(uint32_t)BGP_CAP_GRACEFUL_RESTART;
-	if (c->long_lived_s == 0)
-		c->caps &= ~(uint32_t)BGP_CAP_LONG_LIVED_RESTART;
+		c->caps &= ~(uint32_t)(BGP_CAP_GRACEFUL_RESTART | BGP_CAP_LONG_LIVED_RESTART);
+	c->long_lived_s = MIN_OF(c->long_lived_s, LONG_LIVED_MAX);
 	set_default(&c->retry_us, SECONDS(1));
 	set_default(&c->polite_us, MS(150));
 	set_default(&c->idle_hold_us, SECONDS(1));
@@ -1118,6 +1118,7 @@ bgp_peer_encode_opts(const struct bgp_peer *p)
 	o.internal = p->facts.internal;
 	o.prepend = !o.internal;
 	o.as4 = p->facts.caps & BGP_CAP_AS4;
+	o.long_lived = p->facts.caps & BGP_CAP_LONG_LIVED_RESTART;
 	o.extended = p->facts.caps & BGP_CAP_EXTENDED_MESSAGE;
 	for (int f = 0; f < FAMILIES; f++) {
 		const struct bgp_next_hop *nh = &p->next_hop[f];

@@ -74,6 +74,7 @@ enum bgp_stale_end {
 	BGP_STALE_BFD,      /* BFD says that the forwarding plane is dead, too (RFC 5882 4.3.2) */
 	BGP_STALE_HARD,     /* a hard reset, or an end that is not graceful, while we waited for End-of-RIB */
 	BGP_STALE_STOPPED,  /* stopped by the operator */
+	BGP_STALE_LONG,     /* it did not come back within its long-lived stale time either */
 	BGP_STALE_ENDS,
 };
 
@@ -81,10 +82,11 @@ const char *bgp_stale_end_name(enum bgp_stale_end); /* "end_of_rib": for events 
 
 /* What we do while the peer restarts (RFC 4724 4.2: the receiving speaker). */
 struct bgp_restart {
-	uint8_t stale;     /* families whose paths are kept as stale */
-	bool waits_rib;    /* it is back, its End-of-RIB is not */
-	struct mono since; /* the session ended */
-	struct mono until; /* of the timer that runs: the restart time, or the time for End-of-RIB; MONO_NEVER: none */
+	uint8_t stale;      /* families whose paths are kept as stale */
+	uint8_t long_lived; /* those of them that are kept beyond the restart time (RFC 9494), as the last resort */
+	bool waits_rib;     /* it is back, its End-of-RIB is not */
+	struct mono since;  /* the session ended */
+	struct mono until;  /* of the timer that runs: the restart time, or the time for End-of-RIB; MONO_NEVER: none */
 	enum bgp_stale_end ended; /* the last one */
 	struct mono ended_at;
 	char text[BGP_REASON_TEXT]; /* why, a sentence; "": nothing was ever kept */
@@ -117,6 +119,11 @@ struct bgp_ops {
 	uint8_t (*keep)(struct bgp_peer *, const struct bgp_reason *, uint8_t families, void *arg);
 	/* What is still stale of these families goes; the session may be up or not. text: why, a sentence. */
 	void (*stale_end)(struct bgp_peer *, uint8_t families, enum bgp_stale_end, const char *text, void *arg);
+	/*
+	 * The restart time is over, and the paths of these families are kept for longer: they become the last resort, but for
+	 * those that say NO_LLGR, which go. False: not now, ask again in a moment. NULL: none is ever kept like that.
+	 */
+	bool (*long_lived)(struct bgp_peer *, uint8_t families, void *arg);
 	/* The peer has told all that it has, of these families. May be NULL. */
 	void (*end_of_rib)(struct bgp_peer *, uint8_t families, void *arg);
 	void (*update)(struct bgp_peer *, const struct bgp_update *, void *arg);
@@ -142,10 +149,12 @@ struct bgp_config {
 	const char *hostname;         /* capability 73; NULL: not sent */
 	uint32_t caps;                /* what we offer; 0: everything of ours */
 	uint16_t restart_s;           /* how long the peer is to wait for us (RFC 4724); 0: no graceful restart */
-	uint32_t long_lived_s;        /* RFC 9494, of both families; 0: not offered */
-	struct ip local;              /* own address on the session (see bgp_update_opts.local) */
-	bool passive;                 /* never dial */
-	bool link_local_ok;           /* as in bgp_update_opts */
+	/* RFC 9494, of both families: how long the peer may keep our paths, and at most we those of the peer. 0: neither does,
+	 * but the capability says that we know what long-lived stale paths are. Only with restart_s. */
+	uint32_t long_lived_s;
+	struct ip local;    /* own address on the session (see bgp_update_opts.local) */
+	bool passive;       /* never dial */
+	bool link_local_ok; /* as in bgp_update_opts */
 	bool keep_unknown;
 	bool any_first_as; /* a route server: AS_PATH need not begin with the peer's AS */
 	int64_t retry_us;  /* between attempts to connect, jittered; default 1 s */

@@ -61,6 +61,7 @@ put_restart(json_t *row, const struct node_peer *p, struct mono now)
 	put_count(one, "stale_paths", stale_paths(p));
 	if (r->stale) {
 		put_text(one, "waits_for", r->waits_rib ? "end_of_rib" : "session");
+		put_flag(one, "long_lived", r->long_lived != 0);
 		put_since(one, "since_s", r->since, now);
 		json_object_set_new(one, "left_s", json_real((double)MAX_OF(mono_sub(r->until, now), 0) / 1e6));
 	}

@@ -24,6 +24,8 @@ enum attrs_flag {
 	ATTRS_NO_EXPORT = 1 << 5,         /* 65535:65281 or 65535:65283 */
 	ATTRS_NO_ADVERTISE = 1 << 6,      /* 65535:65282 */
 	ATTRS_AGGREGATED = 1 << 7,        /* ATOMIC_AGGREGATE or AS_SET present */
+	ATTRS_LLGR_STALE = 1 << 8,        /* 65535:6, RFC 9494: kept long after its neighbour went */
+	ATTRS_NO_LLGR = 1 << 9,           /* 65535:7, RFC 9494: not to be kept like that */
 };
 
 /* What a decoded UPDATE says of its attributes; `wire` is only borrowed. */

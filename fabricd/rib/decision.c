@@ -34,6 +34,13 @@ cmp_usable(const struct path *a, const struct path *b)
 	return order(!path_usable(a), !path_usable(b));
 }
 
+/* RFC 9494 4.3: what is kept of a neighbour that is long gone is the last resort, and never shares the load. */
+static int
+cmp_stale(const struct path *a, const struct path *b)
+{
+	return order(a->attrs->v.flags & ATTRS_LLGR_STALE, b->attrs->v.flags & ATTRS_LLGR_STALE);
+}
+
 /* RFC 8326: a path that is about to go has local preference 0. Without the attribute, it is 100. */
 static uint32_t
 local_pref(const struct path *p)
@@ -103,6 +110,7 @@ static const struct {
 } steps[TIEBREAKS] = {
 	[WHY_ONLY] = { "only path", NULL },
 	[WHY_UNUSABLE] = { "usable path", cmp_usable },
+	[WHY_STALE] = { "not long-lived stale", cmp_stale },
 	[WHY_LOCAL_PREF] = { "higher local preference", cmp_local_pref },
 	[WHY_LOCAL] = { "local route", cmp_local },
 	[WHY_AS_PATH] = { "shorter AS path", cmp_as_path },

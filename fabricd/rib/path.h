@@ -73,6 +73,7 @@ struct path_list {
 enum tiebreak {
 	WHY_ONLY,
 	WHY_UNUSABLE,
+	WHY_STALE,
 	WHY_LOCAL_PREF,
 	WHY_LOCAL,
 	WHY_AS_PATH,

@@ -60,6 +60,8 @@ outside_topo(
 	    "in: full, out: full%s, ",
 	    4250000000u + number % 1000000, number % 256, fabric_as(t, x), x->asn, ip_print(&x->peer, peer), x->len,
 	    ip_print(&x->local, local), x->gtsm ? ", gtsm: true" : "");
+	if (x->long_lived_us)
+		fprintf(f, "long_lived: %llds, ", (long long)(x->long_lived_us / 1000000));
 	if (x->auth)
 		fprintf(f, "auth: %s, ", x->auth);
 	fputs("originate: ", f);

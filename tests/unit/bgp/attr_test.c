@@ -453,10 +453,66 @@ texts(void **state)
 	assert_string_equal(bgp_attr_name(99), "attribute");
 }
 
+/* One community more, at the place and in the form that the parser would have given it. */
+static void
+a_community_more(void **state)
+{
+	static const struct {
+		const char *name, *in, *want;
+	} cases[] = {
+		{ "none before", ORIGIN "4002060201 0000fdea", ORIGIN "4002060201 0000fdea c00804 ffff0006" },
+		{ "some before", ORIGIN "4002060201 0000fdea c00804 fdea0007",
+		    ORIGIN "4002060201 0000fdea c00808 fdea0007 ffff0006" },
+		{ "Partial stays", ORIGIN "4002060201 0000fdea e00804 fdea0007",
+		    ORIGIN "4002060201 0000fdea e00808 fdea0007 ffff0006" },
+		{ "others behind", ORIGIN "4002060201 0000fdea c01008 0002fdea00000007",
+		    ORIGIN "4002060201 0000fdea c00804 ffff0006 c01008 0002fdea00000007" },
+		{ "both", ORIGIN "4002060201 0000fdea c00804 fdea0007 c01008 0002fdea00000007",
+		    ORIGIN "4002060201 0000fdea c00808 fdea0007 ffff0006 c01008 0002fdea00000007" },
+	};
+	uint8_t out[600];
+	char got[1300], want[1300];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bgp_attrs a = parse(cases[i].in, BGP_CAP_AS4, false, false), b;
+		size_t n = bgp_attrs_with_community(&a.view, BGP_LLGR_STALE, out, sizeof(out));
+		struct bytes *w = from_hex(cases[i].want);
+
+		if (strcmp(to_hex(out, n, got), to_hex(w->b, w->n, want)) != 0)
+			fail_msg("%s: %s, not %s", cases[i].name, got, want);
+		b = parse(got, BGP_CAP_AS4, false, false);
+		assert_int_equal(b.view.wire_len, n);
+		assert_true(b.view.flags & ATTRS_LLGR_STALE);
+		assert_false(b.malformed);
+		free(w);
+		a = parse(cases[i].in, BGP_CAP_AS4, false, false);
+		for (size_t room = 0; room < n; room++)
+			assert_int_equal(bgp_attrs_with_community(&a.view, BGP_LLGR_STALE, out, room), 0);
+	}
+	/* so many that the length takes two octets */
+	for (size_t n = 60; n < 66; n++) {
+		char hex[1300];
+		size_t len = (size_t)sprintf(hex, ORIGIN "4002060201 0000fdea d008 %04zx", n * 4);
+		struct bgp_attrs a;
+
+		for (size_t k = 0; k < n; k++)
+			len += (size_t)sprintf(hex + len, " fdea%04zx", k);
+		a = parse(hex, BGP_CAP_AS4, false, false);
+		len = bgp_attrs_with_community(&a.view, BGP_NO_LLGR, out, sizeof(out));
+		a = parse(to_hex(out, len, got), BGP_CAP_AS4, false, false);
+		assert_false(a.malformed);
+		assert_int_equal(a.view.wire_len, len);
+		assert_memory_equal(a.view.wire, out, len);
+		assert_true(a.view.flags & ATTRS_NO_LLGR);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_community_more),
 		cmocka_unit_test(canonical_forms),
 		cmocka_unit_test(canonical_forms_are_stable),
 		cmocka_unit_test(facts),

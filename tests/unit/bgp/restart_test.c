@@ -94,7 +94,9 @@ open_says_what_is(void **state)
 	assert_int_equal(o->gr_restart_s, 20);
 	assert_int_equal(o->gr_families, BOTH);
 	assert_int_equal(o->gr_forwarding, 0);
-	assert_false(o->caps & BGP_CAP_LONG_LIVED_RESTART);
+	/* it knows what long-lived stale paths are, and asks for nothing to be kept like that */
+	assert_true(o->caps & BGP_CAP_LONG_LIVED_RESTART);
+	assert_int_equal(o->llgr_stale_s[FAMILY_IPV4] | o->llgr_stale_s[FAMILY_IPV6], 0);
 	kill_b(w);
 	start_b(w, true, 1 << FAMILY_IPV6);
 	assert_true(world_run(w, SECONDS(5), both_up));
@@ -257,6 +259,100 @@ test_W16_no_forwarding_state(void **state)
 	for (size_t i = 3; i < ARRAY_LEN(fates); i++)
 		for (uint64_t seed = 1; seed < 20; seed++)
 			check_fate(&fates[i], seed);
+}
+
+/* ---- long-lived (RFC 9494) ---- */
+
+static const struct {
+	const char *name;
+	uint32_t ours_s, theirs_s; /* long-lived stale times */
+	bool owner;                /* it keeps them */
+	int64_t back_us;           /* 0: never */
+	uint8_t forwarding;
+	bool end_of_rib;
+	enum bgp_stale_end end;
+	int64_t after_us; /* since the session ended; -1: at once when it is back */
+} lives[] = {
+	{ "neither asks", 0, 0, true, 0, 0, false, BGP_STALE_RESTART, SECONDS(20) },
+	{ "it asks, we do not", 0, 600, true, 0, 0, false, BGP_STALE_RESTART, SECONDS(20) },
+	{ "we do, it does not ask", 600, 0, true, 0, 0, false, BGP_STALE_RESTART, SECONDS(20) },
+	{ "its time", 3600, 600, true, 0, 0, false, BGP_STALE_LONG, SECONDS(620) },
+	{ "our limit", 300, 16777215, true, 0, 0, false, BGP_STALE_LONG, SECONDS(320) },
+	{ "back in the long time, told again", 3600, 600, true, SECONDS(400), BOTH, true, BGP_STALE_TOLD, -1 },
+	{ "back without its forwarding state", 3600, 600, true, SECONDS(400), 0, false, BGP_STALE_FORGOT, -1 },
+	{ "back, and silent", 3600, 600, true, SECONDS(400), BOTH, false, BGP_STALE_SILENT, SECONDS(420) },
+	{ "the owner is busy, and then keeps them", 3600, 600, false, 0, 0, false, BGP_STALE_LONG, SECONDS(620) },
+};
+
+static unsigned int marked, refused;
+
+static bool
+mark(struct bgp_peer *p, uint8_t families, void *arg)
+{
+	(void)p;
+	(void)arg;
+	if (refused) {
+		refused--;
+		return false;
+	}
+	assert_int_equal(families, BOTH);
+	marked++;
+	return true;
+}
+
+static void
+kept_for_long(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lives); i++) {
+		struct bgp_ops ops = test_ops;
+		struct world *w = world_new(i + 1);
+		struct mono died;
+		bool helped;
+
+		w->a.cfg.long_lived_s = lives[i].ours_s;
+		w->b.cfg.long_lived_s = lives[i].theirs_s;
+		w->a.cfg.restart_s = 30;
+		w->b.cfg.restart_s = 20;
+		w->a.keeps = w->b.keeps = BOTH;
+		world_make(w);
+		bgp_peer_free(w->a.peer);
+		ops.long_lived = mark;
+		w->a.peer = bgp_peer_new(&w->a.mem, &w->a.scratch, &w->a.cfg, &ops, &w->a);
+		bgp_peer_start(w->a.peer, w->now);
+		links_up(w);
+		assert_true(world_run(w, SECONDS(5), both_up));
+		marked = 0;
+		refused = lives[i].owner ? 0 : 3;
+		helped = lives[i].ours_s && lives[i].theirs_s;
+		kill_b(w);
+		died = w->now;
+		world_run(w, SECONDS(20) + MS(50), NULL);
+		assert_int_equal(marked, helped);
+		assert_int_equal(at_a(w)->long_lived, helped ? BOTH : 0);
+		assert_int_equal(at_a(w)->stale, helped ? BOTH : 0);
+		if (lives[i].back_us) {
+			world_run(w, lives[i].back_us - SECONDS(20), NULL);
+			start_b(w, true, lives[i].forwarding);
+			assert_true(world_run(w, SECONDS(5), both_up));
+			if (lives[i].forwarding)
+				assert_int_equal(at_a(w)->stale, BOTH);
+			if (lives[i].end_of_rib) {
+				send_end_of_rib(&w->b, FAMILY_IPV4, true);
+				send_end_of_rib(&w->b, FAMILY_IPV6, true);
+			}
+		}
+		while (at_a(w)->stale && mono_sub(w->now, died) < SECONDS(4000))
+			world_run(w, MS(100), NULL);
+		if (at_a(w)->ended != lives[i].end ||
+		    (lives[i].after_us > 0 &&
+			llabs(mono_sub(at_a(w)->ended_at, died) - lives[i].after_us) > SECONDS(1)))
+			fail_msg("%s: %s after %lld ms", lives[i].name, bgp_stale_end_name(at_a(w)->ended),
+			    (long long)mono_sub(at_a(w)->ended_at, died) / 1000);
+		assert_int_equal(at_a(w)->long_lived, 0);
+		assert_int_equal(marked, helped);
+		world_free(w);
+	}
 }
 
 /* b is gone and there again, as after a power cut; nothing tells a so. Returns a's end of the old connection. */
@@ -588,6 +684,7 @@ main(void)
 		cmocka_unit_test(test_W16_no_forwarding_state),
 		cmocka_unit_test(test_T12_restarted_unnoticed),
 		cmocka_unit_test(test_T12_young_sessions_stay),
+		cmocka_unit_test(kept_for_long),
 		cmocka_unit_test(families_end_alone),
 		cmocka_unit_test(again_before_end_of_rib),
 		cmocka_unit_test(another_router_answers),

@@ -539,6 +539,51 @@ test_W17_left_out_of_a_refresh(void **state)
 	end(&s);
 }
 
+/* RFC 9494 4.5: a path that says that it is long-lived stale goes to those who know what that means, and is taken back from others. */
+static void
+test_stale_is_told_to_who_knows(void **state)
+{
+	static const uint8_t plain[] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xc0, 8, 4, 0xfd, 0xec, 0, 1 };
+	static const uint8_t stale[] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xc0, 8, 4, 0xff, 0xff, 0, 6 };
+	const struct attrs_view was = { .wire = plain, .wire_len = sizeof(plain) };
+	const struct attrs_view is = { .wire = stale, .wire_len = sizeof(stale) };
+	struct stage s = begin("4x2.yaml", false, 18);
+	struct world_node *leaf3 = world_node_find(s.w, "leaf3");
+	struct puppet *three, *four;
+	struct prefix rack;
+	struct rib_view v;
+	uint64_t taken;
+
+	(void)state;
+	assert_true(prefix_parse("10.1.3.0/24", &rack));
+	world_crash(s.leaf4, SIM_KILLED);
+	sim_node_boot(s.leaf4->rt);
+	world_crash(leaf3, SIM_KILLED);
+	sim_node_boot(leaf3->rt);
+	four = puppet_new(s.leaf4, world_ifindex(s.leaf4, "eth1"), LEAF4_AS, LEAF4_ID);
+	three = puppet_new(leaf3, world_ifindex(leaf3, "eth1"), LEAF4_AS - 1, LEAF4_ID - 1);
+	world_run(s.w, SECONDS(40));
+	assert_true(three->established && four->established);
+	puppet_say_with(three, &was, &rack, 1);
+	world_run(s.w, SECONDS(1));
+	assert_true(prefix_equal(&four->last, &rack));
+	taken = four->withdrawn[FAMILY_IPV4];
+	assert_int_equal(ways(s.leaf1, leaf3), 1);
+	puppet_say_with(three, &is, &rack, 1);
+	world_run(s.w, SECONDS(1));
+	assert_int_equal(four->withdrawn[FAMILY_IPV4] - taken, 1);
+	assert_int_equal(ways(s.leaf1, leaf3), 1);
+	assert_true(rib_get(s.leaf1->node->rib, RIB_MAIN_TABLE, &rack, &v) && v.list && v.list->width == 1);
+	assert_true(v.list->paths[v.list->best].attrs->v.flags & ATTRS_LLGR_STALE);
+	puppet_say_with(three, &was, &rack, 1);
+	world_run(s.w, SECONDS(1));
+	assert_true(prefix_equal(&four->last, &rack));
+	assert_int_equal(four->withdrawn[FAMILY_IPV4] - taken, 1);
+	puppet_free(three);
+	puppet_free(four);
+	end(&s);
+}
+
 /* ---- P08 ---- */
 
 /* P08: the wall clock jumps by years, to and fro, and creeps: nothing of the protocols looks at it. */
@@ -680,6 +725,7 @@ main(void)
 		cmocka_unit_test(test_T11_partition),
 		cmocka_unit_test(test_T12_reboot_behind_the_same_port),
 		cmocka_unit_test(test_W17_left_out_of_a_refresh),
+		cmocka_unit_test(test_stale_is_told_to_who_knows),
 		cmocka_unit_test(test_P08_wall_clock),
 		cmocka_unit_test(test_forwarding_comes_first),
 		cmocka_unit_test(test_others_hear_first),

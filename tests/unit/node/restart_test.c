@@ -262,6 +262,101 @@ test_stopped_for_a_restart(void **state)
 	end(&s);
 }
 
+/* ---- long-lived ---- */
+
+static const struct path *
+path_from(const struct world_node *wn, const char *port, const char *prefix)
+{
+	struct rib_view v;
+	struct prefix p;
+
+	assert_true(prefix_parse(prefix, &p));
+	return rib_get(wn->node->rib, RIB_MAIN_TABLE, &p, &v) && v.list
+		   ? path_list_find(v.list, &node_port_find(wn->node, port)->peer->source)
+		   : NULL;
+}
+
+static bool
+is_stale(const struct path *p)
+{
+	return p && p->attrs->v.flags & ATTRS_LLGR_STALE;
+}
+
+/*
+ * RFC 9494 at a border with two providers, one of which asks for a long life: its paths outlive its restart time, as the
+ * last resort. While the other is there, nobody uses them; when that goes, everybody does, and they say what they are.
+ */
+static void
+test_long_lived(void **state)
+{
+	struct topo_errors errs = { 0 };
+	struct world_config cfg = { .seed = 9, .outside = true, .feed = 3 };
+	struct world_node *border, *leaf, *outside;
+	const struct bgp_restart *a, *b;
+	struct model_result route;
+	char text[4096], err[256];
+	struct ip probe;
+	struct world *w;
+	size_t n;
+	FILE *f;
+
+	(void)state;
+	if (!(f = fopen("tests/data/topology/long-lived.yaml", "r")))
+		fail_msg("run the test at the top of the tree");
+	cfg.topo = topo_load(text, fread(text, 1, sizeof(text), f), &errs);
+	fclose(f);
+	topo_errors_free(&errs);
+	assert_non_null(cfg.topo);
+	assert_non_null(w = world_new(&cfg, err, sizeof(err)));
+	border = world_node_find(w, "border1");
+	leaf = world_node_find(w, "leaf1");
+	outside = world_outside(w, &n);
+	assert_int_equal(n, 2);
+	world_run(w, SECONDS(40));
+	assert_true(ip_parse("20.0.1.9", &probe));
+	assert_non_null(path_from(border, "eth9", "20.0.1.0/24"));
+	a = bgp_peer_restart(node_port_find(border->node, "eth9")->peer->bgp);
+	b = bgp_peer_restart(node_port_find(border->node, "eth10")->peer->bgp);
+	world_crash(&outside[0], SIM_KILLED);
+	world_run(w, SECONDS(29));
+	assert_false(is_stale(path_from(border, "eth9", "20.0.1.0/24")));
+	world_run(w, SECONDS(3));
+	assert_true(a->stale && a->long_lived);
+	assert_true(is_stale(path_from(border, "eth9", "20.0.1.0/24")));
+	/* the last resort: not used, and not beside the other */
+	assert_int_equal(model_lookup(border->platform, 0, &probe, &route), MODEL_FORWARD);
+	assert_int_equal(route.nhops, 1);
+	assert_int_equal(route.hops[0].ifindex, world_ifindex(border, "eth10"));
+	assert_false(is_stale(path_from(leaf, "eth1", "20.0.1.0/24")));
+	/* the other one goes, and asks for no such thing */
+	world_crash(&outside[1], SIM_KILLED);
+	world_run(w, SECONDS(35));
+	assert_int_equal(b->stale, 0);
+	assert_int_equal(model_lookup(border->platform, 0, &probe, &route), MODEL_FORWARD);
+	assert_int_equal(route.hops[0].ifindex, world_ifindex(border, "eth9"));
+	assert_true(is_stale(path_from(leaf, "eth1", "20.0.1.0/24")));
+	/* it comes back after half an hour, with what it had */
+	world_run(w, SECONDS(1800));
+	assert_int_equal(world_boot(&outside[0], err, sizeof(err)), 0);
+	bgp_peer_restarted(outside[0].node->ports[0].peer->bgp, true, (1 << FAMILY_IPV4) | (1 << FAMILY_IPV6));
+	world_run(w, SECONDS(10));
+	if (a->ended != BGP_STALE_TOLD)
+		fail_msg("%s: %s", bgp_stale_end_name(a->ended), a->text);
+	assert_true(path_from(border, "eth9", "20.0.1.0/24") && !is_stale(path_from(border, "eth9", "20.0.1.0/24")));
+	assert_true(path_from(leaf, "eth1", "20.0.1.0/24") && !is_stale(path_from(leaf, "eth1", "20.0.1.0/24")));
+	/* and the next time it does not */
+	world_run(w, SECONDS(60));
+	world_crash(&outside[0], SIM_KILLED);
+	world_run(w, SECONDS(3600 + 29));
+	assert_true(is_stale(path_from(border, "eth9", "20.0.1.0/24")));
+	world_run(w, SECONDS(2));
+	assert_null(path_from(border, "eth9", "20.0.1.0/24"));
+	assert_int_equal(a->ended, BGP_STALE_LONG);
+	assert_null(path_from(leaf, "eth1", "20.0.1.0/24"));
+	world_free(w);
+	topo_free((struct topo *)(uintptr_t)cfg.topo);
+}
+
 /* A start that finds nothing of ours says that nothing was preserved, and uses at once what it is told. */
 static void
 test_a_cold_start_waits_for_nobody(void **state)
@@ -294,6 +389,7 @@ main(void)
 		cmocka_unit_test(test_P01_all_restart),
 		cmocka_unit_test(test_stopped_for_a_restart),
 		cmocka_unit_test(test_a_cold_start_waits_for_nobody),
+		cmocka_unit_test(test_long_lived),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
