@@ -9,9 +9,11 @@ import json
 import signal
 import sys
 
-from outside import ASN, HOSTS, LAN4, Node, Outside, OutsideFrr, session
+from fabrics import Mixed
+from outside import ASN, HOSTS, LAN4, Node, Outside, OutsideBird, OutsideFrr, session
 from support import schema
 from support import speaker
+from support.gobgp import Gobgp
 from support.stacks import write
 from support.wait import until
 
@@ -132,3 +134,64 @@ def test_no_neighbour_is_told_anything(lab, node):
         assert upgrade(fabric, Node(node))["upgraded"]
     is_ = frr()
     assert is_["messageStats"]["updatesRecv"] == was and is_["connectionsDropped"] == 0
+
+
+def bird_since(fabric, protocol):
+    """When its session came up, as BIRD says it, and how many updates it has got."""
+    text = fabric.stacks["bird"].do(fabric.lab, Node("bird"), "show", "protocols", "all", protocol)
+    since = next(line.split()[4] for line in text.splitlines() if line.startswith(protocol))
+    updates = sum(int(line.split()[2]) for line in text.splitlines() if line.strip().startswith("Import updates:"))
+    return since, updates, "Established" in text
+
+
+def test_bird_notices_nothing(lab):
+    """BIRD as the neighbour outside, in both families: ten upgrades, no session ends, nothing is told anew, and changes
+    that are made between them arrive."""
+    fabric = Outside(lab, [session("bird", "bird", rest="in: full, out: full"),
+                           session("bird6", "bird", "6", "in: full, out: full")],
+                     {"bird": OutsideBird({"4": ["198.51.100.0/24"], "6": ["2001:db8:100::/48"]})})  # fmt: skip
+    fabric.wait_up("bird", "bird6", "spine1")
+    accepted = lambda p: fabric.rows()[p]["accepted"]  # noqa: E731
+    until(lambda: accepted("bird") == accepted("bird6") == 1, 20, "BIRD's routes are there")
+    until(lambda: fabric.stacks["bird"].count(lab, Node("bird"), "master4") >= 5, 20, "BIRD has those of the fabric")
+    before, rows = [bird_since(fabric, p) for p in ("b4", "b6")], fabric.rows()
+    for _ in range(10):
+        assert upgrade(fabric)["upgraded"]
+    assert [bird_since(fabric, p) for p in ("b4", "b6")] == before and all(up for _, _, up in before)
+    fabric.stacks["bird"].replace(lab, Node("bird"), {"4": ["198.51.100.0/24", "203.0.113.0/24"], "6": ["2001:db8:100::/48"]})
+    until(lambda: accepted("bird") == 2, 20, "a new route of BIRD's")
+    assert upgrade(fabric)["upgraded"]
+    fabric.stacks["bird"].replace(lab, Node("bird"), {"4": ["203.0.113.0/24"], "6": ["2001:db8:100::/48"]})
+    until(lambda: accepted("bird") == 1, 20, "a withdrawal of BIRD's")
+    now = fabric.rows()
+    for p in ("bird", "bird6", "spine1"):
+        assert now[p]["flaps"] == 0 and now[p]["state"] == "Established" and now[p]["since_s"] >= rows[p]["since_s"]
+
+
+def test_gobgp_notices_nothing(lab):
+    """GoBGP as both spines: a leaf is upgraded ten times; their sessions and their tables stay as they are."""
+    fabric = Mixed(lab, 2, 2, ("spine",), {"spine1": Gobgp(gtsm=False), "spine2": Gobgp(gtsm=False)})
+    fabric.wait_up()
+    gobgp, spines, leaf = Gobgp(), [fabric.clos[n] for n in ("spine1", "spine2")], fabric.clos["leaf1"]
+    until(lambda: all("10.1.1.0/24" in gobgp.rib(lab, s) for s in spines), 30, "the spines have the leaf's prefixes")
+
+    def seen():
+        out = []
+        for s in spines:
+            for n in json.loads(gobgp.do(lab, s, "neighbor")):
+                state = n["state"]
+                got = state["messages"]["received"]
+                out.append((n["timers"]["state"]["uptime"], state.get("flops", 0), got.get("update", 0), state["session_state"]))
+        return out, [gobgp.rib(lab, s, f) for s in spines for f in ("ipv4", "ipv6")]
+
+    before = seen()
+    for _ in range(10):
+        answer = fabric.stack["leaf1"].ctl(lab, leaf, "upgrade")
+        schema.check(answer)
+        assert answer["data"][-1]["upgraded"], answer["data"][-1]
+    assert seen() == before
+    gobgp.do(lab, spines[0], "global", "rib", "add", "-a", "ipv4", "203.0.113.0/24", "nexthop", spines[0].ports[0].link_local)
+    until(lambda: any(r["prefix"] == "203.0.113.0/24" for r in fabric.stack["leaf1"].ctl(
+        lab, leaf, "bgp", "received", leaf.ports[0].name, )["data"]) or fabric.stack["leaf1"].ctl(
+            lab, leaf, "bgp")["data"][0]["refused"] > 0, 20, "what GoBGP says afterwards is heard")
+    assert {r["flaps"] for r in fabric.stack["leaf1"].ctl(lab, leaf, "bgp")["data"]} == {0}
