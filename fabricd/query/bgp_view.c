@@ -64,6 +64,7 @@ put_session(json_t *row, const struct node_peer *p, struct mono now)
 	put_text(row, "peer", peer_name(p));
 	if (p->far)
 		put_text(row, "peer_port", p->port->topo->far_port);
+	put_ip(row, "address", &p->address);
 	put_text(row, "kind", p->far ? "fabric" : "external");
 	put_count(row, "as", peer_as(p));
 	put_text(row, "state", bgp_state_name(bgp_peer_state(p->bgp)));
@@ -300,7 +301,6 @@ view_neighbor(struct query_call *call)
 	c = bgp_peer_counters(p->bgp);
 	last = bgp_peer_last_reset(p->bgp);
 	put_session(row = json_object(), p, now);
-	put_ip(row, "address", &p->address);
 	put_ip(row, "local_address", p->external ? &p->external->local : &p->port->plat.link_local);
 	put_count(row, "rung", (uint64_t)node_peer_rung(p));
 	json_object_set_new(row, "rungs", rungs(p));

@@ -29,9 +29,12 @@ class Log:
         self.path, self.at = f.lab.log_path(job.name), 0
 
     def more(self):
-        with open(self.path, "rb") as log:
-            log.seek(self.at)
-            lines = log.read()
+        try:
+            with open(self.path, "rb") as log:
+                log.seek(self.at)
+                lines = log.read()
+        except FileNotFoundError:  # it is about to start
+            return []
         lines = lines[: lines.rfind(b"\n") + 1]
         self.at += len(lines)
         return [json.loads(line) for line in lines.splitlines() if line.startswith(b"{")]
