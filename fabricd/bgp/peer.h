@@ -26,6 +26,7 @@ struct bgp_conn {
 	bool input_more;
 	bool ready_told;   /* output_ready was called and output not yet drained */
 	bool hold_granted; /* since the last message */
+	uint32_t told;     /* prefixes of the UPDATE in hand that the owner has been told; 0: none is in hand */
 	struct mono hold, keepalive;
 	struct bgp_open remote;
 	uint32_t caps; /* both have; from OpenConfirm on */

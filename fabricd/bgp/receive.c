@@ -225,12 +225,71 @@ count_update(struct bgp_peer *p, const struct bgp_update *u)
 	p->facts.end_of_rib_in |= u->end_of_rib;
 }
 
+/*
+ * A message of 65,535 octets (RFC 8654) can name 20,000 prefixes, which takes longer than anybody may hold the loop. The
+ * owner is told so many of them at a time; meanwhile the message stays in the input, and is parsed anew for each piece.
+ * So nothing of it has to be kept, and whoever goes on with our input begins with its first prefix.
+ */
+#define PIECE 2048u
+
+/* Leaves of n what comes behind its first *skip prefixes, *room at most, and counts both down. */
+static bool
+cut_section(struct bgp_nlri *n, uint32_t *skip, uint32_t *room)
+{
+	uint32_t drop = MIN_OF(*skip, n->count), take = MIN_OF(n->count - drop, *room);
+	struct bgp_nlri end;
+	struct prefix p;
+	bool more = take < n->count - drop;
+
+	for (uint32_t i = 0; i < drop; i++)
+		bgp_nlri_next(n, &p);
+	end = *n;
+	for (uint32_t i = 0; i < take; i++)
+		bgp_nlri_next(&end, &p);
+	n->r.end = end.r.at;
+	n->count = take;
+	*skip -= drop;
+	*room -= take;
+	return more;
+}
+
+/* Leaves the next piece in u; false: it is the last one. */
+static bool
+cut_update(struct bgp_update *u, uint32_t skip)
+{
+	uint32_t room = PIECE, sections = 0;
+	bool more = false;
+
+	for (unsigned int i = 0; i < u->nwithdrawn; i++)
+		more |= cut_section(&u->withdrawn[i], &skip, &room);
+	for (unsigned int i = 0; i < u->nreach; i++) {
+		more |= cut_section(&u->reach[i].nlri, &skip, &room);
+		if (u->reach[i].nlri.count)
+			u->reach[sections++] = u->reach[i];
+	}
+	u->nreach = (uint8_t)sections;
+	return more;
+}
+
+static uint32_t
+prefixes_of(const struct bgp_update *u)
+{
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < u->nwithdrawn; i++)
+		n += u->withdrawn[i].count;
+	for (unsigned int i = 0; i < u->nreach; i++)
+		n += u->reach[i].nlri.count;
+	return n;
+}
+
 static void
 on_update(struct bgp_conn *c, const struct bgp_message *m)
 {
 	struct bgp_peer *p = c->peer;
 	struct bgp_update_opts opt;
 	struct bgp_update u;
+	bool first = c->told == 0, more;
 	char text[WORDS];
 
 	if (c->state != BGP_ESTABLISHED) {
@@ -239,8 +298,9 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 	}
 	opt = update_opts(c);
 	bgp_update_parse(m->body, &opt, p->scratch, &u);
-	count_update(p, &u);
-	if (u.malformed) {
+	if (first)
+		count_update(p, &u);
+	if (first && u.malformed) {
 		if (u.bad_attr)
 			snprintf(text, sizeof(text), "%s %s(%u): %s", bgp_fate_name(u.fate), bgp_attr_name(u.bad_attr),
 			    u.bad_attr, u.why);
@@ -251,9 +311,11 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 		fail(c, BGP_EV_UPDATE_ERROR, BGP_CAUSE_BAD_MESSAGE, &u.notice, "malformed UPDATE, %s", text);
 		return;
 	}
-	if (u.malformed)
+	if (first && u.malformed)
 		peer_event(p, BGP_EVENT_ERROR, "%s: malformed UPDATE, %s", p->name, text);
 	conn_event(c, BGP_EV_UPDATE, NULL);
+	more = prefixes_of(&u) > PIECE && cut_update(&u, c->told);
+	c->told = more ? c->told + PIECE : 0;
 	p->ops.update(p, &u, p->arg);
 	if (u.end_of_rib)
 		restart_end_of_rib(p, u.end_of_rib);
@@ -313,8 +375,10 @@ on_message(struct bgp_conn *c, const struct bgp_message *m)
 		[BGP_ROUTE_REFRESH] = on_refresh,
 	};
 
-	c->peer->counters.in[m->type]++;
-	c->peer->counters.in_bytes += m->len;
+	if (c->told == 0) {
+		c->peer->counters.in[m->type]++;
+		c->peer->counters.in_bytes += m->len;
+	}
 	handlers[m->type](c, m);
 }
 
@@ -354,9 +418,17 @@ bgp_input(struct bgp_conn *c, const uint8_t *bytes, size_t n, struct mono now)
 			on_bad_frame(c, bytes + used, &err);
 			break;
 		}
+		if (messages && m.len > BGP_MAX) { /* it may be a long one: by itself */
+			c->input_more = true;
+			break;
+		}
 		messages++;
-		used += m.len;
 		on_message(c, &m);
+		if (c->told) {
+			c->input_more = true;
+			break;
+		}
+		used += m.len;
 	}
 	peer_leave(p);
 	return c->state < BGP_OPEN_SENT ? n : used;

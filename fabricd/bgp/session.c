@@ -214,6 +214,7 @@ close_conn(struct bgp_conn *c, const struct bgp_notice *notice, bool dead)
 	c->open = c->has_remote = c->waits = c->input_more = c->ready_told = false;
 	c->hold = c->keepalive = MONO_NEVER;
 	c->produced = c->written = 0;
+	c->told = 0;
 	if (was_open)
 		p->ops.close(c, last, n, p->arg);
 	c->io = NULL;

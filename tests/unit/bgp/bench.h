@@ -40,6 +40,8 @@ struct bench {
 	size_t nlast;
 	char states[200]; /* the first letters of the states that were told: I C A S F E */
 	char text[600];
+	unsigned int named, most; /* prefixes of UPDATEs that were told, and of one call the most */
+	bool in_order;            /* the n-th prefix has the number n in its first three octets */
 };
 
 static inline void
@@ -89,9 +91,26 @@ op_down(struct bgp_peer *p UNUSED, const struct bgp_reason *r, void *arg)
 }
 
 static inline void
-op_update(struct bgp_peer *p UNUSED, const struct bgp_update *u UNUSED, void *arg)
+name_prefixes(struct bench *b, struct bgp_nlri n)
 {
-	((struct bench *)arg)->updates++;
+	struct prefix p;
+
+	for (; bgp_nlri_next(&n, &p); b->named++)
+		b->in_order &= (unsigned int)(p.b[0] << 16 | p.b[1] << 8 | p.b[2]) == b->named;
+}
+
+static inline void
+op_update(struct bgp_peer *p UNUSED, const struct bgp_update *u, void *arg)
+{
+	struct bench *b = arg;
+	unsigned int before = b->named;
+
+	b->updates++;
+	for (unsigned int i = 0; i < u->nwithdrawn; i++)
+		name_prefixes(b, u->withdrawn[i]);
+	for (unsigned int i = 0; i < u->nreach; i++)
+		name_prefixes(b, u->reach[i].nlri);
+	b->most = MAX_OF(b->most, b->named - before);
 }
 
 static inline void
@@ -170,6 +189,7 @@ bench_new(void)
 {
 	struct bench *b = calloc(1, sizeof(*b));
 
+	b->in_order = true;
 	b->now.us = SECONDS(500);
 	b->cfg = (struct bgp_config){ .name = "p1",
 		.local_as = 65001,

@@ -400,6 +400,89 @@ input_is_taken_in_slices(void **state)
 	}
 }
 
+/* An UPDATE of `withdrawn` and `announced` prefixes, all /24, numbered in this order. Returns its length. */
+static size_t
+long_update(uint8_t *m, unsigned int withdrawn, unsigned int announced)
+{
+	static const uint8_t attrs[] = { 0x40, 1, 1, 0, 0x40, 2, 6, 2, 1, AS >> 24, AS >> 16 & 255, AS >> 8 & 255,
+		AS & 255, 0x40, 3, 4, 192, 0, 2, 2 };
+	size_t at = 19, nattrs = announced ? sizeof(attrs) : 0;
+
+	memset(m, 0xff, 16);
+	m[18] = BGP_UPDATE;
+	m[at++] = (uint8_t)(withdrawn * 4 >> 8);
+	m[at++] = (uint8_t)(withdrawn * 4);
+	for (unsigned int i = 0; i < withdrawn + announced; i++) {
+		if (i == withdrawn) {
+			m[at++] = 0;
+			m[at++] = (uint8_t)nattrs;
+			memcpy(m + at, attrs, nattrs);
+			at += nattrs;
+		}
+		m[at++] = 24;
+		m[at++] = (uint8_t)(i >> 16);
+		m[at++] = (uint8_t)(i >> 8);
+		m[at++] = (uint8_t)i;
+	}
+	if (!announced) {
+		m[at++] = 0;
+		m[at++] = 0;
+	}
+	m[16] = (uint8_t)(at >> 8);
+	m[17] = (uint8_t)at;
+	return at;
+}
+
+/* RFC 8654: 16,000 prefixes in one message hold nobody up. Each is told once and in order; the message counts as one. */
+static void
+long_update_is_told_in_pieces(void **state)
+{
+	enum { PIECE = 2048 };
+	static const struct {
+		unsigned int withdrawn, announced, calls;
+	} cases[] = { { 16370, 0, 8 }, { 0, 16370, 8 }, { 8000, 8000, 8 }, { PIECE, 0, 1 }, { PIECE + 1, 0, 2 },
+		{ 0, 2 * PIECE, 2 }, { PIECE, 1, 2 }, { 1, PIECE, 2 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		uint8_t *m = calloc(1, 65535 + 19);
+		unsigned int calls = 1, all = cases[i].withdrawn + cases[i].announced;
+		struct bgp_open o = his_open();
+		size_t len;
+
+		o.caps |= BGP_CAP_EXTENDED_MESSAGE;
+		begin(b);
+		connected(b);
+		in_open(b, &o);
+		out(b, b->c);
+		in_keepalive(b);
+		len = long_update(m, cases[i].withdrawn, cases[i].announced);
+		assert_true(len <= 65535);
+		while (bgp_input(b->c, m, len, b->now) == 0) {
+			assert_true(bgp_input_pending(b->c));
+			assert_int_equal(b->named, calls++ * PIECE);
+		}
+		assert_false(bgp_input_pending(b->c));
+		assert_int_equal(calls, cases[i].calls);
+		assert_int_equal(b->updates, calls);
+		assert_int_equal(b->named, all);
+		assert_true(b->in_order && b->most <= PIECE);
+		assert_int_equal(bgp_peer_counters(b->p)->in[BGP_UPDATE], 1);
+		assert_int_equal(bgp_peer_counters(b->p)->withdrawn_in[FAMILY_IPV4], cases[i].withdrawn);
+		assert_int_equal(bgp_peer_counters(b->p)->prefixes_in[FAMILY_IPV4], cases[i].announced);
+		/* what ends in the middle of a message begins anew with the next connection */
+		b->named = 0;
+		if (calls > 1) {
+			assert_int_equal(bgp_input(b->c, m, len, b->now), 0);
+			bgp_closed(b->c, "gone", b->now);
+			assert_int_equal(state_of(b), BGP_IDLE);
+		}
+		free(m);
+		bench_free(b);
+	}
+}
+
 /* Events of a kind come once a minute, and say how many were held back. */
 static void
 events_of_a_kind_come_once_a_minute(void **state)
@@ -663,6 +746,7 @@ main(void)
 		cmocka_unit_test(requests_for_a_refresh_are_answered_at_their_pace),
 		cmocka_unit_test(a_refresh_that_was_not_agreed_upon_is_ignored),
 		cmocka_unit_test(input_is_taken_in_slices),
+		cmocka_unit_test(long_update_is_told_in_pieces),
 		cmocka_unit_test(events_of_a_kind_come_once_a_minute),
 		cmocka_unit_test(of_two_connections_that_of_the_greater_identifier_stays),
 		cmocka_unit_test(an_attempt_that_nobody_needs_any_more_is_given_up),
