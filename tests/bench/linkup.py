@@ -18,6 +18,7 @@ from support.clos import patch_cut, patch_heal
 from support.netns import Failed
 
 PATIENCE = 30  # s
+PER_FABRIC = 8  # then fabricd's log holds back events of this kind
 MS = 1000000
 
 
@@ -69,25 +70,32 @@ def wait(f, logs, what, port):
 def run(options, reps):
     """{"established": [s], "detail": [...]}"""
     out = {"established": [], "detail": []}
-    port = {"leaf2": "eth1", "spine1": "eth2"}
     try:
-        with Fabric(options, "fabricd", 2, 1, patched=[("leaf2", "eth1")], damping="{half_life: 1s, suppress: 1000}") as f:
-            f.start()
-            logs = {node: Log(f, node) for node in port}
-            wait(f, logs, "BGP_UP", port)
-            lack = f.settle(options.patience)[1]
-            for _ in range(0 if lack else reps):
-                patch_cut(f.lab)
-                wait(f, logs, "BGP_DOWN", port)
-                f.launcher.expect("end", 0.2 + random.random() / 2)  # at any phase of any timer
-                f.watch.ask("mark")
-                patch_heal(f.lab)
-                ends = wait(f, logs, "BGP_UP", port)
-                up = {node: f.watch.ask("stat")["spaces"][f.lab.ns(node)]["up"] for node in port}
-                out["established"].append((max(ends.values()) - max(up.values())) / 1e9)
-                out["detail"].append({"up": up, "established": ends})
-            if lack:
-                out["error"] = lack
+        while reps > len(out["established"]) and "error" not in out:
+            cable = ("leaf2", "eth1")
+            with Fabric(options, "fabricd", 2, 1, patched=[cable], damping="{half_life: 1s, suppress: 1000}") as f:
+                one_fabric(options, f, min(reps - len(out["established"]), PER_FABRIC), out)
     except (Failed, ToolError) as e:
         out["error"] = str(e)
     return out
+
+
+def one_fabric(options, f, reps, out):
+    port = {"leaf2": "eth1", "spine1": "eth2"}
+    f.start()
+    logs = {node: Log(f, node) for node in port}
+    wait(f, logs, "BGP_UP", port)
+    lack = f.settle(options.patience)[1]
+    if lack:
+        out["error"] = lack
+        return
+    for _ in range(reps):
+        patch_cut(f.lab)
+        wait(f, logs, "BGP_DOWN", port)
+        f.launcher.expect("end", 0.2 + random.random() / 2)  # at any phase of any timer
+        f.watch.ask("mark")
+        patch_heal(f.lab)
+        ends = wait(f, logs, "BGP_UP", port)
+        up = {node: f.watch.ask("stat")["spaces"][f.lab.ns(node)]["up"] for node in port}
+        out["established"].append((max(ends.values()) - max(up.values())) / 1e9)
+        out["detail"].append({"up": up, "established": ends})
