@@ -262,8 +262,8 @@ void bgp_closed(struct bgp_conn *, const char *why, struct mono now);
 /*
  * Bytes that have arrived. Consumes whole messages only, and returns how many bytes that was; the owner keeps the
  * rest and presents it again in front of what follows. When it closes the connection it returns n. A bounded amount
- * of work: when bgp_input_pending() is true afterwards there is a whole message left, and the owner calls again
- * in its next slice.
+ * of work: when bgp_input_pending() is true afterwards there is a whole message left, or a piece of one that was too
+ * long for one slice (then nothing of it is consumed yet), and the owner calls again in its next slice.
  */
 size_t bgp_input(struct bgp_conn *, const uint8_t *bytes, size_t n, struct mono now);
 bool bgp_input_pending(const struct bgp_conn *);

@@ -159,6 +159,8 @@ static const struct bgp_ops ops = { .connect = op_connect,
 static void
 feed(struct world *w, int side)
 {
+	int pieces = 0; /* of a long UPDATE: 2,048 prefixes each, of at least an octet */
+
 	while (w->conns[side] && w->nin[side]) {
 		size_t n = bgp_input(w->conns[side], w->in[side], w->nin[side], w->now);
 
@@ -171,7 +173,8 @@ feed(struct world *w, int side)
 			must(w->nin[side] < bgp_input_max(w->conns[side]), "no more kept than a message");
 			return;
 		}
-		must(n > 0, "progress");
+		pieces = n ? 0 : pieces + 1;
+		must(pieces <= 65535 / 2048, "progress");
 	}
 }
 
