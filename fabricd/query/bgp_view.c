@@ -204,6 +204,23 @@ rung_detail(const struct node_peer *p, int rung, char *buf, size_t size)
 	}
 }
 
+/* What nobody was asked, or has answered yet, is not shown as reached: the session does not wait for LLDP. */
+static const char *
+rung_state(const struct node_peer *p, int rung, int first)
+{
+	struct link_view link = { 0 };
+
+	if (rung == 5 && rung_reached(p, rung)) {
+		if (!p->port->link)
+			return "not asked";
+		link_port_view(p->port->link, &link);
+		return link.lldp ? "reached" : "awaited";
+	}
+	if (rung_reached(p, rung))
+		return "reached";
+	return p->established ? "awaited" : rung == first ? "stopped" : "not asked";
+}
+
 static json_t *
 rungs(const struct node_peer *p)
 {
@@ -221,11 +238,7 @@ rungs(const struct node_peer *p)
 
 		put_count(one, "rung", (uint64_t)i);
 		put_text(one, "name", names[i - 1]);
-		put_text(one, "state",
-		    rung_reached(p, i) ? "reached"
-		    : p->established   ? "awaited"
-		    : i == first       ? "stopped"
-				       : "not asked");
+		put_text(one, "state", rung_state(p, i, first));
 		rung_detail(p, i, text, sizeof(text));
 		if (i == first && !p->established && (!text[0] || i == 6))
 			node_peer_why(p, text, sizeof(text));
