@@ -1,6 +1,7 @@
 """A fabricd that is killed, stopped, or started again under traffic: the kernel forwards on, the neighbours keep what they
 were told, and no packet is lost."""
 
+import json
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from fabric.traffic import Traffic
+from support import schema
 
 ENDED = (0, 1, 4)
 
@@ -343,3 +345,27 @@ def test_P13_crash_loop(away):
     # somebody looks into it and starts it again: at once
     it.again = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     lab.until("settled", it.settled, 5)
+
+
+def test_P01_status_names_the_phase(away):
+    """A neighbour that does not answer: status says that routes are not selected yet, who is missing, and until when."""
+    lab, it = away("leaf3", "3x2")
+    spine = next(n for n in lab.nodes() if n["node"] == "spine1")["pid"]
+    it.kill()
+    os.kill(spine, signal.SIGSTOP)
+    try:
+        it.start()
+
+        def status():
+            r = lab.run("--at", "leaf3", "status", "-j", want=ENDED)
+            return json.loads(r.stdout)["summary"].get("restart") if r.returncode != 4 else None
+
+        seen = lab.until("deferring", lambda: (s := status()) and s["waits_for"] and s, 10)
+        assert seen["phase"] == "deferring" and seen["found_routes"] > 5 and 15 < seen["left_s"] <= 22.5
+        assert {"port": "eth1", "peer": "spine1", "missing": "no session"} in seen["waits_for"]
+        schema.check(json.loads(lab.run("--at", "leaf3", "status", "-j", want=ENDED).stdout))
+        text = lab.run("--at", "leaf3", "status", want=ENDED).stdout
+        assert "restart: deferring" in text and "waits for eth1 (spine1): no session" in text, text
+    finally:
+        os.kill(spine, signal.SIGCONT)
+    lab.until("over", lambda: it.settled() and status() is None, 60)
