@@ -149,6 +149,13 @@ path_compare(const struct path *a, const struct path *b, enum tiebreak *why)
 	return compare_from(same ? WHY_ROUTER_ID : WHY_ONLY + 1, a, b, why);
 }
 
+/* Never both ways: in the end, no two sources of a list have the same index. */
+static bool
+is_better(const struct path *a, const struct path *b, enum tiebreak *why)
+{
+	return path_compare(a, b, why) < 0;
+}
+
 /*
  * MED is compared only within a neighbouring AS, so the comparison alone is no order: a path that loses by MED to
  * another of its AS is taken out before the rest is compared (deterministic MED).
@@ -160,7 +167,7 @@ loses_by_med(const struct path_list *l, size_t i)
 
 	for (size_t j = 0; j < l->n; j++)
 		if (j != i && l->paths[j].attrs->v.first_as == l->paths[i].attrs->v.first_as &&
-		    path_compare(&l->paths[j], &l->paths[i], &why) < 0 && why == WHY_MED)
+		    is_better(&l->paths[j], &l->paths[i], &why) && why == WHY_MED)
 			return true;
 	return false;
 }
@@ -228,7 +235,7 @@ path_list_decide(struct path_list *l, unsigned int max_width)
 	for (size_t i = 0; i < l->n; i++) {
 		if (!path_usable(&l->paths[i]) || (l->med && loses_by_med(l, i)))
 			continue;
-		if (best == l->n || path_compare(&l->paths[i], &l->paths[best], &why) < 0)
+		if (best == l->n || is_better(&l->paths[i], &l->paths[best], &why))
 			best = i;
 	}
 	if (best == l->n)
