@@ -348,7 +348,7 @@ is_polite(const struct bgp_peer *p)
 {
 	const struct bgp_config *cfg = &p->cfg;
 
-	if (cfg->polite_us <= 0 || !cfg->peer_id || p->failures)
+	if (!cfg->polite_us || !cfg->peer_id || p->failures)
 		return false;
 	return survivor(p, cfg->peer_id, cfg->peer_as) == BGP_ACCEPTED;
 }
@@ -483,6 +483,7 @@ fill_config(struct bgp_peer *p, const struct bgp_config *cfg)
 	c->long_lived_s = MIN_OF(c->long_lived_s, LONG_LIVED_MAX);
 	set_default(&c->retry_us, SECONDS(1));
 	set_default(&c->polite_us, MS(150));
+	c->polite_us = MAX_OF(c->polite_us, 0);
 	set_default(&c->idle_hold_us, SECONDS(1));
 	set_default(&c->idle_hold_max_us, SECONDS(60));
 	set_default(&c->large_hold_us, SECONDS(240));
