@@ -23,8 +23,9 @@ rib_new(const struct rib_config *cfg, const struct rib_ops *ops, void *arg)
 	struct rib *r = mem_zalloc(cfg->mem, MEM_PREFIX, sizeof(*r));
 
 	r->cfg = *cfg;
-	if (r->cfg.max_width == 0 || r->cfg.max_width > RIB_MAX_WIDTH)
+	if (r->cfg.max_width == 0)
 		r->cfg.max_width = RIB_MAX_WIDTH;
+	r->cfg.max_width = MIN_OF(r->cfg.max_width, (unsigned int)RIB_MAX_WIDTH);
 	if (r->cfg.slice_us == 0)
 		r->cfg.slice_us = SLICE_US;
 	r->ops = ops;

@@ -323,10 +323,39 @@ test_witnesses_against_an_array(void **state)
 	assert_int_equal(m.by[MEM_PREFIX].bytes, 0);
 }
 
+/* A hint to the cache for any number of prefixes: reads those and no more (the sanitizers look), changes nothing. */
+static void
+test_hints_change_nothing(void **state)
+{
+	struct mem m = { 0 };
+	struct rib_table t;
+
+	(void)state;
+	rib_table_init(&t, &m, 3, 0, FAMILY_IPV6);
+	for (size_t n = 0; n < 80; n++) {
+		struct prefix *p = calloc(n, sizeof(*p));
+		uint32_t count = t.count;
+
+		for (size_t i = 0; i < n; i++)
+			p[i] = pool_prefix(FAMILY_IPV6, (uint32_t)i);
+		rib_table_prefetch_slots(&t, p, n);
+		rib_table_prefetch(&t, p, n);
+		for (size_t i = 0; i < n; i++)
+			assert_int_equal(rib_table_find(&t, &p[i]) == RIB_NO_ENTRY, i + 1 >= n);
+		assert_int_equal(t.count, count);
+		if (n)
+			rib_table_prefetch_removal(&t, rib_table_insert(&t, &p[n - 1]));
+		free(p);
+	}
+	rib_table_done(&t);
+	assert_int_equal(m.by[MEM_PREFIX].bytes, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hints_change_nothing),
 		cmocka_unit_test(test_witnesses_against_an_array),
 		cmocka_unit_test(test_random_inserts_and_removals),
 		cmocka_unit_test(test_lengths_at_both_ends),
