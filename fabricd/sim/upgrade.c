@@ -62,6 +62,7 @@ end(struct world_takeover *u, int e, const char *why)
 }
 
 /* The successor is no more. The old one goes on, unless it ends as well. */
+PRINTF_LIKE(4, 5)
 static void
 give_up(struct world_takeover *u, bool thaw, int e, const char *fmt, ...)
 {

@@ -15,6 +15,7 @@ import array
 import fcntl
 import os
 import random
+import re
 import socket
 import struct
 import subprocess
@@ -99,9 +100,15 @@ def relay(old, life, fabricd):
             new.wait()
 
 
-def introduce(s, life):
+def format_of(fabricd):
+    """What the real one would say: `fabricd 0.1 (hands over: protocol 1, format 2)`."""
+    told = subprocess.run([fabricd, "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(re.search(r"format (\d+)", told).group(1))
+
+
+def introduce(s, life, fabricd):
     node = sys.argv[sys.argv.index("--node") + 1]
-    form, name, digest = (99 if life == "format" else 1), ("somebody" if life == "node" else node), "0" * 7
+    form, name, digest = (99 if life == "format" else format_of(fabricd)), ("somebody" if life == "node" else node), "0" * 7
     send(s, HELLO, struct.pack("!HH", 1, form) + text("9.9") + text(name) + text(digest))
 
 
@@ -112,7 +119,7 @@ def main(life, fabricd):
     if life == "garbage":
         s.send(b"\xff" * 200)
     elif life in ("format", "node", "file"):
-        introduce(s, life)
+        introduce(s, life, fabricd)
     elif life in ("damaged", "cut", "empty", "dies", "stops"):
         relay(s, life, fabricd)
     elif life == "silent":
