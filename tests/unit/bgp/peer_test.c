@@ -482,10 +482,39 @@ what_is_no_cause_has_no_name(void **state)
 	assert_string_equal(bgp_stale_end_name(BGP_STALE_ENDS), "?");
 }
 
+/* A session that ends for a restart ends without a word; what comes later is told as ever. */
+static void
+only_a_restart_is_silent(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+
+	(void)state;
+	b->cfg.restart_s = 30;
+	o.caps |= BGP_CAP_GRACEFUL_RESTART;
+	o.gr_restart_s = 30;
+	begin(b);
+	connected(b);
+	in_open(b, &o);
+	assert_string_equal(out(b, b->c), "K");
+	in_keepalive(b);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	bgp_peer_leave(b->p, "back soon", b->now);
+	assert_string_equal(why(b), "stopped for a restart: back soon");
+	assert_int_equal(b->closes, 1);
+	expect_notice(b, 0, 0);
+	bgp_peer_start(b->p, b->now);
+	connected(b);
+	in_junk(b);
+	expect_notice(b, BGP_ERR_HEADER, 1);
+	bench_free(b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_a_restart_is_silent),
 		cmocka_unit_test(each_event_has_its_consequences_in_each_state),
 		cmocka_unit_test(who_speaks_is_held_against_who_is_expected),
 		cmocka_unit_test(families_that_are_missing_are_named),
