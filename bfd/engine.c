@@ -276,7 +276,7 @@ poll_start(struct bfd_session *s)
 }
 
 void
-bfd_poll_over(struct bfd_session *s, struct mono now)
+bfd_poll_over(struct bfd_session *s)
 {
 	s->polling = s->poll_again;
 	s->poll_again = false;
@@ -284,7 +284,6 @@ bfd_poll_over(struct bfd_session *s, struct mono now)
 		return;
 	s->tx_in_use = s->desired_tx;
 	s->rx_in_use = s->required_rx;
-	bfd_refresh(s, now);
 }
 
 /* What stands in our packets from now on, and what of it takes effect at once (6.8.3). */

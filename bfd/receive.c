@@ -194,7 +194,7 @@ bfd_engine_receive(struct bfd_engine *e, const struct bfd_received *r, struct mo
 	learn(s, &p);
 	measure(s, r, now);
 	if (p.final && s->polling)
-		bfd_poll_over(s, now);
+		bfd_poll_over(s);
 	take(s, &p, now);
 	return BFD_TAKEN;
 }

@@ -590,6 +590,7 @@ an_attempt_that_nobody_needs_any_more_is_given_up(void **state)
 	assert_string_equal(out(b, b->c), "O");
 	in_open(b, &o);
 	assert_int_equal(bgp_conn_state(b->accepted), BGP_OPEN_CONFIRM);
+	assert_true(bgp_peer_facts(b->p)->side == BGP_ACCEPTED);
 	assert_null(b->dialled);
 	assert_int_equal(counters(b)->collisions, 0);
 	assert_int_equal(b->closes, 1);

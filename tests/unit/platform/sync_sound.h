@@ -82,6 +82,8 @@ sound_objects(const struct sync *s, bool quiet)
 			assert_int_equal(group_at(s, o->group)->pg, i);
 		if (!o->flight)
 			assert_int_equal(o->sent.n, 0);
+		if (o->state == PG_DEAD || o->state == PG_ABSENT)
+			assert_int_equal(o->have.n, 0);
 		assert_int_equal(id_find(s, o->id)->what, ID_PG | i);
 		if (quiet) {
 			assert_int_equal(o->queued + o->flight + o->adopted, 0);
