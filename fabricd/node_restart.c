@@ -242,7 +242,7 @@ const char *
 node_restart_phase(const struct node *n, struct mono *until)
 {
 	*until = n->restart.until;
-	if (!n->restart.unswept || n->stopping || n->held)
+	if (!n->restart.unswept || !n->restart.found || n->stopping || n->held)
 		return NULL;
 	return n->restart.phase == NODE_DEFERS    ? "deferring"
 	       : n->restart.phase == NODE_SETTLES ? "settling"

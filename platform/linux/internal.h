@@ -22,6 +22,7 @@ struct port {
 	struct plat_port p;
 	uint32_t carrier_downs;
 	uint32_t master;
+	bool in_bridge;
 	bool told, changed;
 	bool seen; /* by the dump under way */
 };

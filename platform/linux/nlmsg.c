@@ -325,6 +325,19 @@ nl_parse_error(const struct nl_in *in, struct nl_error *out)
 	return true;
 }
 
+/* Of a port's IFLA_LINKINFO, which may not be there. */
+static bool
+is_bridge_port(const uint8_t *info, size_t n)
+{
+	struct nl_attrs at;
+	char kind[16];
+
+	if (!info || !nl_attrs(rd_make(info, n), &at))
+		return false;
+	take_text(&at, IFLA_INFO_SLAVE_KIND, kind, sizeof(kind));
+	return strcmp(kind, "bridge") == 0;
+}
+
 bool
 nl_parse_link(const struct nl_in *in, struct nl_link *out)
 {
@@ -349,6 +362,7 @@ nl_parse_link(const struct nl_in *in, struct nl_link *out)
 		memcpy(out->mac, at.a[IFLA_ADDRESS].p, sizeof(out->mac));
 		out->has_mac = true;
 	}
+	out->in_bridge = out->master && is_bridge_port(at.a[IFLA_LINKINFO].p, at.a[IFLA_LINKINFO].n);
 	return true;
 }
 

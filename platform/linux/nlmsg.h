@@ -72,6 +72,7 @@ struct nl_link {
 	char name[PLATFORM_PORT_NAME];
 	uint8_t mac[6];
 	bool has_mac;
+	bool in_bridge; /* its master is a bridge */
 };
 bool nl_parse_link(const struct nl_in *, struct nl_link *out);
 

@@ -116,6 +116,7 @@ link_new(struct linux_platform *lp, const struct nl_link *l)
 		p.speed_bps = port_speed(lp, p.name);
 	port->carrier_downs = l->carrier_downs;
 	port->master = l->master;
+	port->in_bridge = l->in_bridge;
 	port->seen = true;
 	if (!port->told || memcmp(&p, &port->p, sizeof(p)) != 0)
 		port->changed = true;
@@ -318,6 +319,21 @@ link_change(struct linux_platform *lp, const struct port *port, uint16_t attr, u
 	return err;
 }
 
+/*
+ * A routed port that is in a bridge gets no packets of its own: what an earlier file, or the image's default set-up, put it
+ * into. A bond or a VRF is somebody's intention, and is told.
+ */
+static int
+free_port(struct linux_platform *lp, const struct port *port)
+{
+	const char *name = port->p.name;
+
+	if (port->in_bridge)
+		return link_change(lp, port, IFLA_MASTER, 0, 0, 0, "cannot be taken out of its bridge");
+	linux_problem(lp, "port %s is in another device; take it out: ip link set %s nomaster", name, name);
+	return 0;
+}
+
 int
 linux_port_setup(struct platform *p, const char *name, const struct plat_port_config *cfg)
 {
@@ -341,6 +357,8 @@ linux_port_setup(struct platform *p, const char *name, const struct plat_port_co
 	}
 	if (cfg->bridge[0] && port->master != master)
 		err = link_change(lp, port, IFLA_MASTER, master, 0, 0, "cannot be put into its bridge");
+	else if (cfg->fabric && port->master)
+		err = free_port(lp, port);
 	mtu = port->p.max_mtu ? MIN_OF(cfg->mtu, port->p.max_mtu) : cfg->mtu;
 	if (mtu && mtu != port->p.mtu) {
 		e = link_change(lp, port, IFLA_MTU, mtu, 0, 0, "the MTU cannot be set");

@@ -117,6 +117,24 @@ bridge(void **state)
 	lab_close(&l);
 }
 
+/* A port between routers is taken out of a bridge that it was left in; others are not. */
+static void
+a_routed_port_is_in_no_bridge(void **state)
+{
+	struct plat_port_config fabric = { .fabric = true, .up = true }, none = { .up = true };
+	struct lab l;
+
+	(void)state;
+	lab_open(&l, 2);
+	assert_true(sh("ip link add old type bridge && ip link set p0 master old && ip link set p1 master old"));
+	lab_run(&l, 20);
+	assert_int_equal(l.platform->ops->port_setup(l.platform, "p1", &none), 0);
+	assert_int_equal(l.platform->ops->port_setup(l.platform, "p0", &fabric), 0);
+	assert_null(strstr(sh_read("ip link show dev p0"), "master"));
+	assert_non_null(strstr(sh_read("ip link show dev p1"), "master old"));
+	lab_close(&l);
+}
+
 /* What cannot be set is a sentence with the key, the cause and the consequence. */
 static void
 a_setting_that_is_missing(void **state)
@@ -170,6 +188,7 @@ main(void)
 		cmocka_unit_test(link_local_at_once),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(bridge),
+		cmocka_unit_test(a_routed_port_is_in_no_bridge),
 		cmocka_unit_test(a_setting_that_is_missing),
 		cmocka_unit_test(names_the_missing_capability),
 	};
