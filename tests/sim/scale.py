@@ -1,7 +1,9 @@
 #!/usr/bin/python3
-"""Cold starts of ever larger fabrics of one shape, in the simulator: time, memory and messages against size.
+"""Cold starts of ever larger fabrics of one shape, in the simulator: time, memory and messages against size. Then random
+faults on each of up to 500 switches.
 
     scale.py --fabsim build/gcc/bin/fabsim [--pods 2,6,13,27,54] [--svg docs/simulator-scale.svg] [--out DIR]
+             [--faults 30] [--seed 5]
 
 The shape is that of tests/data/topology/dc1-500.yaml (13 pods of 4 spines and 32 leaves, 4 planes of 8 super spines)
 with another number of pods. Work should grow with sessions x prefixes, and so should time and memory.
@@ -28,10 +30,29 @@ timers: {{hold: 9s}}
 """
 
 
-def measure(args, pods):
+CHAOS_MOST = 500  # switches: faults in 2,000 take a quarter of an hour
+
+
+def write(args, pods):
     path = os.path.join(args.out, f"scale{pods}.yaml")
     with open(path, "w") as f:
         f.write(TOPOLOGY.format(pods=pods))
+    return path
+
+
+def chaos(args, pods):
+    """CPU seconds of some faults within half an hour, under all checks. A violation ends the run."""
+    before = os.times()
+    run = subprocess.run([args.fabsim, "chaos", write(args, pods), "--seed", str(args.seed), "--events", str(args.faults),
+                          "--hours", "0.5"], stdout=subprocess.PIPE, text=True, check=False)
+    if run.returncode or "no violation" not in run.stdout:
+        sys.exit(f"chaos with {pods} pods ended with {run.returncode}\n{run.stdout}")
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def measure(args, pods):
+    path = write(args, pods)
     began = time.monotonic()
     child = subprocess.Popen([args.fabsim, "run", path], stdout=subprocess.PIPE, text=True)
     text = child.stdout.read()
@@ -82,6 +103,8 @@ def main():
     p.add_argument("--pods", default="2,6,13,27,54")
     p.add_argument("--svg", default="docs/simulator-scale.svg")
     p.add_argument("--out", default="build/scale")
+    p.add_argument("--faults", type=int, default=30, help="on each fabric of up to 500 switches; 0: none")
+    p.add_argument("--seed", type=int, default=5)
     args = p.parse_args()
     os.makedirs(args.out, exist_ok=True)
     rows = []
@@ -93,6 +116,10 @@ def main():
         print(f"{r['switches']:8} {r['sessions']:6} {r['prefixes']:8} {r['wall']:8.2f} {r['cpu']:8.2f} {r['mib']:8.0f} "
               f"{r['kib_switch']:10.0f} {r['mib_bgp']:8.1f} {r['messages']:8} {r['virtual']:10.6f}", flush=True)
     svg(rows, args.svg)
+    for pods, r in zip(map(int, args.pods.split(",")), rows):
+        if args.faults and r["switches"] <= CHAOS_MOST:
+            print(f"{r['switches']} switches, {args.faults} faults in half an hour: {chaos(args, pods):.1f} s of CPU, "
+                  "no violation", flush=True)
     a, b = rows[0], rows[-1]
     for key, name in (("cpu", "CPU"), ("mib", "memory")):
         print(f"{name}: x {b[key] / a[key]:.1f} from the smallest to the largest, sessions x prefixes: "
