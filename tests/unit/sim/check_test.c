@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/node_impl.h"
 #include "tests/unit/sim/fixture.h"
 
 /* A route of a switch to somebody's rack, straight in its forwarding plane, behind everybody's back. */
@@ -295,6 +296,44 @@ an_upgrade_that_is_noticed_is_found(void **state)
 	}
 }
 
+/* A forwarding plane that does not answer: its switch waits for it, when all should be done. */
+static void
+who_has_work_left_is_found(void **state)
+{
+	struct world_node *leaf1;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "4x2.yaml");
+	leaf1 = world_node_find(b.w, "leaf1");
+	model_hang(leaf1->platform, true);
+	world_link_set(b.w, "leaf1", "eth1", false);
+	check_fault(b.c, 0, NULL, 0);
+	world_run(b.w, MS(1));
+	check_quiet(b.c);
+	bench_done(&b, CHECK_RESTLESS);
+}
+
+/* Down by hand, and nobody put down why. */
+static void
+a_state_without_a_reason_is_found(void **state)
+{
+	struct node_peer *peer;
+	struct bgp_reason *reason;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "4x2.yaml");
+	peer = node_port_find(world_node_find(b.w, "leaf1")->node, "eth1")->peer;
+	assert_true(peer->established);
+	reason = (struct bgp_reason *)(uintptr_t)bgp_peer_reason(peer->bgp);
+	reason->text[0] = '\0';
+	peer->established = false;
+	check_quiet(b.c);
+	peer->established = true;
+	bench_done(&b, CHECK_REASON);
+}
+
 static void
 what_is_left_is_found(void **state)
 {
@@ -323,6 +362,8 @@ main(void)
 		cmocka_unit_test(cpu_time_passes),
 		cmocka_unit_test(bfd_and_keepalives_hold_while_the_cpu_is_busy),
 		cmocka_unit_test(an_upgrade_that_is_noticed_is_found),
+		cmocka_unit_test(who_has_work_left_is_found),
+		cmocka_unit_test(a_state_without_a_reason_is_found),
 		cmocka_unit_test(what_is_left_is_found),
 	};
 
