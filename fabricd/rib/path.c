@@ -326,7 +326,6 @@ path_list_snapshot(struct path_lists *t, const struct path_list *of)
 		path_ref(&l->paths[0]);
 		l->width = 1;
 	}
-	l->reason = of->reason;
 	l->decided = true;
 	return l->id;
 }

@@ -446,28 +446,19 @@ rib_prefetch_slots(const struct rib *r, uint32_t table, const struct prefix *p, 
 		rib_table_prefetch_slots(t, p, n);
 }
 
-/* The fate that the source's path of this entry is a witness of; 0: of none. */
-static uint32_t
-witnessed_fate(const struct rib *r, const struct rib_entry *e, const struct rib_source *s)
-{
-	const struct path *p = e->flags & ENTRY_WITNESS ? path_list_find(path_list_get(r->lists, e->list), s) : NULL;
-
-	return p ? p->attrs->v.fate : 0;
-}
-
 static void
 withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
+	const struct path *p;
 	uint32_t fate, id;
 
 	clear_entry(r, e);
-	fate = witnessed_fate(r, e, s);
-	id = path_list_with(r->lists, e->list, s, NULL);
-	if (id == e->list) {
-		path_list_unref(r->lists, id);
+	p = path_list_find(path_list_get(r->lists, e->list), s);
+	if (!p)
 		return;
-	}
+	fate = p->attrs->v.fate;
+	id = path_list_with(r->lists, e->list, s, NULL);
 	if (r->refreshes)
 		refreshed(r, s, t, entry, true);
 	s->paths[t->family]--;
@@ -495,7 +486,7 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 {
 	for (size_t i = 0; i < r->ntables; i++) {
 		struct rib_table *t = r->tables[i];
-		size_t bytes = t->limit / 8 + 1;
+		size_t bytes = ((size_t)t->limit + 7) / 8;
 		struct refresh *f;
 
 		if (t->family != family)
@@ -524,7 +515,7 @@ rib_refresh_end(struct rib *r, struct rib_source *s, enum family family)
 		rib_clear(r, clear_at_once(r));
 }
 
-/* Returns what is left of `work`; more than 0: all that was in doubt at the end of this refresh is withdrawn. */
+/* Returns what is left of `work`. */
 static size_t
 clear_refresh(struct rib *r, struct refresh *f, size_t work)
 {
@@ -540,7 +531,7 @@ clear_refresh(struct rib *r, struct refresh *f, size_t work)
 		if (in_doubt(f, entry) && rib_table_entry(f->table, entry)->flags & ENTRY_USED)
 			withdraw_entry(r, f->table, f->source, entry);
 	}
-	return f->at < f->limit ? 0 : MAX_OF(work, (size_t)1);
+	return work;
 }
 
 bool
@@ -556,7 +547,7 @@ rib_clear(struct rib *r, size_t work)
 			continue;
 		}
 		work = clear_refresh(r, f, work);
-		if (!work)
+		if (f->at < f->limit)
 			break;
 		*at = f->next;
 		mem_free(r->cfg.mem, MEM_PREFIX, f->stale);

@@ -241,15 +241,15 @@ rib_table_mark_dirty(struct rib_table *t, uint32_t entry)
 void
 rib_table_mark_witness(struct rib_table *t, uint32_t entry)
 {
-	size_t words = (size_t)entry / 64 + 1;
+	size_t word = entry / 64;
 
-	if (words > t->nwitnesses) {
-		t->witnesses = mem_realloc(t->mem, MEM_PREFIX, t->witnesses, words * sizeof(*t->witnesses));
-		memset(t->witnesses + t->nwitnesses, 0, (words - t->nwitnesses) * sizeof(*t->witnesses));
-		t->nwitnesses = words;
+	if (word >= t->nwitnesses) {
+		t->witnesses = mem_realloc(t->mem, MEM_PREFIX, t->witnesses, (word + 1) * sizeof(*t->witnesses));
+		memset(t->witnesses + t->nwitnesses, 0, (word + 1 - t->nwitnesses) * sizeof(*t->witnesses));
+		t->nwitnesses = word + 1;
 	}
 	rib_table_entry(t, entry)->flags |= ENTRY_WITNESS;
-	t->witnesses[entry / 64] |= UINT64_C(1) << entry % 64;
+	t->witnesses[word] |= UINT64_C(1) << entry % 64;
 }
 
 uint32_t

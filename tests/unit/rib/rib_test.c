@@ -576,6 +576,90 @@ test_refresh_withdraws_what_was_not_repeated(void **state)
 	teardown(t);
 }
 
+/* The call clears fewer lists than half a slice has microseconds; from that number on, runs do. */
+static void
+test_few_lists_are_cleared_at_once(void **state)
+{
+	(void)state;
+	for (unsigned int lists = 3; lists <= 5; lists++) {
+		struct fixture *t = malloc(sizeof(*t));
+
+		setup(t, false, 8);
+		for (unsigned int i = 0; i < lists; i++)
+			announce(t, 0, FAMILY_IPV4, i, i);
+		run(t);
+		assert_sound(t->rib);
+		rib_source_down(t->rib, &t->sources[0]);
+		assert_int_equal(rib_running(t->rib), lists >= 4);
+		assert_int_equal(t->sources[0].leaving, lists >= 4);
+		run(t);
+		assert_false(t->sources[0].leaving);
+		assert_sound(t->rib);
+		teardown(t);
+	}
+}
+
+/* As many prefixes as half a slice has microseconds leave within the call; bits around the ends of octets. */
+static void
+test_a_few_prefixes_leave_with_the_end_of_a_refresh(void **state)
+{
+	(void)state;
+	for (unsigned int n = 1; n <= 17; n++) {
+		struct fixture *t = malloc(sizeof(*t));
+
+		setup(t, false, 16);
+		for (unsigned int i = 0; i < n; i++)
+			announce(t, 0, FAMILY_IPV4, i, 0);
+		run(t);
+		rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+		assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV4), n);
+		announce(t, 0, FAMILY_IPV4, n, 0); /* the first that it does not know */
+		withdraw(t, 1, FAMILY_IPV4, 0);    /* which does not offer it */
+		assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV4), n);
+		announce(t, 1, FAMILY_IPV4, n - 1, 0);
+		assert_sound(t->rib);
+		rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV4], 1 + n - MIN_OF(n, 8u));
+		assert_int_equal(t->sources[0].withdrawn, MIN_OF(n, 8u));
+		if (n < 8)
+			assert_false(rib_running(t->rib)); /* nothing is left for a slice */
+		run(t);
+		assert_sound(t->rib);
+		assert_int_equal(t->sources[0].paths[FAMILY_IPV4], 1);
+		assert_int_equal(t->told[FAMILY_IPV4][n], 1);
+		assert_int_equal(t->told[FAMILY_IPV4][n - 1], 2);
+		assert_null(t->rib->refreshes);
+		teardown(t);
+	}
+}
+
+/* What a session has begun ends with it: after the next one's beginning nothing of it is in doubt. */
+static void
+test_a_refresh_ends_with_its_source(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_all(t, 2);
+	rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+	rib_refresh_begin(t->rib, &t->sources[1], FAMILY_IPV4);
+	rib_source_down(t->rib, &t->sources[0]);
+	assert_int_equal(rib_refresh_left(t->rib, &t->sources[0], FAMILY_IPV4), 0);
+	assert_int_equal(rib_refresh_left(t->rib, &t->sources[1], FAMILY_IPV4), 10);
+	run(t);
+	assert_sound(t->rib);
+	rib_source_up(t->rib, &t->sources[0]);
+	announce(t, 0, FAMILY_IPV4, 3, 0);
+	rib_refresh_begin(t->rib, &t->sources[0], FAMILY_IPV4);
+	announce(t, 0, FAMILY_IPV4, 3, 0);
+	rib_refresh_end(t->rib, &t->sources[0], FAMILY_IPV4);
+	run(t);
+	assert_int_equal(t->sources[0].paths[FAMILY_IPV4], 1);
+	assert_int_equal(rib_refresh_left(t->rib, &t->sources[1], FAMILY_IPV4), 10);
+	assert_sound(t->rib);
+	teardown(t);
+}
+
 static void
 test_match_is_the_longest(void **state)
 {
@@ -1004,6 +1088,9 @@ main(void)
 		cmocka_unit_test(test_the_last_path_takes_the_route_along),
 		cmocka_unit_test(test_new_reachability_waits_for_the_fib),
 		cmocka_unit_test(test_refresh_withdraws_what_was_not_repeated),
+		cmocka_unit_test(test_few_lists_are_cleared_at_once),
+		cmocka_unit_test(test_a_few_prefixes_leave_with_the_end_of_a_refresh),
+		cmocka_unit_test(test_a_refresh_ends_with_its_source),
 		cmocka_unit_test(test_match_is_the_longest),
 		cmocka_unit_test(test_a_lost_witness_narrows_the_groups_at_once),
 		cmocka_unit_test(test_one_witness_that_is_left_refutes_it),

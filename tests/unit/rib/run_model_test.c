@@ -573,7 +573,7 @@ test_a_refresh_ends_in_slices(void **state)
 	rib_refresh_end(c->t.rib, &c->two[0], FAMILY_IPV4);
 	assert_int_equal(rib_refresh_left(c->t.rib, &c->two[0], FAMILY_IPV4), 0);
 	holds = crowd_holds(c, 0);
-	assert_in_range(holds, LISTS - 1000, LISTS); /* the call itself does half a slice */
+	assert_int_equal(holds, LISTS - 1000); /* the call itself does half a slice */
 	while (rib_running(c->t.rib)) {
 		unsigned int left;
 

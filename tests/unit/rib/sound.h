@@ -100,6 +100,29 @@ sound_sets(const struct rib *r, struct counted *n)
 	assert_int_equal(r->ngroup_dirty, dirty);
 }
 
+/* One of a source and table at most, of a source that is up; what it has left is what is in doubt and offered. */
+static inline void
+sound_refreshes(const struct rib *r)
+{
+	for (const struct refresh *f = r->refreshes; f; f = f->next) {
+		uint64_t left = 0;
+
+		assert_ptr_equal(r->sources[f->source->index], f->source);
+		assert_true(f->source->up);
+		assert_false(f->ended);
+		assert_in_range(f->limit, 0, f->table->limit);
+		for (const struct refresh *g = f->next; g; g = g->next)
+			assert_false(g->source == f->source && g->table == f->table);
+		for (uint32_t i = 0; i < f->limit; i++) {
+			const struct rib_entry *e = rib_table_entry(f->table, i);
+
+			if (f->stale[i / 8] & 1u << i % 8 && e->flags & ENTRY_USED)
+				left += path_list_find(path_list_get(r->lists, e->list), f->source) != NULL;
+		}
+		assert_int_equal(f->left, left);
+	}
+}
+
 static inline void
 assert_sound(const struct rib *r)
 {
@@ -120,6 +143,7 @@ assert_sound(const struct rib *r)
 		sound_table(r, r->tables[i], n);
 	sound_lists(r, n);
 	sound_sets(r, n);
+	sound_refreshes(r);
 	for (int f = 0; f < FAMILIES; f++)
 		assert_int_equal(r->counts.fib_routes[f], n->routes[f]);
 	assert_int_equal(r->counts.groups, n->groups);

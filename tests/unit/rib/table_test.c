@@ -165,6 +165,32 @@ test_growth_is_no_long_pause(void **state)
 	rib_table_done(&t);
 }
 
+/* A part starts with four slots, and doubles when one more prefix would fill more than three quarters: not before. */
+static void
+test_a_part_grows_when_it_is_three_quarters_full(void **state)
+{
+	struct rib_table t;
+
+	(void)state;
+	rib_table_init(&t, NULL, 5, 0, FAMILY_IPV4);
+	for (uint32_t i = 0; i < 40000; i++) {
+		struct ip a = ip_v4(i << 8 | i >> 24);
+		struct prefix p = prefix_of(&a, 32);
+
+		rib_table_insert(&t, &p);
+		if (i % 500)
+			continue;
+		for (size_t k = 0; k < RIB_PARTS; k++) {
+			uint32_t want = t.parts[k].used ? 4 : 0;
+
+			while (want && t.parts[k].used > want / 4 * 3)
+				want *= 2;
+			assert_int_equal(t.parts[k].size, want);
+		}
+	}
+	rib_table_done(&t);
+}
+
 /* ---- patterns ---- */
 
 static uint32_t
@@ -361,6 +387,7 @@ main(void)
 		cmocka_unit_test(test_lengths_at_both_ends),
 		cmocka_unit_test(test_dirty_once),
 		cmocka_unit_test(test_growth_is_no_long_pause),
+		cmocka_unit_test(test_a_part_grows_when_it_is_three_quarters_full),
 		cmocka_unit_test(test_S07_patterns_make_no_long_runs),
 		cmocka_unit_test(test_S07_patterns_of_ipv6),
 	};
