@@ -76,6 +76,7 @@ struct node_peer {
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];
 	uint64_t down_event;            /* id of the event that took it down last */
+	uint32_t stuck;                 /* sessions in a row that ended with BGP silent while BFD was up */
 	char identity[BGP_REASON_TEXT]; /* what is wrong with who answered, or with its key; "": nothing */
 };
 
@@ -215,6 +216,12 @@ uint64_t node_event(struct node *, const char *type, const char *port, uint64_t 
 int node_peer_rung(const struct node_peer *);
 /* Why the session is not Established, in a few words for a table: "port dark", "wrong node: expected ..., saw ...". */
 void node_peer_why(const struct node_peer *, char *buf, size_t size);
+
+/*
+ * BFD is up, but what BGP sent did not arrive for the hold time, at one of the ends: small packets pass and large ones do
+ * not (an MTU somewhere between), or the process there does not run. Counts until a session has lasted.
+ */
+bool node_peer_stuck(const struct node_peer *);
 
 /*
  * The restart of this switch itself: "deferring" (routes are not selected yet), "settling" (they are, and the forwarding

@@ -8,6 +8,8 @@
  * sets, and the origins that are lost by it are withdrawn; and only then the session is ended, with its NOTIFICATION
  * into the dead link, and all is noted. That the neighbour's operator took BFD down (AdminDown) is no
  * failure (RFC 5882 3.2). Without a bfdd, sessions live by their hold time, which status says.
+ *
+ * The other way round, BGP may be silent while BFD is up: its packets are small, and so say nothing about large ones.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -57,6 +59,7 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	bool admin = here || s->remote_state == BFD_ADMIN;
 
 	peer->bfd_up = false;
+	peer->stuck = 0;
 	if (!admin && loses_paths(peer, s))
 		unplug(peer);
 	peer->bfd_event = node_event(n, admin ? "BFD_ADMIN_DOWN" : "BFD_DOWN", peer->port->name,
@@ -71,6 +74,43 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	if (is_strict(peer))
 		bgp_peer_link_wait(peer->bgp, "waits for BFD", node_now(n));
 	node_damp_flap(peer->port, peer->bfd_event);
+}
+
+/* ---- BFD up, BGP stuck ---- */
+
+/* Long enough for the whole table, and for silence to be noticed again. */
+static bool
+has_lasted(const struct node_peer *peer)
+{
+	return mono_sub(node_now(peer->node), bgp_peer_since(peer->bgp)) >=
+	       3 * SECONDS(bgp_peer_facts(peer->bgp)->hold_s);
+}
+
+/* Whichever end noticed. */
+static bool
+was_silence(const struct bgp_reason *r)
+{
+	return r->cause == BGP_CAUSE_HOLD || r->cause == BGP_CAUSE_SEND_HOLD ||
+	       (r->cause == BGP_CAUSE_NOTICE && (r->code == BGP_ERR_HOLD || r->code == BGP_ERR_SEND_HOLD));
+}
+
+void
+node_bfd_bgp_down(struct node_peer *peer, const struct bgp_reason *reason)
+{
+	if (has_lasted(peer))
+		peer->stuck = 0;
+	if (peer->bfd_up && was_silence(reason) && peer->stuck++ == 0)
+		node_event(peer->node, "BGP_STUCK", peer->port->name, peer->down_event,
+		    "%s: BFD is up, BGP is stuck: large packets are lost on the way (compare the MTUs of both ends and "
+		    "of "
+		    "what is between them), or fabricd does not run there",
+		    peer->far->name);
+}
+
+bool
+node_peer_stuck(const struct node_peer *peer)
+{
+	return peer->stuck && peer->bfd_up && (!peer->established || (peer->stuck > 1 && !has_lasted(peer)));
 }
 
 static void
@@ -123,6 +163,7 @@ node_bfd_end(struct node_peer *peer)
 	bfd_watch_free(peer->bfd);
 	peer->bfd = NULL;
 	peer->bfd_up = false;
+	peer->stuck = 0;
 }
 
 void

@@ -69,6 +69,8 @@ void node_restart_drop(struct node_peer *);                         /* what wait
 void node_bfd_begin(struct node_peer *); /* watches the neighbour at its address */
 /* The session need not wait for BFD (any longer). */
 bool node_bfd_ready(const struct node_peer *);
+/* The session has ended: whether BFD knows better. */
+void node_bfd_bgp_down(struct node_peer *, const struct bgp_reason *);
 void node_bfd_end(struct node_peer *);
 void node_bfd_free(struct node *);
 

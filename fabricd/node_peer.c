@@ -324,6 +324,7 @@ peer_down(struct bgp_peer *bgp, const struct bgp_reason *reason, void *arg)
 	n->last_change = node_now(n);
 	peer->down_event = node_event(n, "BGP_DOWN", peer->port->name, peer->port->carrier_event, "%s reason=%s: %s",
 	    peer->far ? peer->far->name : peer->external->name, bgp_cause_name(reason->cause), reason->text);
+	node_bfd_bgp_down(peer, reason);
 	if (bgp_peer_restart(bgp)->stale) {
 		node_restart_kept(peer);
 		node_restart_drop(peer);
@@ -1056,10 +1057,12 @@ node_peer_rung(const struct node_peer *peer)
 
 /* What a wrong key looks like: packets are dropped, and nobody is told (RFC 2385 4.1). */
 static const char *
-key_hint(const struct node_peer *peer)
+hint(const struct node_peer *peer)
 {
 	enum bgp_cause cause = bgp_peer_reason(peer->bgp)->cause;
 
+	if (node_peer_stuck(peer))
+		return "; BFD is up: do large packets pass (MTU)?";
 	return peer->key && (cause == BGP_CAUSE_TCP || cause == BGP_CAUSE_HOLD) ? "; is the key the same at both ends?"
 										: "";
 }
@@ -1075,9 +1078,9 @@ node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 	if (peer->established)
 		snprintf(buf, size, "-");
 	else if (r->stale)
-		snprintf(buf, size, "restarts; what it told is kept for %lld s: %.200s",
+		snprintf(buf, size, "restarts; what it told is kept for %lld s: %.200s%s",
 		    (long long)((MAX_OF(mono_sub(r->until, node_now(peer->node)), 0) + SECONDS(1) - 1) / SECONDS(1)),
-		    bgp_peer_last_reset(peer->bgp)->text);
+		    bgp_peer_last_reset(peer->bgp)->text, hint(peer));
 	else if (!p->present)
 		snprintf(buf, size, "port missing");
 	else if (rung == 1)
@@ -1093,5 +1096,5 @@ node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 	else if (rung == 4)
 		snprintf(buf, size, "no neighbour heard");
 	else
-		snprintf(buf, size, "%s%s", bgp_peer_reason(peer->bgp)->text, key_hint(peer));
+		snprintf(buf, size, "%s%s", bgp_peer_reason(peer->bgp)->text, hint(peer));
 }

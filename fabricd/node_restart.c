@@ -75,6 +75,8 @@ node_restart_keep(struct node_peer *peer, const struct bgp_reason *why, uint8_t 
 		rib_refresh_begin(n->rib, &peer->source, (enum family)f);
 	}
 	peer->stale_over = (uint8_t)(ALL & ~families);
+	if (rib_pending(n->rib)) /* what went with the refresh before; input waits while it is cleared */
+		node_rib_changed(n);
 	return families;
 }
 

@@ -40,18 +40,26 @@ static void
 session_status(struct status *s, const struct node_peer *p, const struct link_view *link)
 {
 	const struct node_port *port = p->port;
-	bool dark = port->link && link->state != LINK_UP;
+	bool dark = port->link && link->state != LINK_UP, stuck = node_peer_stuck(p);
 	char what[160], next[96], why[BGP_REASON_TEXT];
 
 	s->sessions++;
 	s->sessions_up += p->established;
-	if (p->established || expected_dark(port))
+	if ((p->established && !stuck) || expected_dark(port))
 		return;
 	snprintf(what, sizeof(what), "%s:%s -- %s%s%s", s->node->self->name, port->name, peer_name(p),
 	    p->far ? ":" : "", p->far ? port->topo->far_port : "");
-	node_peer_why(p, why, sizeof(why));
+	if (p->established)
+		snprintf(why, sizeof(why),
+		    "BFD is up, and %u sessions in a row fell silent: do large packets pass (MTU)?", p->stuck);
+	else
+		node_peer_why(p, why, sizeof(why));
 	snprintf(next, sizeof(next), "fabctl bgp neighbor %s", port->peer->next ? peer_name(p) : port->name);
-	problem(s, dark ? "link down" : "session down", what, dark ? link->since : session_since(p), why, next);
+	problem(s,
+	    dark    ? "link down"
+	    : stuck ? "BGP stuck"
+		    : "session down",
+	    what, dark ? link->since : session_since(p), why, next);
 }
 
 static void

@@ -210,7 +210,8 @@ sim_datagram_send(struct rt_datagrams *s, const struct ip *dst, uint16_t dst_por
 	d.src = source(s, port, dst);
 	d.src_port = s->o.local_port;
 	d.hop_limit = s->o.hop_limit ? s->o.hop_limit : 64;
-	if (!link || !sim_link_passes(link, port->side) || sim_chance(net, link->impair[port->side].loss_ppm)) {
+	if (!link || !sim_link_passes(link, port->side) || sim_link_too_large(link, port->side, n + 48) ||
+	    sim_chance(net, link->impair[port->side].loss_ppm)) {
 		net->stats.packets_lost++;
 		return 0;
 	}

@@ -156,7 +156,8 @@ sim_node_of(const struct runtime *rt)
 struct sim_port *sim_port_find(const struct sim_node *, uint32_t ifindex);
 struct sim_port *sim_port_far(const struct sim_port *); /* NULL: no link */
 bool sim_port_has(const struct sim_port *, const struct ip *);
-bool sim_link_passes(const struct sim_link *, unsigned int from); /* whether bytes from that side arrive */
+bool sim_link_passes(const struct sim_link *, unsigned int from);              /* whether bytes from that side arrive */
+bool sim_link_too_large(const struct sim_link *, unsigned int from, size_t n); /* an IP packet of n octets */
 /* When `n` bytes sent now from that side arrive; takes the bandwidth that they need. */
 struct mono sim_link_arrival(struct sim_link *, unsigned int from, size_t n);
 void sim_wire_power(struct sim_node *); /* the node's power changed */

@@ -163,6 +163,15 @@ pipe_lose(struct pipe *p)
 	sim_pipe_schedule(p, mono_add(mono_add(sim_pipe_next_try(p), 1), sim_conn_latency(c, p->from)));
 }
 
+/* However often it is repeated: TCP cuts no segment in smaller ones for a path that tells nobody what it cannot carry. */
+static bool
+too_large(const struct pipe *p, const struct segment *seg)
+{
+	const struct sim_conn *c = p->conn;
+
+	return c->link && sim_link_too_large(c->link, p->from == 0 ? c->side : !c->side, seg->n + 60);
+}
+
 static void
 hand_over(struct sim_conn *c, struct rt_stream *s, struct pipe *p)
 {
@@ -239,7 +248,7 @@ sim_pipe_arrive(struct sim_event *ev)
 	struct sim_conn *c = p->conn;
 	struct segment seg = p->segs[p->seg_first];
 
-	if (!sim_conn_passes(c, p->from) || (c->link && seg.generation != c->link->generation)) {
+	if (!sim_conn_passes(c, p->from) || (c->link && seg.generation != c->link->generation) || too_large(p, &seg)) {
 		pipe_lose(p);
 		return;
 	}

@@ -120,6 +120,7 @@ struct sim_impair {
 	uint32_t loss_ppm, duplicate_ppm; /* of packets; a lost segment of a stream comes later, as TCP repeats it */
 	int64_t delay_us, jitter_us;      /* jitter may change the order of packets, never of a stream */
 	bool black;                       /* silent loss of all; carrier stays */
+	uint32_t mtu;                     /* larger IP packets are lost in silence, however often repeated; 0: none */
 };
 int sim_link_impair(struct runtime *, uint32_t ifindex, const struct sim_impair *);
 

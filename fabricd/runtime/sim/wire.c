@@ -353,6 +353,12 @@ sim_link_passes(const struct sim_link *link, unsigned int from)
 	return link->carrier && !link->impair[from].black;
 }
 
+bool
+sim_link_too_large(const struct sim_link *link, unsigned int from, size_t n)
+{
+	return link->impair[from].mtu && n > link->impair[from].mtu;
+}
+
 struct mono
 sim_link_arrival(struct sim_link *link, unsigned int from, size_t n)
 {
@@ -448,7 +454,9 @@ transmit(struct sim_port *from, bool nd, const struct rt_packet *packet)
 	struct sim_port *to = sim_port_far(from);
 	int copies = 1;
 
-	if (!link || !sim_link_passes(link, from->side) || sim_chance(net, link->impair[from->side].loss_ppm)) {
+	if (!link || !sim_link_passes(link, from->side) ||
+	    sim_link_too_large(link, from->side, nd ? packet->n + 40 : packet->n - MIN_OF(packet->n, (size_t)14)) ||
+	    sim_chance(net, link->impair[from->side].loss_ppm)) {
 		net->stats.packets_lost++;
 		return;
 	}

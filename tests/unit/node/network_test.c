@@ -18,14 +18,13 @@
 struct stage {
 	struct topo *topo;
 	struct world *w;
-	struct world_node *spine1, *spine2, *leaf1, *leaf4;
-	struct node_peer *down, *up; /* the session of spine1 and leaf4, at either end */
+	struct world_node *spine1, *spine2, *leaf1, *leaf3, *leaf4;
+	struct node_peer *down, *up; /* the session of spine1 and leaf4 (T05: leaf3), at either end */
 };
 
 static struct stage
-begin(const char *file, bool bfd, uint64_t seed)
+begin_with(const char *file, struct world_config cfg)
 {
-	struct world_config cfg = { .seed = seed, .bfd = bfd };
 	struct topo_errors errs = { 0 };
 	struct stage s = { 0 };
 	char *text = malloc(1 << 16), path[128], err[256];
@@ -46,9 +45,17 @@ begin(const char *file, bool bfd, uint64_t seed)
 	s.spine2 = world_node_find(s.w, "spine2");
 	s.leaf1 = world_node_find(s.w, "leaf1");
 	s.leaf4 = world_node_find(s.w, "leaf4");
+	world_run(s.w, SECONDS(40));
+	return s;
+}
+
+static struct stage
+begin(const char *file, bool bfd, uint64_t seed)
+{
+	struct stage s = begin_with(file, (struct world_config){ .seed = seed, .bfd = bfd });
+
 	s.down = node_port_find(s.spine1->node, "eth4")->peer;
 	s.up = node_port_find(s.leaf4->node, "eth1")->peer;
-	world_run(s.w, SECONDS(40));
 	assert_true(s.down->established && s.up->established);
 	return s;
 }
@@ -216,6 +223,100 @@ test_T03_random_loss(void **state)
 		assert_int_equal(world_lossy(s.w, "leaf4", "eth1", 0), 0);
 		assert_int_equal(world_lossy(s.w, "spine1", "eth4", 0), 0);
 		UNTIL(&s, SECONDS(20), ways(s.leaf1, s.leaf4) == 2 && ways(s.leaf4, s.leaf1) == 2);
+		end(&s);
+	}
+}
+
+/* ---- T05 ---- */
+
+#define HOLD_US SECONDS(9)
+
+/* The event, and the sentence that status and `bgp neighbor` show. */
+static void
+assert_stuck(struct stage *s)
+{
+	const struct node_peer *ends[] = { s->down, s->up };
+	const struct world_node *at[] = { s->spine1, s->leaf3 };
+	char why[BGP_REASON_TEXT];
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		assert_true(ends[i]->bfd_up);
+		assert_true(node_peer_stuck(ends[i]));
+		assert_int_equal(events_of(at[i], "BGP_STUCK", ends[i]->port->name), 1);
+		node_peer_why(ends[i], why, sizeof(why));
+		if (!ends[i]->established && !strstr(why, "MTU"))
+			fail_msg("end %zu: %s", i, why);
+	}
+}
+
+/*
+ * T05: from now on IP packets above 1,280 octets are lost on the way from spine1 to leaf3, and BFD's and KEEPALIVEs are
+ * not. A table of 2,000 prefixes comes: what TCP has behind its first UPDATE does not arrive either. leaf3 notices by its
+ * hold time, spine1 by leaf3's NOTIFICATION, both say that BFD lives; they try again, seldom; nobody else is concerned.
+ */
+static void
+test_T05_mtu_black_hole(void **state)
+{
+	const struct sim_impair narrow = { .mtu = 1280 }, none = { 0 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		struct stage s = begin_with(
+		    "outside.yaml", (struct world_config){ .seed = seed, .bfd = true, .outside = true, .feed = 2000 });
+		uint32_t ifindex = world_ifindex(s.spine1, "eth3"), told;
+		uint64_t others;
+		int paused = 0;
+
+		s.leaf3 = world_node_find(s.w, "leaf3");
+		s.down = node_port_find(s.spine1->node, "eth3")->peer;
+		s.up = node_port_find(s.leaf3->node, "eth1")->peer;
+		assert_true(s.down->established && s.up->established);
+		told = s.up->source.paths[FAMILY_IPV4];
+		assert_true(told >= 2000);
+		world_outside_set(s.w, false);
+		world_run(s.w, SECONDS(60));
+		assert_true(s.up->source.paths[FAMILY_IPV4] < 100);
+
+		/* of small packets alone: nothing is the matter */
+		assert_int_equal(sim_link_impair(s.spine1->rt, ifindex, &narrow), 0);
+		world_run(s.w, SECONDS(60));
+		assert_int_equal(flaps(s.up) + flaps(s.down), 0);
+		others = all_flaps(&s);
+
+		world_outside_set(s.w, true);
+		UNTIL(&s, SECONDS(60),
+		    s.down->source.paths[FAMILY_IPV4] + export_count(s.down->export, FAMILY_IPV4) > 2000);
+		assert_true(s.down->established && s.up->established);
+		UNTIL(&s, HOLD_US + SECONDS(1), flaps(s.up) == 1 && flaps(s.down) == 1);
+		assert_int_equal(bgp_peer_last_reset(s.up->bgp)->cause, BGP_CAUSE_HOLD);
+		assert_int_equal(bgp_peer_last_reset(s.down->bgp)->cause, BGP_CAUSE_NOTICE);
+		assert_int_equal(bgp_peer_last_reset(s.down->bgp)->code, BGP_ERR_HOLD);
+		assert_int_equal(events_of(s.leaf3, "BGP_STUCK", "eth1"), 1);
+		assert_int_equal(events_of(s.spine1, "BGP_STUCK", "eth3"), 1);
+
+		/* again and again, ever more seldom, and told once */
+		UNTIL(&s, SECONDS(60), s.up->stuck == 2 && s.down->stuck >= 2);
+		assert_stuck(&s);
+		for (int i = 0; i < 3000; i++) {
+			world_run(s.w, MS(100));
+			assert_true(s.up->bfd_up && s.down->bfd_up);
+			assert_true(node_peer_stuck(s.up) && node_peer_stuck(s.down));
+			paused = s.down->input_paused ? paused + 1 : 0;
+			assert_true(paused < 3);
+			assert_true(ways(s.leaf1, s.leaf3) >= 1 && ways(s.leaf3, s.leaf1) >= 1);
+		}
+		assert_stuck(&s);
+		assert_true(flaps(s.up) >= 3 && flaps(s.down) < 20); /* leaf3 does not always get to Established */
+		assert_int_equal(all_flaps(&s) - flaps(s.up) - flaps(s.down), others);
+
+		assert_int_equal(sim_link_impair(s.spine1->rt, ifindex, &none), 0);
+		UNTIL(&s, SECONDS(90), s.up->established && s.up->source.paths[FAMILY_IPV4] == told);
+		world_run(s.w, 3 * HOLD_US);
+		assert_true(s.up->established && s.down->established);
+		assert_false(node_peer_stuck(s.up) || node_peer_stuck(s.down));
+		assert_int_equal(ways(s.leaf1, s.leaf3), 2);
+		assert_int_equal(ways(s.leaf3, s.leaf1), 2);
+		assert_int_equal(events_of(s.leaf3, "BFD_DOWN", NULL), 0);
 		end(&s);
 	}
 }
@@ -719,6 +820,7 @@ main(void)
 		cmocka_unit_test(test_T01_silent_loss),
 		cmocka_unit_test(test_T02_one_way_loss),
 		cmocka_unit_test(test_T03_random_loss),
+		cmocka_unit_test(test_T05_mtu_black_hole),
 		cmocka_unit_test(test_T06_copies_and_disorder),
 		cmocka_unit_test(test_T07_flipped_bits),
 		cmocka_unit_test(test_T09_delay),
