@@ -86,24 +86,15 @@ has_lasted(const struct node_peer *peer)
 	       3 * SECONDS(bgp_peer_facts(peer->bgp)->hold_s);
 }
 
-/* Whichever end noticed. */
-static bool
-was_silence(const struct bgp_reason *r)
-{
-	return r->cause == BGP_CAUSE_HOLD || r->cause == BGP_CAUSE_SEND_HOLD ||
-	       (r->cause == BGP_CAUSE_NOTICE && (r->code == BGP_ERR_HOLD || r->code == BGP_ERR_SEND_HOLD));
-}
-
 void
 node_bfd_bgp_down(struct node_peer *peer, const struct bgp_reason *reason)
 {
 	if (has_lasted(peer))
 		peer->stuck = 0;
-	if (peer->bfd_up && was_silence(reason) && peer->stuck++ == 0)
+	if (peer->bfd_up && node_restart_silence(peer, reason) && peer->stuck++ == 0)
 		node_event(peer->node, "BGP_STUCK", peer->port->name, peer->down_event,
-		    "%s: BFD is up, BGP is stuck: large packets are lost on the way (compare the MTUs of both ends and "
-		    "of "
-		    "what is between them), or fabricd does not run there",
+		    "%s: BFD is up, BGP is stuck: large packets are lost on the way, or fabricd does not run there; "
+		    "compare the MTUs of both ends and of what is between",
 		    peer->far->name);
 }
 

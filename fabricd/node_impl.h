@@ -59,6 +59,8 @@ void node_restart_init(struct node *); /* the forwarding plane was read; the por
 void node_restart_taken_over(struct node *);
 void node_restart_look(void *node);     /* rt_timer_fn: whether it is time for the next phase */
 void node_restart_hurry(struct node *); /* the forwarding plane as it was found leads into a dead link */
+/* One end did not hear the other, whichever noticed. */
+bool node_restart_silence(const struct node_peer *, const struct bgp_reason *);
 uint8_t node_restart_keep(struct node_peer *, const struct bgp_reason *, uint8_t families);
 void node_restart_kept(struct node_peer *);
 void node_restart_stale_end(struct node_peer *, uint8_t families, enum bgp_stale_end, const char *text);

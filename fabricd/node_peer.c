@@ -554,11 +554,10 @@ peer_state(struct bgp_peer *bgp, enum bgp_state was, enum bgp_state is, const ch
 {
 	struct node_peer *peer = arg;
 
-	(void)bgp;
-	(void)was;
-	(void)is;
 	(void)why;
 	peer->node->state_changes++;
+	if (was == BGP_OPEN_CONFIRM && is < was) /* the last KEEPALIVE may be behind what does not pass */
+		node_bfd_bgp_down(peer, bgp_peer_reason(bgp));
 }
 
 static void

@@ -41,12 +41,13 @@ paths_of(const struct node_peer *peer)
  * One of the two was not heard by the other: a stopped process, or a wire that passes nothing. Only BFD knows which. The
  * kernel of a process that died, on the other hand, speaks for itself: FIN or RST.
  */
-static bool
-is_silence(const struct node_peer *peer, const struct bgp_reason *why)
+bool
+node_restart_silence(const struct node_peer *peer, const struct bgp_reason *why)
 {
 	if (why->cause == BGP_CAUSE_TCP)
 		return peer->closed_by && peer->closed_by != -ECONNRESET && peer->closed_by != -EPIPE;
-	return why->cause == BGP_CAUSE_HOLD || (why->cause == BGP_CAUSE_NOTICE && why->code == BGP_ERR_HOLD);
+	return why->cause == BGP_CAUSE_HOLD || why->cause == BGP_CAUSE_SEND_HOLD ||
+	       (why->cause == BGP_CAUSE_NOTICE && (why->code == BGP_ERR_HOLD || why->code == BGP_ERR_SEND_HOLD));
 }
 
 static bool
@@ -56,7 +57,7 @@ is_forwarding(const struct node_peer *peer, const struct bgp_reason *why)
 
 	if (!p->present || !p->plat.carrier)
 		return false;
-	if (is_silence(peer, why))
+	if (node_restart_silence(peer, why))
 		return peer->bfd && peer->bfd_up && bfd_client_connected(peer->node->cfg.bfd);
 	return true;
 }
