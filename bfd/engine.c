@@ -648,7 +648,6 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 		.auth.sent = (uint32_t)draw(e),
 		.since = now,
 		.tx_planned = UNPLANNED };
-	s->tx_at = s->detect_at = s->forget_at = s->echo_at = s->echo_detect_at = s->due.at = MONO_NEVER;
 	s->last_rx = s->down_at = MONO_NEVER;
 	s->last_tx = now;
 	s->finals_at = now;

@@ -57,9 +57,7 @@ bgp_cause_name(enum bgp_cause c)
 int64_t
 peer_jitter(struct bgp_peer *p, int64_t us)
 {
-	uint32_t r = p->ops.random ? p->ops.random(p->arg) : 0;
-
-	return us - us / 4 * (int64_t)(r % 1024) / 1024; /* RFC 4271 10 */
+	return us - us / 4 * (int64_t)(p->ops.random(p->arg) % 1024) / 1024; /* RFC 4271 10 */
 }
 
 void

@@ -109,6 +109,17 @@ test_a_refresh_is_packed(void **state)
 	settle(t);
 	assert_in_range(t->line[0].updates - updates, 1, 4);
 	compare(t, "after a refresh");
+	/* Whoever's they are, as long as nobody's own are among them. */
+	for (unsigned int i = 0; i < 100; i++) {
+		retract(t, 2, FAMILY_IPV4, i);
+		offer(t, 1 + i % 3, FAMILY_IPV4, i, 1, 0);
+	}
+	settle(t);
+	updates = t->line[0].updates;
+	assert_true(bgp_send_refresh(t->line[0].far, FAMILY_IPV4, BGP_REFRESH_REQUEST));
+	settle(t);
+	assert_in_range(t->line[0].updates - updates, 1, 4);
+	compare(t, "after a refresh of what three say");
 	done(t);
 }
 

@@ -187,11 +187,34 @@ end_of_rib_before_the_routes(void **state)
 	start_b(w, true, BOTH);
 	assert_true(world_run(w, SECONDS(5), both_up));
 	send_end_of_rib(&w->b, FAMILY_IPV4, false);
+	send_end_of_rib(&w->b, FAMILY_IPV6, false); /* what it told before it died is not what it tells now */
 	world_run(w, MS(10), NULL);
+	assert_int_equal(at_a(w)->stale, BOTH);
 	bgp_peer_link_down(w->a.peer, "port dark", w->now);
 	assert_int_equal(at_a(w)->ended, BGP_STALE_LINK);
 	assert_int_equal(at_a(w)->stale, 0);
 	world_free(w);
+}
+
+/* From its coming back on it has as long as it asked for, be that a second. */
+static void
+the_shortest_restart_time(void **state)
+{
+	(void)state;
+	for (uint16_t s = 1; s <= 3; s++) {
+		struct world *w = world_new(s);
+
+		w->b.cfg.restart_s = s;
+		bring_up(w);
+		kill_b(w);
+		start_b(w, true, BOTH);
+		assert_true(world_run(w, SECONDS(1), both_up));
+		assert_true(at_a(w)->waits_rib);
+		assert_in_range(mono_sub(at_a(w)->until, w->now), SECONDS(s) - MS(50), SECONDS(s));
+		world_run(w, SECONDS(s), NULL);
+		assert_int_equal(at_a(w)->ended, BGP_STALE_SILENT);
+		world_free(w);
+	}
 }
 
 /* What comes of the paths after b has died, came back or not, and said this or that. */
@@ -380,16 +403,20 @@ test_T12_restarted_unnoticed(void **state)
 	for (uint64_t seed = 1; seed < 40; seed++) {
 		struct world *w = world_new(seed);
 		bool kept = seed % 2;
+		unsigned int events;
 		struct end *old;
 
 		w->chunk = seed % 3 ? 7 : 0;
 		bring_up(w);
 		world_run(w, SECONDS(10), NULL);
+		events = w->a.events[BGP_EVENT_TCP];
 		old = reboot_b(w, kept ? BOTH : 0);
 		assert_true(world_run(w, SECONDS(1), both_up));
 		assert_null(old->conn);
 		assert_int_equal(w->a.down, 1);
 		assert_non_null(strstr(w->a.last_down, "restarted unnoticed"));
+		assert_int_equal(w->a.events[BGP_EVENT_TCP] - events, 1);
+		assert_non_null(strstr(w->a.last_event, "restarted unnoticed"));
 		assert_int_equal(at_a(w)->begun, 1);
 		assert_int_equal(at_a(w)->stale, kept ? BOTH : 0);
 		assert_int_equal(at_a(w)->ended, kept ? BGP_STALE_NEVER : BGP_STALE_FORGOT);
@@ -410,11 +437,15 @@ test_T12_young_sessions_stay(void **state)
 
 	(void)state;
 	bring_up(w);
-	world_run(w, MS(1900), NULL);
+	world_run(w, SECONDS(2) - 1, NULL);
 	assert_null(bgp_accept(w->a.peer, w->now, &no));
 	assert_non_null(no);
 	assert_true(both_up(w));
 	assert_int_equal(w->a.down, 0);
+	w->now.us++; /* two seconds old: no less */
+	assert_non_null(bgp_accept(w->a.peer, w->now, &no));
+	assert_null(no);
+	assert_int_equal(w->a.down, 1);
 	world_free(w);
 }
 
@@ -680,6 +711,7 @@ main(void)
 		cmocka_unit_test(long_lived_only_when_asked_for),
 		cmocka_unit_test(told_again),
 		cmocka_unit_test(end_of_rib_before_the_routes),
+		cmocka_unit_test(the_shortest_restart_time),
 		cmocka_unit_test(test_W15_no_end_of_rib),
 		cmocka_unit_test(test_W16_no_forwarding_state),
 		cmocka_unit_test(test_T12_restarted_unnoticed),

@@ -1066,9 +1066,13 @@ a_new_session_may_ask_for_a_refresh_at_once(void **state)
 	(void)state;
 	raw_send_hex(e, "0001 00 01", BGP_ROUTE_REFRESH);
 	assert_int_equal(w->a.refreshes[BGP_REFRESH_REQUEST], 1);
+	raw_send_hex(e, "0001 00 01", BGP_ROUTE_REFRESH); /* put off, and then nobody waits for it any more */
+	assert_int_equal(w->a.refreshes[BGP_REFRESH_REQUEST], 1);
 	bgp_peer_link_down(w->a.peer, "port down", w->now);
 	bgp_peer_link_up(w->a.peer, w->now);
 	e = raw_established(w);
+	bgp_timer(w->a.peer, w->now);
+	assert_int_equal(w->a.refreshes[BGP_REFRESH_REQUEST], 1);
 	raw_send_hex(e, "0001 00 01", BGP_ROUTE_REFRESH);
 	assert_int_equal(w->a.refreshes[BGP_REFRESH_REQUEST], 2);
 	world_free(w);

@@ -93,6 +93,7 @@ static void
 attempts_back_off(void **state)
 {
 	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
 	int64_t first;
 
 	(void)state;
@@ -120,6 +121,27 @@ attempts_back_off(void **state)
 	connected(b);
 	assert_int_equal(state_of(b), BGP_OPEN_SENT);
 	timer_at(b, SECONDS(240));
+	bench_free(b);
+	b = bench_new();
+	begin(b);
+	for (int i = 0; i < 5; i++) {
+		bgp_connect_failed(b->dialled, "no", b->now);
+		timer_at(b, bgp_deadline(b->p).us - b->now.us);
+	}
+	connected(b);
+	in_open(b, &o);
+	assert_string_equal(out(b, b->c), "K");
+	in_keepalive(b);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	for (int i = 0; i < 60; i++) { /* it lasts, and then: as if nothing had failed before */
+		timer_at(b, bgp_deadline(b->p).us - b->now.us);
+		in_keepalive(b);
+		(void)out(b, b->c);
+	}
+	bgp_closed(b->c, "reset", b->now);
+	assert_int_equal(state_of(b), BGP_CONNECT);
+	bgp_connect_failed(b->dialled, "no", b->now);
+	assert_int_equal(bgp_deadline(b->p).us - b->now.us, MS(40));
 	bench_free(b);
 	b = bench_new();
 	b->cfg.link_local_ok = false;
