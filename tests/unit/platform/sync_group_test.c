@@ -942,6 +942,81 @@ what_was_refused_starts_anew(void **state)
 	}
 }
 
+/* A next hop that is refused keeps no group from losing those that it does not want any more. */
+static void
+what_is_refused_holds_nobody_up(void **state)
+{
+	const struct model_fault fault = { .kind = MODEL_FAIL, .kinds = 1u << PLAT_NH_SET, .error = -EINVAL };
+	struct env *e = env_open(NULL);
+	struct sync_nexthop then[] = { hop(0, 0, 1), hop(2, 0, 1) };
+	struct want *w = &e->want[0];
+	struct prefix p = prefix_no(9);
+	struct ip a = prefix_addr(&p);
+	struct model_result r;
+
+	(void)state;
+	w->nh[0] = hop(0, 0, 1);
+	w->nh[1] = hop(1, 0, 1);
+	w->n = 2;
+	new_group(e, w);
+	sync_route_set(e->s, 0, &p, w->handle);
+	settle(e);
+	assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_FORWARD);
+	assert_int_equal(r.nhops, 2);
+	model_fault_set(e->p, &fault);
+	sync_group_change(e->s, w->handle, then, 2);
+	settle(e);
+	assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_FORWARD);
+	assert_int_equal(r.nhops, 1);
+	assert_int_equal(r.hops[0].ifindex, 1);
+	sync_group_change(e->s, w->handle, &then[1], 1);
+	settle(e);
+	assert_false(w->told_usable);
+	model_fault_set(e->p, NULL);
+	pass(e, SECONDS(2));
+	assert_true(w->told_usable);
+	assert_int_equal(model_lookup(e->p, 0, &a, &r), MODEL_FORWARD);
+	assert_int_equal(r.nhops, 1);
+	assert_int_equal(r.hops[0].ifindex, 3);
+	assert_int_equal(sync_check(e->s, NULL, NULL), 0);
+	assert_sound(e->s, true);
+	env_close(e);
+}
+
+/* What is read back is held against what was sent: the weight of one that is alone tells nothing. */
+static void
+members_that_are_alike(void **state)
+{
+	static const struct {
+		struct member a[2], b[2];
+		uint32_t na, nb;
+		bool equal, alike;
+	} cases[] = {
+		{ { { 1, 2 } }, { { 1, 2 } }, 1, 1, true, true },
+		{ { { 1, 2 } }, { { 1, 3 } }, 1, 1, false, true },
+		{ { { 1, 2 } }, { { 2, 2 } }, 1, 1, false, false },
+		{ { { 1, 2 }, { 2, 1 } }, { { 1, 2 } }, 2, 1, false, false },
+		{ { { 1, 2 } }, { { 1, 2 }, { 2, 1 } }, 1, 2, false, false },
+		{ { { 1, 2 }, { 2, 1 } }, { { 1, 2 }, { 2, 1 } }, 2, 2, true, true },
+		{ { { 1, 2 }, { 2, 1 } }, { { 1, 2 }, { 2, 3 } }, 2, 2, false, false },
+		{ { { 1, 2 }, { 2, 1 } }, { { 1, 3 }, { 2, 1 } }, 2, 2, false, false },
+		{ { { 1, 2 }, { 2, 1 } }, { { 1, 2 }, { 3, 1 } }, 2, 2, false, false },
+		{ { { 0, 0 } }, { { 0, 0 } }, 0, 0, true, true },
+		{ { { 1, 2 } }, { { 1, 2 } }, 0, 1, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct member am[2], bm[2];
+		struct members a = { .m = am, .n = cases[i].na }, b = { .m = bm, .n = cases[i].nb };
+
+		memcpy(am, cases[i].a, sizeof(am));
+		memcpy(bm, cases[i].b, sizeof(bm));
+		if (members_equal(&a, &b) != cases[i].equal || members_alike(&a, &b) != cases[i].alike)
+			fail_msg("case %zu", i);
+	}
+}
+
 /* A port that comes back is another chance: its next hops are tried at once, and then after the first pause. */
 static void
 a_port_that_is_back_starts_anew(void **state)
@@ -1046,6 +1121,8 @@ main(void)
 		cmocka_unit_test(a_group_outlives_its_member),
 		cmocka_unit_test(a_group_that_was_found_outlives_its_member),
 		cmocka_unit_test(what_was_refused_starts_anew),
+		cmocka_unit_test(what_is_refused_holds_nobody_up),
+		cmocka_unit_test(members_that_are_alike),
 		cmocka_unit_test(a_port_that_is_back_starts_anew),
 		cmocka_unit_test(members_that_fit),
 		cmocka_unit_test(what_is_gone_leaves_its_place_to_others),
