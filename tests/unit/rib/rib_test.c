@@ -592,6 +592,14 @@ test_few_lists_are_cleared_at_once(void **state)
 		rib_source_down(t->rib, &t->sources[0]);
 		assert_int_equal(rib_running(t->rib), lists >= 4);
 		assert_int_equal(t->sources[0].leaving, lists >= 4);
+		rib_source_down(t->rib, &t->sources[0]); /* twice is once */
+		assert_sound(t->rib);
+		if (lists % 2) { /* what is removed leaves at once: its memory is the owner's again */
+			rib_source_remove(t->rib, &t->sources[0]);
+			assert_false(t->sources[0].leaving);
+			assert_int_equal(t->rib->nleaving, 0);
+			assert_int_equal(rib_source_add(t->rib, &t->sources[0]), 0);
+		}
 		run(t);
 		assert_false(t->sources[0].leaving);
 		assert_sound(t->rib);
@@ -876,6 +884,28 @@ test_a_cut_ends_with_its_source(void **state)
 	teardown(t);
 }
 
+/* What a neighbour was taken to have lost says nothing of what it offers when it is back. */
+static void
+test_a_cut_ends_with_the_source_that_is_cut(void **state)
+{
+	struct fixture *t = fixture(false);
+
+	(void)state;
+	announce_origin(t, 3, 1);
+	withdraw_witnesses(t, 1);
+	assert_int_not_equal(t->sources[1].cuts, 0);
+	rib_source_down(t->rib, &t->sources[1]);
+	assert_int_equal(t->sources[1].cuts, 0);
+	rib_source_up(t->rib, &t->sources[1]);
+	for (unsigned int i = 0; i < 5; i++)
+		announce(t, 1, FAMILY_IPV4, i, 1);
+	run(t);
+	for (unsigned int i = 0; i < 5; i++)
+		assert_true(group_has(t, t->routes[FAMILY_IPV4][i].group, 1));
+	assert_sound(t->rib);
+	teardown(t);
+}
+
 /* The prefixes are on their way back when it fails anew: those that are not in the FIB yet cost nothing. */
 static void
 test_a_second_failure_while_the_first_heals(void **state)
@@ -1100,6 +1130,7 @@ main(void)
 		cmocka_unit_test(test_a_witness_that_comes_back_calls_it_off),
 		cmocka_unit_test(test_another_path_of_the_witness_is_no_loss),
 		cmocka_unit_test(test_a_cut_ends_with_its_source),
+		cmocka_unit_test(test_a_cut_ends_with_the_source_that_is_cut),
 		cmocka_unit_test(test_a_second_failure_while_the_first_heals),
 		cmocka_unit_test(test_lost_witnesses_are_told_first),
 		cmocka_unit_test(test_random_changes_agree_with_a_plain_model),

@@ -538,13 +538,18 @@ test_sources_go_and_come_while_lists_are_cleared(void **state)
 {
 	struct crowd *c = crowd();
 	struct prefix p = crowd_prefix(LISTS - 1);
+	unsigned int holds;
 
 	(void)state;
 	rib_source_down(c->t.rib, &c->two[0]);
 	for (int i = 0; i < 5; i++)
 		rib_run(c->t.rib);
-	rib_withdraw(c->t.rib, 0, &c->two[1], &p); /* of a list that is not clear yet */
+	holds = crowd_holds(c, 0);
+	rib_withdraw(c->t.rib, 0, &c->two[1], &p); /* of a list that is not clear yet: it is now */
+	assert_int_equal(crowd_holds(c, 0), holds - 1);
 	assert_int_equal(crowd_holds(c, 1), LISTS - 1);
+	crowd_announce(c, 1, LISTS - 2);
+	assert_int_equal(crowd_holds(c, 0), holds - 2);
 	rib_source_down(c->t.rib, &c->two[1]);
 	for (int i = 0; i < 5; i++)
 		rib_run(c->t.rib);

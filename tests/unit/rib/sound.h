@@ -123,12 +123,29 @@ sound_refreshes(const struct rib *r)
 	}
 }
 
+/* Each of them once, and all of them. */
+static inline void
+sound_leaving(const struct rib *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 1; i < RIB_MAX_SOURCES; i++)
+		n += r->sources[i] && r->sources[i]->leaving;
+	assert_int_equal(r->nleaving, n);
+	for (size_t i = 0; i < r->nleaving; i++) {
+		assert_true(r->leaving[i]->leaving);
+		for (size_t k = 0; k < i; k++)
+			assert_ptr_not_equal(r->leaving[i], r->leaving[k]);
+	}
+}
+
 static inline void
 assert_sound(const struct rib *r)
 {
 	struct counted *n;
 	uint32_t lists = path_lists_limit(r->lists) + 1, sets = 1;
 
+	sound_leaving(r);
 	if (r->stage != STAGE_IDLE || rib_clearing(r))
 		return;
 	for (uint32_t id = 0; hop_sets_next(r->hops, &id);)
