@@ -68,18 +68,18 @@ class Churn(threading.Thread):
 
     def __init__(self, lab, seed):
         super().__init__(daemon=True)
-        self.lab, self.random, self.ends, self.may, self.idle = lab, random.Random(seed), False, threading.Event(), threading.Event()
-        self.flaps = 0
+        self.lab, self.random, self.flaps = lab, random.Random(seed), 0
+        self.ends, self.may, self.idle = threading.Event(), threading.Event(), threading.Event()
         self.may.set()
 
     def run(self):
-        while not self.ends:
+        while not self.ends.is_set():
             port = f"leaf2:eth{self.random.randint(1, 2)}"
             self.lab.run("lab", "cut", port)
-            time.sleep(self.random.random() / 5)  # the fault itself lasts so long
+            self.ends.wait(self.random.random() / 5)  # the fault itself lasts so long
             self.lab.run("lab", "heal", port)
             self.flaps += 1
-            time.sleep(self.random.random() / 3)
+            self.ends.wait(self.random.random() / 3)
             if not self.may.is_set():
                 self.idle.set()
                 self.may.wait()
@@ -93,7 +93,7 @@ class Churn(threading.Thread):
         self.may.set()
 
     def stop(self):
-        self.ends = True
+        self.ends.set()
         self.may.set()
         self.join(30)
 
@@ -139,7 +139,7 @@ def test_P01_killed_at_random(lab):
     try:
         for i in range(KILLS):
             node = rnd.choice(NODES)
-            time.sleep(rnd.random() / 10)
+            time.sleep(rnd.random() / 10)  # at any moment of the churn: nothing is waited for
             if rnd.random() < 0.25:
                 os.kill(bfdd_pids(lab, node)[1], signal.SIGKILL)  # its keeper starts another
                 kills["bfdd"] += 1

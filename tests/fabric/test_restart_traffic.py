@@ -333,7 +333,7 @@ def test_P13_crash_loop(away):
             gone = time.monotonic()
             p.wait(10)
             p.stderr.close()
-            time.sleep(0.2)  # RestartSec
+            time.sleep(0.2)  # the supervisor's part (RestartSec): nothing is waited for
         said = p.stderr.read()
     finally:
         sent, lost, span = traffic.stop()

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/node/puppet.h"
+#include "tests/unit/topology/file.h"
 
 #define LEAF4_AS  65004
 #define LEAF4_ID  0x0a000104 /* 10.0.1.4 */
@@ -25,20 +26,10 @@ struct stage {
 static struct stage
 begin_with(const char *file, struct world_config cfg)
 {
-	struct topo_errors errs = { 0 };
-	struct stage s = { 0 };
-	char *text = malloc(1 << 16), path[128], err[256];
-	FILE *f;
+	struct stage s = { .topo = load_file(file) };
+	char err[256];
 
-	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
-	f = fopen(path, "r");
-	if (!f)
-		fail_msg("run the test at the top of the tree");
-	cfg.topo = s.topo = topo_load(text, fread(text, 1, 1 << 16, f), &errs);
-	fclose(f);
-	free(text);
-	topo_errors_free(&errs);
-	assert_non_null(s.topo);
+	cfg.topo = s.topo;
 	s.w = world_new(&cfg, err, sizeof(err));
 	assert_non_null(s.w);
 	s.spine1 = world_node_find(s.w, "spine1");

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/node/puppet.h"
+#include "tests/unit/topology/file.h"
 
 #define LEAF4_AS 65004
 #define LEAF4_ID 0x0a000104 /* 10.0.1.4 */
@@ -21,26 +22,6 @@ struct stage {
 	struct puppet *puppet;
 };
 
-static struct topo *
-load(const char *path)
-{
-	struct topo_errors errs = { 0 };
-	char *text = malloc(1 << 16);
-	FILE *f = fopen(path, "r");
-	struct topo *t;
-	size_t n;
-
-	if (!f)
-		fail_msg("%s: run the test at the top of the tree", path);
-	n = fread(text, 1, 1 << 16, f);
-	fclose(f);
-	t = topo_load(text, n, &errs);
-	assert_non_null(t);
-	topo_errors_free(&errs);
-	free(text);
-	return t;
-}
-
 static void
 begin(struct stage *s, uint32_t asn, uint32_t id)
 {
@@ -49,7 +30,7 @@ begin(struct stage *s, uint32_t asn, uint32_t id)
 	char err[256];
 
 	memset(s, 0, sizeof(*s));
-	cfg.topo = s->topo = load("tests/data/topology/4x2.yaml");
+	cfg.topo = s->topo = load_file("4x2.yaml");
 	s->w = world_new(&cfg, err, sizeof(err));
 	assert_non_null(s->w);
 	s->spine1 = world_node_find(s->w, "spine1");
@@ -362,7 +343,7 @@ begin_beside_spine1(struct stage *s)
 	char err[256];
 
 	memset(s, 0, sizeof(*s));
-	cfg.topo = s->topo = load("tests/data/topology/4x2.yaml");
+	cfg.topo = s->topo = load_file("4x2.yaml");
 	s->w = world_new(&cfg, err, sizeof(err));
 	assert_non_null(s->w);
 	s->leaf1 = world_node_find(s->w, "leaf1");

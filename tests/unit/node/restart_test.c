@@ -14,6 +14,7 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/world.h"
 #include "platform/model/model.h"
+#include "tests/unit/topology/file.h"
 
 struct stage {
 	struct topo *topo;
@@ -25,17 +26,10 @@ static struct stage
 begin(uint64_t seed)
 {
 	struct world_config cfg = { .seed = seed };
-	struct topo_errors errs = { 0 };
-	struct stage s = { 0 };
-	char *text = malloc(1 << 16), err[256];
-	FILE *f = fopen("tests/data/topology/4x2.yaml", "r");
+	struct stage s = { .topo = load_file("4x2.yaml") };
+	char err[256];
 
-	if (!f)
-		fail_msg("run the test at the top of the tree");
-	cfg.topo = s.topo = topo_load(text, fread(text, 1, 1 << 16, f), &errs);
-	fclose(f);
-	free(text);
-	topo_errors_free(&errs);
+	cfg.topo = s.topo;
 	s.w = world_new(&cfg, err, sizeof(err));
 	assert_non_null(s.w);
 	s.spine1 = world_node_find(s.w, "spine1");
@@ -289,24 +283,17 @@ is_stale(const struct path *p)
 static void
 test_long_lived(void **state)
 {
-	struct topo_errors errs = { 0 };
 	struct world_config cfg = { .seed = 9, .outside = true, .feed = 3 };
 	struct world_node *border, *leaf, *outside;
 	const struct bgp_restart *a, *b;
 	struct model_result route;
-	char text[4096], err[256];
+	char err[256];
 	struct ip probe;
 	struct world *w;
 	size_t n;
-	FILE *f;
 
 	(void)state;
-	if (!(f = fopen("tests/data/topology/long-lived.yaml", "r")))
-		fail_msg("run the test at the top of the tree");
-	cfg.topo = topo_load(text, fread(text, 1, sizeof(text), f), &errs);
-	fclose(f);
-	topo_errors_free(&errs);
-	assert_non_null(cfg.topo);
+	cfg.topo = load_file("long-lived.yaml");
 	assert_non_null(w = world_new(&cfg, err, sizeof(err)));
 	border = world_node_find(w, "border1");
 	leaf = world_node_find(w, "leaf1");

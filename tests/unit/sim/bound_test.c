@@ -35,7 +35,7 @@ concerned(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct topo *t = load(cases[i].file);
+		struct topo *t = load_file(cases[i].file);
 		struct bound *b = bound_new(t, (struct mono){ 7 });
 		const struct topo_node *n = topo_node_find(t, cases[i].node);
 		uint32_t from = topo_node_find(t, cases[i].from)->index, to = topo_node_find(t, cases[i].to)->index;
@@ -52,7 +52,7 @@ concerned(void **state)
 static void
 only_grows(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct bound *b = bound_new(t, (struct mono){ 7 });
 
 	(void)state;

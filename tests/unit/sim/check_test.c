@@ -213,7 +213,7 @@ a_late_keepalive_is_found(void **state)
 static void
 cpu_time_passes(void **state)
 {
-	struct topo *t = load("outside.yaml");
+	struct topo *t = load_file("outside.yaml");
 	struct scenario sc = { .topo = t, .seed = 5, .outside = true, .feed = 3000, .until = { SECONDS(150) } };
 	struct outcome free_of_charge, slow;
 

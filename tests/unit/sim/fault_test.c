@@ -208,7 +208,7 @@ each_kind_has_an_effect(void **state)
 static void
 a_limit_of_groups(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 
 	(void)state;
 	for (uint32_t most = 1; most < 4; most++) {

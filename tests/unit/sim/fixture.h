@@ -8,30 +8,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/sim/scenario.h"
-
-/* One of tests/data/topology. */
-static inline struct topo *
-load(const char *file)
-{
-	struct topo_errors errs = { 0 };
-	char path[256], *text = malloc(1 << 20);
-	struct topo *t;
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
-	f = fopen(path, "r");
-	if (!f || !text)
-		fail_msg("%s: run the test at the top of the tree", path);
-	n = fread(text, 1, 1 << 20, f);
-	fclose(f);
-	t = topo_load(text, n, &errs);
-	if (!t)
-		fail_msg("%s", topo_errors_print(&errs, path, text, n));
-	topo_errors_free(&errs);
-	free(text);
-	return t;
-}
+#include "tests/unit/topology/file.h"
 
 /* The topology of a trace is the one that arg is. */
 static inline const struct topo *
@@ -67,7 +44,7 @@ bench_init_as(struct bench *b, const char *file, struct world_config cfg)
 	struct check_config check = { .cold = true, .reconnect_us = SECONDS(5) };
 	char err[256];
 
-	b->t = load(file);
+	b->t = load_file(file);
 	cfg.topo = b->t;
 	cfg.seed = 3;
 	cfg.outside = b->t->nexternals > 0;

@@ -32,7 +32,7 @@ graph_init(struct graph *x, const char *file, const char *broken)
 {
 	char copy[256], *save = NULL;
 
-	x->t = load(file);
+	x->t = load_file(file);
 	oracle_init(&x->o, x->t);
 	oracle_paths_init(&x->o, &x->p);
 	x->ends = malloc(2 * x->t->nlinks);

@@ -39,7 +39,7 @@ static const struct {
 static void
 faults_as_texts(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
@@ -60,7 +60,7 @@ faults_as_texts(void **state)
 static void
 traces_as_texts(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct scenario sc;
 	char err[256], *text = NULL;
 	size_t len;
@@ -109,7 +109,7 @@ traces_as_texts(void **state)
 static void
 chaos_on(const char *file, uint64_t seed, uint32_t events, bool bfd)
 {
-	struct topo *t = load(file);
+	struct topo *t = load_file(file);
 	struct chaos_config cfg = { .topo = t,
 		.seed = seed,
 		.events = events,
@@ -159,7 +159,7 @@ chaos_finds_nothing_with_bfd(void **state)
 static void
 bfd_ends_silence_within_its_detection_time(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	int64_t detect = t->timers.bfd_us * t->timers.bfd_multiplier;
 
 	(void)state;
@@ -205,7 +205,7 @@ upgrades_lose_nothing(void **state)
 		/* with a link down, and after it has come back */
 		{ "topology x; @101 cut leaf1:eth1 for 9; @101.2 upgrade spine1; @400 upgrade spine1", 2, 2, 0, true },
 	};
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -228,7 +228,7 @@ upgrades_lose_nothing(void **state)
 static void
 the_same_seed_gives_the_same_log(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct outcome out[3];
 
 	(void)state;
@@ -250,7 +250,7 @@ the_same_seed_gives_the_same_log(void **state)
 static void
 shrinking_keeps_the_violation(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct chaos_config cfg = { .topo = t, .seed = 9, .events = 40, .us = SECONDS(4000) };
 	struct scenario sc;
 	struct outcome out;

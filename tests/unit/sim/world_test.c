@@ -106,7 +106,7 @@ expect_leaf_pair(struct world *w, const struct topo *t, const char *from, const 
 static void
 test_4x2_converges_and_uses_both_spines(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 1);
 
 	(void)state;
@@ -118,7 +118,7 @@ test_4x2_converges_and_uses_both_spines(void **state)
 static void
 test_16x4_converges(void **state)
 {
-	struct topo *t = load("16x4.yaml");
+	struct topo *t = load_file("16x4.yaml");
 	struct world *w = make(t, 2);
 
 	(void)state;
@@ -130,7 +130,7 @@ test_16x4_converges(void **state)
 static void
 test_three_tiers_converge(void **state)
 {
-	struct topo *t = load("3tier-small.yaml");
+	struct topo *t = load_file("3tier-small.yaml");
 	struct world *w = make(t, 3);
 	size_t arrived = 0;
 
@@ -158,7 +158,7 @@ test_three_tiers_converge(void **state)
 static void
 test_a_cut_link_narrows_and_heals(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 4);
 	struct tally tally = { 0 };
 	struct ip dst;
@@ -180,7 +180,7 @@ test_a_cut_link_narrows_and_heals(void **state)
 static void
 test_a_spine_that_goes_dark_is_routed_around(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5);
 	char err[256];
 
@@ -199,7 +199,7 @@ test_a_spine_that_goes_dark_is_routed_around(void **state)
 static void
 test_silent_loss_is_found_by_bfd(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world_config cfg = { .topo = t, .seed = 21, .log = print_event, .bfd = true };
 	char err[256];
 	struct world *w = world_new(&cfg, err, sizeof(err));
@@ -234,7 +234,7 @@ test_silent_loss_is_found_by_bfd(void **state)
 static void
 test_T10_swapped_spine_cables_are_refused(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 6);
 	struct node_port *p;
 	char why[BGP_REASON_TEXT];
@@ -259,7 +259,7 @@ test_the_same_seed_gives_the_same_run(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		struct topo *t = load("4x2.yaml");
+		struct topo *t = load_file("4x2.yaml");
 		struct world *w = make(t, i < 2 ? 7 : 8);
 		struct sim_stats s;
 

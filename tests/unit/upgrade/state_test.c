@@ -17,28 +17,7 @@
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
 #include "tests/unit/node/puppet.h"
-
-static struct topo *
-load(const char *file)
-{
-	struct topo_errors errs = { 0 };
-	char path[256], *text = malloc(1 << 20);
-	struct topo *t;
-	FILE *f;
-	size_t n;
-
-	snprintf(path, sizeof(path), "tests/data/topology/%s", file);
-	f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s: run the test at the top of the tree", path);
-	n = fread(text, 1, 1 << 20, f);
-	fclose(f);
-	t = topo_load(text, n, &errs);
-	assert_non_null(t);
-	topo_errors_free(&errs);
-	free(text);
-	return t;
-}
+#include "tests/unit/topology/file.h"
 
 static void
 print_event(void *arg, const struct journal_event *e)
@@ -274,7 +253,7 @@ check_upgrade(struct world *w, struct world_node *wn)
 static void
 nobody_notices(const char *file, bool bfd)
 {
-	struct topo *t = load(file);
+	struct topo *t = load_file(file);
 	struct world *w = make(t, 5, bfd);
 
 	for (uint32_t i = 0; i < t->nnodes; i++)
@@ -335,7 +314,7 @@ expect_refused(struct world *w, struct world_node *wn, struct damage d)
 static void
 test_a_damaged_snapshot_is_refused(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *wn = world_node_find(w, "leaf2");
 	uint64_t random = 1;
@@ -384,7 +363,7 @@ exchange(void *arg, struct snapshot *s)
 static void
 test_what_is_not_its_own_or_old_is_refused(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *leaf2 = world_node_find(w, "leaf2"), *leaf3 = world_node_find(w, "leaf3");
 	struct other o;
@@ -410,7 +389,7 @@ test_what_is_not_its_own_or_old_is_refused(void **state)
 static void
 test_what_happens_meanwhile_ends_it(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *wn = world_node_find(w, "spine1");
 
@@ -439,7 +418,7 @@ test_what_happens_meanwhile_ends_it(void **state)
 static void
 test_a_long_freeze_loses_no_session(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *wn = world_node_find(w, "leaf1");
 	uint64_t flaps = seen_by_others(w, true);
@@ -459,7 +438,7 @@ test_a_long_freeze_loses_no_session(void **state)
 static void
 test_sessions_that_are_down(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *wn = world_node_find(w, "spine1");
 	struct bgp_peer *bgp = node_port_find(wn->node, "eth2")->peer->bgp;
@@ -533,7 +512,7 @@ test_in_the_middle_of_changes(void **state)
 	static const struct sim_tcp narrow = {
 		.window = 48, .segment = 16, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
 	};
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	unsigned int done = 0, put_off = 0;
 
 	(void)state;
@@ -578,7 +557,7 @@ test_in_the_middle_of_changes(void **state)
 static void
 test_a_port_that_is_kept_out_stays_so(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *wn = world_node_find(w, "leaf2");
 	struct node_port *port = node_port_find(wn->node, "eth1");
@@ -611,7 +590,7 @@ test_a_port_that_is_kept_out_stays_so(void **state)
 static void
 test_the_journal_goes_on(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	struct world_node *wn = world_node_find(w, "spine1");
 	struct journal_event *was = calloc(JOURNAL_EVENTS, sizeof(*was));
@@ -704,7 +683,7 @@ say_rack(struct puppet *p, uint16_t n)
 static void
 test_unsent_octets_go_along(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 
 	(void)state;
 	for (unsigned int more = 0; more < 60; more++) {
@@ -742,7 +721,7 @@ test_half_a_message_goes_along(void **state)
 {
 	static const uint8_t wire[] = { 0x40, 1, 1, 0, 0x40, 2, 0 };
 	const struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct puppet *four;
 	struct world *w = with_puppets(t, &four, NULL);
 	struct world_node *wn = world_node_find(w, "spine1");
@@ -830,7 +809,7 @@ other_words(void *arg, struct snapshot *s)
 static void
 test_what_is_told_otherwise_is_told_again(void **state)
 {
-	struct topo *t = load("4x2.yaml");
+	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
 	uint64_t flaps = seen_by_others(w, true), updates = seen_by_others(w, false), paths[8];
 	struct world_node *wn = world_node_find(w, "spine1");
