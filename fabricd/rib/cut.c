@@ -143,8 +143,10 @@ rib_cuts_forget(struct rib *r, const struct rib_source *s)
 void
 rib_cuts_free(struct rib *r)
 {
-	while (r->cuts.first)
-		end_cut(r, &r->cuts.first);
+	for (struct rib_cut *cut; (cut = r->cuts.first);) {
+		r->cuts.first = cut->next;
+		mem_free(r->cfg.mem, MEM_PREFIX, cut);
+	}
 	buckets_done(&r->cuts.found);
 }
 

@@ -68,7 +68,7 @@ struct rib_config {
 };
 
 struct rib *rib_new(const struct rib_config *, const struct rib_ops *, void *arg);
-void rib_free(struct rib *); /* leaves the FIB as it is */
+void rib_free(struct rib *); /* leaves the FIB as it is; its sources may be gone already */
 
 struct attrs_table *rib_attrs(struct rib *);
 struct path_lists *rib_lists(struct rib *);

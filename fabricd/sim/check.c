@@ -25,7 +25,7 @@
 #define CALLBACKS     100    /* in which a node passes news on, where its CPU takes time for each */
 #define SELDOM_US     SECONDS(31)
 #define SWEPT_US      SECONDS(4)  /* what a restarted node found is swept so long after timers.restart at the latest */
-#define HEALTHY_US    SECONDS(60) /* who has worked for so long has a good name again */
+#define HEALTHY_US    SECONDS(60) /* who has been in use for so long has a good name again (link/damp.h: 12 half-lives) */
 
 static const char *const kinds[CHECK_KINDS] = {
 	[CHECK_NONE] = "nothing",
@@ -390,7 +390,7 @@ count_on(struct check *c, struct check_part *p, bool works, bool passes)
 	if (works && !p->works)
 		p->away_us = p->strikes ? mono_sub(now, p->since) : 0;
 	if ((!works && p->works) || (!passes && p->passes)) /* a link may come and go while its node is slow */
-		p->strikes = mono_sub(now, p->since) > HEALTHY_US ? 1 : p->strikes + 1;
+		p->strikes = mono_sub(now, p->since) > trial_us(c, p) + HEALTHY_US ? 1 : p->strikes + 1;
 	if (works != p->works)
 		p->since = now;
 	else if (works && !was && c->any_frozen) /* nobody begins a session with it, or tells of it */
