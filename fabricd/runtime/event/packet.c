@@ -44,9 +44,12 @@ packets_destroy(struct ev_handle *h)
 
 /* ---- receiving ---- */
 
-/* Destination and hop limit from the control messages (RFC 3542 6). False when one is missing. */
+/*
+ * Destination and hop limit from the control messages (RFC 3542 6). False when one is missing, or when it came to another
+ * port: between its creation and its binding a raw socket gets the packets of all ports.
+ */
 static bool
-read_control(struct msghdr *msg, struct rt_packet *out)
+read_control(struct msghdr *msg, uint32_t ifindex, struct rt_packet *out)
 {
 	bool has_dst = false, has_hops = false;
 	struct in6_pktinfo info;
@@ -58,7 +61,7 @@ read_control(struct msghdr *msg, struct rt_packet *out)
 		if (c->cmsg_type == IPV6_PKTINFO && c->cmsg_len >= CMSG_LEN(sizeof(info))) {
 			memcpy(&info, CMSG_DATA(c), sizeof(info));
 			out->dst = ip_v6(info.ipi6_addr.s6_addr);
-			has_dst = true;
+			has_dst = info.ipi6_ifindex == ifindex;
 		} else if (c->cmsg_type == IPV6_HOPLIMIT && c->cmsg_len >= CMSG_LEN(sizeof(hops))) {
 			memcpy(&hops, CMSG_DATA(c), sizeof(hops));
 			out->hop_limit = (uint8_t)hops;
@@ -96,7 +99,7 @@ receive(struct rt_packets *p, uint8_t *buf, struct rt_packet *out)
 	*out = (struct rt_packet){ .bytes = buf, .n = (size_t)n };
 	if (p->nd) {
 		out->src = ip_v6(from.six.sin6_addr.s6_addr);
-		return read_control(&msg, out) ? 1 : -1;
+		return read_control(&msg, p->ifindex, out) ? 1 : -1;
 	}
 	if (from.ll.sll_pkttype == PACKET_OUTGOING || n < ETHER_HDR_LEN)
 		return -1;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -887,6 +888,48 @@ packets_on_a_port(void)
 	end(&b);
 }
 
+static void
+count_marked(void *arg, const struct rt_packet *p)
+{
+	if (p->n > 15 && p->bytes[15] == 0x10)
+		++*(int *)arg;
+}
+
+/* A raw socket hears all ports until it is bound to one: what another process sends to v1 is none of v0's. */
+static void
+ports_are_kept_apart(void)
+{
+	static const uint8_t rs[] = { 133, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 0x10 };
+	uint32_t i0 = if_nametoindex("v0"), i1 = if_nametoindex("v1");
+	struct bench b;
+	struct rt_packets *from, *to;
+	struct ip nodes;
+	int at_v0 = 0, at_v1 = 0;
+	pid_t sender;
+
+	begin(&b);
+	ip_parse("ff02::1", &nodes);
+	MUST(rt_nd_open(b.rt, i0, count_marked, &at_v0, &from) == 0);
+	sender = fork();
+	if (sender == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (sender == 0)
+		rt_packet_send(from, &nodes, rs, sizeof(rs));
+	MUST(rt_nd_open(b.rt, i1, count_marked, &at_v1, &to) == 0);
+	MUST_COME(&b, at_v1 > 0);
+	rt_packets_close(to);
+	for (int i = 0; i < 5000; i++) {
+		MUST(rt_nd_open(b.rt, i0, count_marked, &at_v0, &to) == 0);
+		rt_event_turn(b.rt, 0);
+		rt_packets_close(to);
+	}
+	kill(sender, SIGKILL);
+	waitpid(sender, NULL, 0);
+	MUST(at_v0 == 0);
+	rt_packets_close(from);
+	end(&b);
+}
+
 /* Sessions over the pair: bound to the port, hop limit 255, a key for fe80::/64. */
 static void
 sessions_on_a_port(void)
@@ -959,6 +1002,12 @@ packets_in_a_namespace(void **state UNUSED)
 }
 
 static void
+ports_in_a_namespace(void **state UNUSED)
+{
+	in_namespace(ports_are_kept_apart);
+}
+
+static void
 sessions_in_a_namespace(void **state UNUSED)
 {
 	in_namespace(sessions_on_a_port);
@@ -982,6 +1031,7 @@ main(void)
 		cmocka_unit_test(answers_are_read_first),
 		cmocka_unit_test(test_P07_few_descriptors),
 		cmocka_unit_test(packets_in_a_namespace),
+		cmocka_unit_test(ports_in_a_namespace),
 		cmocka_unit_test(sessions_in_a_namespace),
 	};
 
