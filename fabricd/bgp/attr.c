@@ -17,6 +17,7 @@
 #include "fabricd/bgp/attr.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "fabricd/bgp/text.h"
 #include "fabricd/lib/base.h"
@@ -26,6 +27,8 @@
 #define TRANSIT    (BGP_FLAG_OPTIONAL | BGP_FLAG_TRANSITIVE)
 #define ANY        UINT16_MAX
 #define NOTHING    ((struct rd){ 0 })
+#define LARGE      12 /* octets of a large community */
+#define LARGE_FEW  64
 
 enum error { /* subcodes of an UPDATE message error, RFC 4271 6.3 */
 	E_LIST = 1,
@@ -80,6 +83,8 @@ static enum bgp_fate decode_as4_path(struct decoder *, struct rd);
 static enum bgp_fate decode_as4_aggregator(struct decoder *, struct rd);
 
 /* clang-format off */
+#define MP(name, lengths, decode) \
+	{ name, OPTIONAL, USE_APART, lengths, BGP_FATE_RESET, BGP_FATE_RESET, decode }
 #define RULE(name, flags, use, lengths, if_bad, decode) \
 	{ name, flags, USE_##use, lengths, BGP_FATE_WITHDRAW, BGP_FATE_##if_bad, decode }
 #define LEN(min, max, unit)	 min, max, unit
@@ -104,8 +109,8 @@ static const struct rule {
 	[BGP_ATTR_COMMUNITIES] = RULE("COMMUNITIES", TRANSIT, KEEP, LEN(4, ANY, 4), WITHDRAW, decode_communities),
 	[BGP_ATTR_ORIGINATOR_ID] = RULE("ORIGINATOR_ID", OPTIONAL, INTERNAL, LEN(4, 4, 1), WITHDRAW, NULL),
 	[BGP_ATTR_CLUSTER_LIST] = RULE("CLUSTER_LIST", OPTIONAL, INTERNAL, LEN(4, ANY, 4), WITHDRAW, NULL),
-	[BGP_ATTR_MP_REACH] = RULE("MP_REACH_NLRI", OPTIONAL, APART, LEN(5, ANY, 1), RESET, decode_mp_reach),
-	[BGP_ATTR_MP_UNREACH] = RULE("MP_UNREACH_NLRI", OPTIONAL, APART, LEN(3, ANY, 1), RESET, decode_mp_unreach),
+	[BGP_ATTR_MP_REACH] = MP("MP_REACH_NLRI", LEN(5, ANY, 1), decode_mp_reach), /* RFC 7606 5.3 */
+	[BGP_ATTR_MP_UNREACH] = MP("MP_UNREACH_NLRI", LEN(3, ANY, 1), decode_mp_unreach),
 	[BGP_ATTR_EXT_COMMUNITIES] = RULE("EXTENDED_COMMUNITIES", TRANSIT, KEEP, LEN(8, ANY, 8), WITHDRAW, decode_extended),
 	[BGP_ATTR_AS4_PATH] = RULE("AS4_PATH", TRANSIT, APART, LEN(6, ANY, 2), DISCARD, decode_as4_path),
 	[BGP_ATTR_AS4_AGGREGATOR] = RULE("AS4_AGGREGATOR", TRANSIT, APART, LEN(8, 8, 1), DISCARD, decode_as4_aggregator),
@@ -478,6 +483,13 @@ take_unknown(struct decoder *d, struct slot *s, struct rd whole)
 	}
 }
 
+/* Whatever is wrong with one of these has subcode 9 (RFC 4760 7). */
+static bool
+is_mp(uint8_t type)
+{
+	return type == BGP_ATTR_MP_REACH || type == BGP_ATTR_MP_UNREACH;
+}
+
 static void
 take(struct decoder *d, struct slot *s, struct rd whole)
 {
@@ -494,16 +506,15 @@ take(struct decoder *d, struct slot *s, struct rd whole)
 		return;
 	}
 	if ((s->flags & TRANSIT) != rule->flags || (rule->flags == WELL_KNOWN && (s->flags & BGP_FLAG_PARTIAL))) {
-		condemn(d, rule->if_flags, E_FLAGS, s->type, whole, "wrong flags");
-		if (rule->use != USE_APART)
-			return; /* but the prefixes of MP attributes are wanted, to be withdrawn */
+		condemn(d, rule->if_flags, is_mp(s->type) ? E_OPTIONAL : E_FLAGS, s->type, whole, "wrong flags");
+		return;
 	}
 	if (rule->use == USE_UNREAD) {
 		drop(d->out, s->type);
 		return;
 	}
 	if (s->len < rule->min || s->len > rule->max || s->len % rule->unit) {
-		condemn(d, rule->if_bad, E_LENGTH, s->type, whole, "wrong length");
+		condemn(d, rule->if_bad, is_mp(s->type) ? E_OPTIONAL : E_LENGTH, s->type, whole, "wrong length");
 		return;
 	}
 	d->subcode = E_OPTIONAL;
@@ -517,12 +528,6 @@ take(struct decoder *d, struct slot *s, struct rd whole)
 	} else if (rule->use == USE_CHECK) {
 		drop(d->out, s->type);
 	}
-}
-
-static bool
-is_mp(uint8_t type)
-{
-	return type == BGP_ATTR_MP_REACH || type == BGP_ATTR_MP_UNREACH;
 }
 
 static void
@@ -674,6 +679,46 @@ write_slot(struct wr *w, const struct slot *s, const uint8_t *value, size_t len)
 	wr_bytes(w, value, len);
 }
 
+static int
+cmp_large(const void *a, const void *b)
+{
+	return memcmp(a, b, LARGE);
+}
+
+/*
+ * Each once (RFC 8092 3). Their order means nothing: where it is that of the sender there are few of them, and where
+ * there are many and any twice they are sorted, so that nobody can make us compare each with each.
+ */
+static size_t
+large_once(const uint8_t *from, size_t n, uint8_t *to)
+{
+	size_t kept = 0;
+
+	if (n > LARGE_FEW) {
+		memcpy(to, from, n * LARGE);
+		qsort(to, n, LARGE, cmp_large);
+		from = to;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *one = from + i * LARGE;
+		size_t k = n > LARGE_FEW && kept ? kept - 1 : 0;
+
+		while (k < kept && memcmp(to + k * LARGE, one, LARGE) != 0)
+			k++;
+		if (k == kept)
+			memmove(to + kept++ * LARGE, one, LARGE);
+	}
+	return kept;
+}
+
+static void
+write_large(struct wr *w, const struct slot *s, struct bgp_scratch *scratch)
+{
+	size_t n = s->len / LARGE, kept = large_once(s->at, n, scratch->large);
+
+	write_slot(w, s, kept < n ? scratch->large : s->at, kept * LARGE);
+}
+
 static void
 write_canonical(struct decoder *d, struct bgp_scratch *scratch)
 {
@@ -689,6 +734,8 @@ write_canonical(struct decoder *d, struct bgp_scratch *scratch)
 			write_slot(&w, s, d->aggregator, 8);
 		else if (s->type == BGP_ATTR_AS_PATH && !as4)
 			write_merged_path(d, &w);
+		else if (s->type == BGP_ATTR_LARGE_COMMUNITIES)
+			write_large(&w, s, scratch);
 		else
 			write_slot(&w, s, s->at, s->len);
 	}

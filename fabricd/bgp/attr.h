@@ -84,6 +84,7 @@ struct bgp_update_opts {
  */
 struct bgp_scratch {
 	uint8_t wire[65536];
+	uint8_t large[65536]; /* large communities without those that stand twice */
 };
 
 /* A next hop as it is carried, one or both addresses. */

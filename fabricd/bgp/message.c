@@ -371,8 +371,8 @@ bgp_open_parse(struct rd r, struct bgp_open *o, struct bgp_notice *err)
 		return false;
 	if (o->bare)
 		o->caps |= BGP_CAP_MP_IPV4;
-	/* RFC 7607 2; RFC 6793 4.1: both fields tell one number, unless it does not fit into the shorter */
-	if (o->asn == 0 || (as2 != o->asn && as2 != BGP_AS_TRANS)) {
+	/* RFC 7607 2; RFC 6793 4.1, 9: both fields tell one number, unless it does not fit into the shorter */
+	if (o->asn == 0 || o->asn == BGP_AS_TRANS || (as2 != o->asn && as2 != BGP_AS_TRANS)) {
 		*err = bgp_notice_make(BGP_ERR_OPEN, 2, NULL, 0);
 		return false;
 	}
@@ -726,7 +726,7 @@ bgp_notice_text(const struct bgp_notice *n, char *buf, size_t size)
 /* ---- ROUTE-REFRESH ---- */
 
 bool
-bgp_refresh_parse(const struct bgp_message *m, struct bgp_refresh_message *out, struct bgp_notice *err)
+bgp_refresh_parse(const struct bgp_message *m, bool enhanced, struct bgp_refresh_message *out, struct bgp_notice *err)
 {
 	struct rd r = m->body;
 	size_t len = rd_left(&r);
@@ -734,7 +734,9 @@ bgp_refresh_parse(const struct bgp_message *m, struct bgp_refresh_message *out, 
 	out->afi = rd_u16(&r);
 	out->subtype = rd_u8(&r);
 	out->safi = rd_u8(&r);
-	if (!r.bad && (len == 4 || out->subtype == BGP_REFRESH_REQUEST))
+	if (!enhanced)
+		out->subtype = BGP_REFRESH_REQUEST;
+	if (!r.bad && (len == 4 || (out->subtype != BGP_REFRESH_BEGIN && out->subtype != BGP_REFRESH_END)))
 		return true;
 	*err = bgp_notice_make(BGP_ERR_REFRESH, 1, m->start, m->len); /* the complete message: RFC 7313 5 */
 	return false;

@@ -19,7 +19,7 @@
 #define BGP_MAX_EXTENDED 65535
 #define BGP_AS_TRANS     23456
 #define BGP_SAFI_UNICAST 1
-#define BGP_NOTICE_DATA  256 /* what we send or keep of the data of a NOTIFICATION */
+#define BGP_NOTICE_DATA  258 /* what we send or keep of its data: a hard reset with a shutdown communication of 255 */
 #define BGP_NAME         65  /* host and domain name of capability 73, with the NUL */
 #define BGP_NOTICE_TEXT  256 /* room for any NOTIFICATION in words, with the NUL */
 
@@ -176,8 +176,12 @@ struct bgp_refresh_message {
 	uint8_t subtype, safi;
 };
 
-/* False: *err is what to answer (7/1, RFC 7313 5). A request with an ORF behind it (RFC 5291) reads as a request. */
-bool bgp_refresh_parse(const struct bgp_message *m, struct bgp_refresh_message *out, struct bgp_notice *err);
+/*
+ * False: *err is what to answer (7/1, RFC 7313 5). A request with an ORF behind it (RFC 5291) reads as a request. `enhanced`:
+ * RFC 7313 was agreed upon; otherwise there are no subtypes, and all is a request (RFC 2918 3).
+ */
+bool bgp_refresh_parse(
+    const struct bgp_message *m, bool enhanced, struct bgp_refresh_message *out, struct bgp_notice *err);
 void bgp_refresh_write(struct wr *w, enum family f, enum bgp_refresh subtype);
 
 #endif

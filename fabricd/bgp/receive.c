@@ -133,7 +133,9 @@ on_open(struct bgp_conn *c, const struct bgp_message *m)
 	struct bgp_notice err;
 	struct bgp_open o;
 
-	if (c->state != BGP_OPEN_SENT || c->waits) {
+	if (c->waits)
+		conn_confirm(c); /* a second OPEN on it finds it where the first one has brought it */
+	if (c->state != BGP_OPEN_SENT) {
 		unexpected(c, BGP_EV_OPEN, BGP_OPEN);
 		return;
 	}
@@ -347,14 +349,15 @@ on_refresh(struct bgp_conn *c, const struct bgp_message *m)
 		unexpected(c, BGP_EV_REFRESH, m->type);
 		return;
 	}
-	if (!bgp_refresh_parse(m, &r, &err)) {
+	if (!bgp_refresh_parse(m, c->caps & BGP_CAP_ENHANCED_REFRESH, &r, &err)) {
 		fail_notice(c, BGP_EV_UPDATE_ERROR, &err);
 		return;
 	}
 	conn_event(c, BGP_EV_REFRESH, NULL);
 	if (!bgp_family_of(r.afi, r.safi, &f) || !(c->caps & bgp_cap_family(f)))
 		return;
-	if (r.subtype == BGP_REFRESH_REQUEST && (c->caps & BGP_CAP_REFRESH))
+	if (r.subtype == BGP_REFRESH_REQUEST &&
+	    (p->cfg.caps & BGP_CAP_REFRESH)) /* what the peer can take is its business */
 		on_refresh_request(p, f);
 	else if ((r.subtype == BGP_REFRESH_BEGIN || r.subtype == BGP_REFRESH_END) &&
 		 (c->caps & BGP_CAP_ENHANCED_REFRESH))

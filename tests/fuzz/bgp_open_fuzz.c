@@ -86,7 +86,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	try_notice(bytes, n);
 	if (n >= BGP_HEADER && n <= BGP_MAX_EXTENDED) {
 		m.body = rd_make(bytes + BGP_HEADER, n - BGP_HEADER);
-		bgp_refresh_parse(&m, &r, &err);
+		bgp_refresh_parse(&m, bytes[0] & 1, &r, &err);
 	}
 	return 0;
 }

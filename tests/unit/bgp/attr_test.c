@@ -57,6 +57,10 @@ static const struct {
 	    "4f0101 00"
 	    "4f02060201 0000fdea",
 	    ORIGIN "4002060201 0000fdea", BGP_CAP_AS4, 0, 0 },
+	{ "large communities, each once",
+	    ORIGIN "c02030 0000fdea0000000100000002 000000010000000100000001 0000fdea0000000100000002 "
+		   "000000010000000100000001",
+	    ORIGIN "c02018 0000fdea0000000100000002 000000010000000100000001", BGP_CAP_AS4, 0, 0 },
 	{ "Partial kept where it may stand", ORIGIN "4002060201 0000fdea e00804 fdea0007",
 	    ORIGIN "4002060201 0000fdea e00804 fdea0007", BGP_CAP_AS4, 0, 0 },
 	{ "Partial of a non-transitive one cleared", ORIGIN "4002060201 0000fdea a00404 00000007",
@@ -240,7 +244,7 @@ fates(void **state)
 		{ "MP_UNREACH twice", "800f03 000101 800f03 000101", BGP_CAP_AS4, BGP_FATE_RESET, 15 },
 		{ "MP_UNREACH of 2", "800f02 0001", BGP_CAP_AS4, BGP_FATE_RESET, 15 },
 		{ "MP_REACH of 4", "800e04 00010100", BGP_CAP_AS4, BGP_FATE_RESET, 14 },
-		{ "MP_REACH well-known", "400e05 0001010000", BGP_CAP_AS4, BGP_FATE_WITHDRAW, 14 },
+		{ "MP_REACH well-known", "400e05 0001010000", BGP_CAP_AS4, BGP_FATE_RESET, 14 },
 		{ "AS_SET", "400206 0101 0000fdea", BGP_CAP_AS4, BGP_FATE_WITHDRAW, 2 },
 		{ "AS_SET behind a sequence", "40020c 0201 0000fdea 0101 0000fdeb", BGP_CAP_AS4, BGP_FATE_WITHDRAW, 2 },
 		{ "AS_SET in AS4_PATH", "400204 0201 fdea c01106 0101 fa56ea00", 0, BGP_FATE_WITHDRAW, 17 },
@@ -453,6 +457,45 @@ texts(void **state)
 	assert_string_equal(bgp_attr_name(99), "attribute");
 }
 
+/* RFC 8092 3: however many, none stands twice; who sent each once gets them back as they were. */
+static void
+many_large_communities(void **state)
+{
+	static const size_t counts[] = { 64, 65, 1000, 5000 };
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_LEN(counts); c++)
+		for (uint32_t twice = 0; twice < 2; twice++) {
+			size_t n = counts[c], len = 4 + n * 12;
+			uint8_t *in = malloc(len), *seen = calloc(1, n);
+			struct bgp_update_opts opt = { .local_as = LOCAL_AS, .caps = BGP_CAP_AS4 | BGP_CAP_MP };
+			struct bgp_attrs a;
+			struct rd value;
+
+			memcpy(in, "\xd0\x20", 2);
+			put_u16(in + 2, (uint16_t)(n * 12));
+			for (size_t i = 0; i < n; i++) {
+				put_u32(in + 4 + i * 12, 65002);
+				put_u32(in + 8 + i * 12, 7);
+				put_u32(in + 12 + i * 12, (uint32_t)((n - i) >> twice)); /* most of them twice */
+			}
+			bgp_attrs_parse(rd_make(in, len), &opt, &scratch, &a);
+			assert_true(bgp_attr_find(a.view.wire, a.view.wire_len, 32, &value));
+			assert_int_equal(rd_left(&value) / 12, twice ? n / 2 + 1 : n);
+			if (!twice)
+				assert_memory_equal(value.at, in + 4, n * 12);
+			while (!rd_done(&value)) {
+				rd_u32(&value);
+				rd_u32(&value);
+				uint32_t low = rd_u32(&value) - !twice;
+
+				assert_true(low < n && !seen[low]++);
+			}
+			free(in);
+			free(seen);
+		}
+}
+
 /* One community more, at the place and in the form that the parser would have given it. */
 static void
 a_community_more(void **state)
@@ -513,6 +556,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_community_more),
+		cmocka_unit_test(many_large_communities),
 		cmocka_unit_test(canonical_forms),
 		cmocka_unit_test(canonical_forms_are_stable),
 		cmocka_unit_test(facts),

@@ -85,6 +85,8 @@ opens(void **state)
 		{ "parameters' length past the end", "04fde9005a0a000001", "05 020202", 2, 0 },
 		{ "octets behind the parameters", "04fde9005a0a000001", "00 00", 2, 0 },
 		{ "AS of capability 0", "045ba0005a0a000001", "08 0206 410400000000", 2, 2 },
+		{ "AS_TRANS of capability", "045ba0005a0a000001", "08 0206 410400005ba0", 2, 2 },
+		{ "AS_TRANS alone", "045ba0005a0a000001", "00", 2, 2 },
 		{ "AS of capability differs", "04fde9005a0a000001", "08 0206 41040000fdea", 2, 2 },
 		{ "4-octet AS", "045ba0005a0a000001", "08 0206 4104fbfff001", 0, 0 },
 		{ "MP of 3 octets", "04fde9005a0a000001", "07 0205 0103000100", 2, 0 },
@@ -319,6 +321,10 @@ shutdown_communication(void **state)
 	n = bgp_notice_cease(BGP_CEASE_RESET, said);
 	assert_int_equal(n.data[0], 255);
 	assert_int_equal(n.len, 256);
+	n = bgp_notice_hard_reset(&n); /* RFC 8538 3: all of it goes along */
+	assert_int_equal(n.len, 258);
+	assert_int_equal(n.data[2], 255);
+	assert_memory_equal(n.data + 3, said, 255);
 	n = bgp_notice_cease(BGP_CEASE_COLLISION, "not sent with this one");
 	assert_int_equal(n.len, 0);
 	n = bgp_notice_cease(BGP_CEASE_SHUTDOWN, NULL);
@@ -332,12 +338,16 @@ refreshes(void **state)
 		const char *name, *hex;
 		bool ok;
 		uint8_t subtype;
+		bool plain; /* RFC 7313 was not agreed upon */
 	} cases[] = {
-		{ "request", FF "001705 00010001", true, 0 },
-		{ "request with an ORF", FF "001b05 00010001 01800000", true, 0 },
-		{ "begin", FF "001705 00010101", true, 1 },
-		{ "end, too long", FF "001805 0001020100", false, 2 },
-		{ "unknown subtype", FF "001705 0001ff01", true, 255 },
+		{ "request", FF "001705 00010001", true, 0, false },
+		{ "request with an ORF", FF "001b05 00010001 01800000", true, 0, false },
+		{ "begin", FF "001705 00010101", true, 1, false },
+		{ "end, too long", FF "001805 0001020100", false, 2, false },
+		{ "unknown subtype", FF "001705 0001ff01", true, 255, false },
+		{ "unknown subtype, longer", FF "001905 000103010000", true, 3, false }, /* RFC 7313 5: ignored */
+		{ "no subtypes", FF "001705 00010101", true, 0, true },
+		{ "no subtypes, longer", FF "001805 0001020100", true, 0, true },
 	};
 	uint8_t buf[BGP_HEADER + 4];
 	struct wr w = wr_make(buf, sizeof(buf));
@@ -351,7 +361,7 @@ refreshes(void **state)
 		bool ok;
 
 		assert_int_equal(bgp_frame(b->b, b->n, false, &m, &err), BGP_FRAME_WHOLE);
-		ok = bgp_refresh_parse(&m, &r, &err);
+		ok = bgp_refresh_parse(&m, !cases[i].plain, &r, &err);
 		if (ok != cases[i].ok || (ok && r.subtype != cases[i].subtype))
 			fail_msg("%s", cases[i].name);
 		if (!ok) { /* RFC 7313 5: the whole message comes back */

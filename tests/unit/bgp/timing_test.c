@@ -317,6 +317,39 @@ messages_and_bytes_are_counted(void **state)
 	bench_free(b);
 }
 
+/* RFC 2918 4: who may ask is told by what we have offered, and not by what the one who asks can take himself. */
+static void
+who_takes_no_requests_may_ask(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+
+	(void)state;
+	o.caps &= ~(uint32_t)(BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH);
+	begin(b);
+	connected(b);
+	in_open(b, &o);
+	in_keepalive(b);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	in_refresh(b, FAMILY_IPV4, BGP_REFRESH_REQUEST);
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 1);
+	in_refresh(b, FAMILY_IPV6, BGP_REFRESH_BEGIN); /* without RFC 7313 the subtype is reserved, and ignored */
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 2);
+	assert_int_equal(b->refreshes[BGP_REFRESH_BEGIN], 0);
+	bench_free(b);
+	b = bench_new(); /* the other way round: we have said that we take none */
+	b->cfg.caps = BGP_CAP_MP | BGP_CAP_AS4;
+	o.caps |= BGP_CAP_REFRESH;
+	begin(b);
+	connected(b);
+	in_open(b, &o);
+	in_keepalive(b);
+	in_refresh(b, FAMILY_IPV4, BGP_REFRESH_REQUEST);
+	assert_int_equal(b->refreshes[BGP_REFRESH_REQUEST], 0);
+	assert_int_equal(state_of(b), BGP_ESTABLISHED);
+	bench_free(b);
+}
+
 /* A request is answered once in refresh_us, the last is never lost; BEGIN and END are handed on each time. */
 static void
 requests_for_a_refresh_are_answered_at_their_pace(void **state)
@@ -359,7 +392,7 @@ a_refresh_that_was_not_agreed_upon_is_ignored(void **state)
 	} cases[] = {
 		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH, 1, 1, FAMILY_IPV6 },
 		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_REFRESH, 1, 0, FAMILY_IPV6 },
-		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_ENHANCED_REFRESH, 0, 1, FAMILY_IPV6 },
+		{ BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_ENHANCED_REFRESH, 1, 1, FAMILY_IPV6 },
 		{ BGP_CAP_MP_IPV4 | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH, 0, 0, FAMILY_IPV6 },
 		{ BGP_CAP_MP_IPV4 | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH, 1, 1, FAMILY_IPV4 },
 	};
@@ -657,6 +690,27 @@ an_open_on_the_losing_connection_waits_for_the_other(void **state)
 	}
 }
 
+/* Two OPENs on a connection that waits for one on the other: the second is an error all the same. */
+static void
+an_open_on_the_losing_connection_twice(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+
+	(void)state;
+	b->cfg.peer_id = 0;
+	begin(b);
+	connected(b);
+	b->accepted = bgp_accept(b->p, b->now, NULL);
+	assert_non_null(b->accepted);
+	in_open(b, &o);
+	assert_int_equal(bgp_conn_state(b->dialled), BGP_OPEN_SENT);
+	in_open(b, &o);
+	assert_null(b->dialled);
+	assert_memory_equal(b->last + b->nlast - 2, "\5\2", 2);
+	bench_free(b);
+}
+
 /* A second connection of his says that he gave the first one up; not when that is about to come up. */
 static void
 a_second_connection_of_the_peer(void **state)
@@ -767,6 +821,7 @@ main(void)
 		cmocka_unit_test(who_made_an_error_is_refused_for_a_while),
 		cmocka_unit_test(messages_and_bytes_are_counted),
 		cmocka_unit_test(requests_for_a_refresh_are_answered_at_their_pace),
+		cmocka_unit_test(who_takes_no_requests_may_ask),
 		cmocka_unit_test(a_refresh_that_was_not_agreed_upon_is_ignored),
 		cmocka_unit_test(input_is_taken_in_slices),
 		cmocka_unit_test(long_update_is_told_in_pieces),
@@ -774,6 +829,7 @@ main(void)
 		cmocka_unit_test(of_two_connections_that_of_the_greater_identifier_stays),
 		cmocka_unit_test(an_attempt_that_nobody_needs_any_more_is_given_up),
 		cmocka_unit_test(an_open_on_the_losing_connection_waits_for_the_other),
+		cmocka_unit_test(an_open_on_the_losing_connection_twice),
 		cmocka_unit_test(a_second_connection_of_the_peer),
 		cmocka_unit_test(an_error_on_one_of_two_connections),
 		cmocka_unit_test(the_lower_identifier_waits_for_the_other),
