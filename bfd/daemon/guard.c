@@ -27,10 +27,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/runtime/clock.h"
 
 #define GRACE_US    1000 /* less than a third of the shortest interval */
 #define STACK_BYTES (64 * 1024)
@@ -47,15 +47,6 @@ struct bfd_guard {
 	_Atomic uint64_t moves;
 	_Atomic bool ends;
 };
-
-static int64_t
-now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
-}
 
 static void
 set_clock(const struct bfd_guard *g, int64_t us)
@@ -102,7 +93,7 @@ watch(void *arg)
 		if (read(g->clock, &n, sizeof(n)) != (ssize_t)sizeof(n))
 			continue;
 		/* It may have run a moment ago, and be about to set the clock. */
-		if (now_us() >= atomic_load(&g->expected_us) + GRACE_US)
+		if (clock_mono().us >= atomic_load(&g->expected_us) + GRACE_US)
 			rescue(g);
 	}
 	return NULL;

@@ -33,10 +33,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/runtime/clock.h"
 
 #define READY_MS    5000
 #define ROOM_MS     500
@@ -86,15 +86,6 @@ struct keeper {
 	bool anew;              /* the next one begins without the store */
 	int64_t pause_until_ms; /* before another attempt; 0: none */
 };
-
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- messages ---- */
 
@@ -268,7 +259,7 @@ start(struct keeper *k, struct worker *w)
 		close(pair[0]);
 		return -errno;
 	}
-	*w = (struct worker){ .pid = pid, .fd = pair[0], .since_ms = now_ms() };
+	*w = (struct worker){ .pid = pid, .fd = pair[0], .since_ms = clock_ms() };
 	return 0;
 }
 
@@ -287,7 +278,7 @@ go(struct keeper *k, struct worker *w)
 		send_word(w->fd, KEEP, &k->kept[i].key, k->kept[i].fd, 0);
 	send_word(w->fd, GO, NULL, -1, 0);
 	w->asked_ms = 0;
-	w->ask_ms = now_ms() + ASK_MS;
+	w->ask_ms = clock_ms() + ASK_MS;
 }
 
 static void
@@ -298,7 +289,7 @@ start_now(struct keeper *k)
 	k->pause_until_ms = 0;
 	if (err) {
 		fprintf(stderr, "bfdd: no process for the sessions: %s; tried again in a second\n", strerror(-err));
-		k->pause_until_ms = now_ms() + 1000;
+		k->pause_until_ms = clock_ms() + 1000;
 	}
 }
 
@@ -306,7 +297,7 @@ start_now(struct keeper *k)
 static void
 again(struct keeper *k, int status)
 {
-	bool young = now_ms() - k->now.since_ms < YOUNG_MS;
+	bool young = clock_ms() - k->now.since_ms < YOUNG_MS;
 	/* SIGKILL comes from outside: no session is the reason. */
 	unsigned int many = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? KILLED_MANY : YOUNG_MANY;
 	int64_t pause = 0;
@@ -323,7 +314,7 @@ again(struct keeper *k, int status)
 		      : "the next one goes on");
 	forget(&k->now);
 	if (pause)
-		k->pause_until_ms = now_ms() + pause;
+		k->pause_until_ms = clock_ms() + pause;
 	else
 		start_now(k);
 }
@@ -367,7 +358,7 @@ reap(struct keeper *k, int *code)
 		bool gone = WIFEXITED(status) || WIFSIGNALED(status);
 
 		if (pid == k->now.pid) {
-			k->stopped_ms = WIFSTOPPED(status) ? now_ms() + STOPPED_MS : 0;
+			k->stopped_ms = WIFSTOPPED(status) ? clock_ms() + STOPPED_MS : 0;
 			k->now.asked_ms = 0; /* it is asked again */
 		}
 		if (gone && ended(k, pid, status, code))
@@ -392,7 +383,7 @@ read_worker(struct keeper *k, struct worker *w)
 		if (word == HERE) {
 			w->answers = true;
 			w->asked_ms = 0;
-			w->ask_ms = now_ms() + ASK_MS;
+			w->ask_ms = clock_ms() + ASK_MS;
 		}
 		if (word == DROP && w == &k->now)
 			kept_drop(k, &key);
@@ -402,7 +393,7 @@ read_worker(struct keeper *k, struct worker *w)
 		if (w == &k->now) {
 			go(k, w);
 		} else {
-			k->room_ms = now_ms() + ROOM_MS;
+			k->room_ms = clock_ms() + ROOM_MS;
 			send_word(k->now.fd, ROOM, NULL, -1, MSG_DONTWAIT);
 		}
 	}
@@ -460,7 +451,7 @@ ask(struct keeper *k, int64_t t)
 static void
 look_at_clock(struct keeper *k)
 {
-	int64_t t = now_ms();
+	int64_t t = clock_ms();
 
 	ask(k, t);
 	if (k->next.pid && !k->next.ready && t - k->next.since_ms >= READY_MS)
@@ -479,7 +470,7 @@ look_at_clock(struct keeper *k)
 static int
 wait_ms(const struct keeper *k)
 {
-	int64_t t = now_ms(), next = INT64_MAX;
+	int64_t t = clock_ms(), next = INT64_MAX;
 
 	if (k->next.pid && !k->next.ready)
 		next = k->next.since_ms + READY_MS;

@@ -25,13 +25,13 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/sock_diag.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/runtime/clock.h"
+#include "fabricd/runtime/socket.h"
 
 #define BATCH         32
 #define DRAIN_MOST    64 /* batches */
@@ -42,7 +42,6 @@
 #define SEND_BYTES    2048 /* for what comes to a socket that nobody reads */
 #define JUNK_PAUSE_US MS(20)
 #define STEP_US       2000 /* the wall clock against the monotonic one: more is a step, not a slew */
-#define TC_CONTROL    7    /* SO_PRIORITY: before all other packets of the port's queue */
 #define PORT_CONTROL  3784
 #define PORT_MULTI    4784
 
@@ -100,12 +99,7 @@ struct bfd_sockets {
 static struct pair
 clocks(void)
 {
-	struct timespec mono, wall;
-
-	clock_gettime(CLOCK_MONOTONIC, &mono);
-	clock_gettime(CLOCK_REALTIME, &wall);
-	return (struct pair){ { (int64_t)mono.tv_sec * 1000000 + mono.tv_nsec / 1000 },
-		(int64_t)wall.tv_sec * 1000000 + wall.tv_nsec / 1000 };
+	return (struct pair){ clock_mono(), clock_wall_us() };
 }
 
 static bool
@@ -118,67 +112,29 @@ stepped(const struct pair *a, const struct pair *b)
 
 /* ---- receiving ---- */
 
-enum { HAS_DST = 1, HAS_HOPS = 2 };
-
-static unsigned int
-read_one(const struct cmsghdr *c, struct rt_datagram *out, int64_t *wall_us)
-{
-	const void *at = CMSG_DATA(c);
-	struct in6_pktinfo six;
-	struct in_pktinfo four;
-	struct timespec then;
-	int hops;
-
-	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-		memcpy(&six, at, sizeof(six));
-		out->dst = ip_v6(six.ipi6_addr.s6_addr);
-		out->ifindex = six.ipi6_ifindex;
-		return HAS_DST;
-	}
-	if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-		memcpy(&four, at, sizeof(four));
-		out->dst = ip_v4(ntohl(four.ipi_addr.s_addr));
-		out->ifindex = (uint32_t)four.ipi_ifindex;
-		return HAS_DST;
-	}
-	if ((c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_HOPLIMIT) ||
-	    (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TTL)) {
-		memcpy(&hops, at, sizeof(hops));
-		out->hop_limit = (uint8_t)hops;
-		return HAS_HOPS;
-	}
-	if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
-		memcpy(&then, at, sizeof(then));
-		*wall_us = (int64_t)then.tv_sec * 1000000 + then.tv_nsec / 1000;
-	}
-	return 0;
-}
-
 /* False when something is missing. */
 static bool
 read_message(struct receiver *rx, struct mmsghdr *m, const struct pair *now, bool believe, struct rt_datagram *out)
 {
 	struct msghdr *msg = &m->msg_hdr;
-	const struct sockaddr_in6 *six = msg->msg_name;
-	const struct sockaddr_in *four = msg->msg_name;
+	struct timespec then;
 	int64_t wall_us = now->wall_us;
 	unsigned int has = 0;
 
 	*out = (struct rt_datagram){ .bytes = msg->msg_iov->iov_base, .n = m->msg_len };
-	if (six->sin6_family == AF_INET6) {
-		out->src = ip_v6(six->sin6_addr.s6_addr);
-		out->src_port = ntohs(six->sin6_port);
-	} else {
-		out->src = ip_v4(ntohl(four->sin_addr.s_addr));
-		out->src_port = ntohs(four->sin_port);
+	out->src = socket_ip(msg->msg_name, &out->src_port);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		has |= socket_control(c, out);
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+			memcpy(&then, CMSG_DATA(c), sizeof(then));
+			wall_us = SECONDS(then.tv_sec) + then.tv_nsec / 1000;
+		}
 	}
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c))
-		has |= read_one(c, out, &wall_us);
 	out->at = now->mono;
 	if (believe && wall_us < now->wall_us)
 		out->at.us = MAX_OF(now->mono.us - (now->wall_us - wall_us), MIN_OF(rx->looked.mono.us, now->mono.us));
 	/* A long one is cut short here; its length field cannot fit either, so the engine counts it as it should. */
-	return !(msg->msg_flags & MSG_CTRUNC) && has == (HAS_DST | HAS_HOPS);
+	return !(msg->msg_flags & MSG_CTRUNC) && has == SOCKET_HAS_ALL;
 }
 
 static void datagrams_close(struct rt_datagrams *);
@@ -269,27 +225,6 @@ bfd_sockets_attend(void *sockets UNUSED, struct rt_datagrams *d, bool attend)
 
 /* ---- sending ---- */
 
-static socklen_t
-to_sockaddr(const struct ip *a, uint16_t port, uint32_t ifindex, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ss;
-	struct sockaddr_in *four = (struct sockaddr_in *)ss;
-
-	memset(ss, 0, sizeof(*six));
-	if (a->family == FAMILY_IPV4) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons(port);
-		four->sin_addr.s_addr = htonl(ip_to_v4(a));
-		return sizeof(*four);
-	}
-	six->sin6_family = AF_INET6;
-	six->sin6_port = htons(port);
-	memcpy(&six->sin6_addr, a->b, 16);
-	if (ip_is_link_local(a))
-		six->sin6_scope_id = ifindex;
-	return sizeof(*six);
-}
-
 /* Who is spoken with first is who the socket is connected with; a reflector's answers go to whoever asked. */
 static int
 transmit(struct rt_datagrams *d, const struct ip *dst, uint16_t port, const uint8_t *bytes, size_t n)
@@ -298,7 +233,7 @@ transmit(struct rt_datagrams *d, const struct ip *dst, uint16_t port, const uint
 	socklen_t len = 0;
 
 	if (d->to_port != port || !ip_equal(&d->to, dst)) {
-		len = to_sockaddr(dst, port, d->o.ifindex, &ss);
+		len = socket_address(socket_family(dst->family), dst, port, d->o.ifindex, &ss);
 		if (!d->to_port && (port == PORT_CONTROL || port == PORT_MULTI) &&
 		    connect(d->tx, (struct sockaddr *)&ss, len) == 0) {
 			d->to = *dst;
@@ -365,64 +300,17 @@ sort_packets(int fd, uint8_t family, unsigned int hops, uint16_t tag)
 
 /* ---- opening ---- */
 
-struct option {
-	int level, name, value;
-};
-
-static int
-set_options(int fd, const struct option *o, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (setsockopt(fd, o[i].level, o[i].name, &o[i].value, sizeof(o[i].value)) < 0)
-			return -errno;
-	return 0;
-}
-
-static int
-options_of_family(int fd, const struct rt_datagram_options *o)
-{
-	const struct option six[] = {
-		{ IPPROTO_IPV6, IPV6_V6ONLY, 1 },
-		{ IPPROTO_IPV6, IPV6_RECVPKTINFO, 1 },
-		{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1 },
-		{ IPPROTO_IPV6, IPV6_TCLASS, o->tclass },
-		{ IPPROTO_IPV6, IPV6_UNICAST_HOPS, o->hop_limit ? o->hop_limit : -1 },
-	};
-	const struct option four[] = {
-		{ IPPROTO_IP, IP_PKTINFO, 1 },
-		{ IPPROTO_IP, IP_RECVTTL, 1 },
-		{ IPPROTO_IP, IP_TOS, o->tclass },
-		{ IPPROTO_IP, IP_TTL, o->hop_limit ? o->hop_limit : -1 },
-	};
-
-	return o->local.family == FAMILY_IPV6 ? set_options(fd, six, ARRAY_LEN(six))
-					      : set_options(fd, four, ARRAY_LEN(four));
-}
-
 static int
 set_all(int fd, const struct rt_datagram_options *o, enum bfd_fd_role role, bool shared)
 {
-	const struct option needed[] = {
+	const struct socket_option needed[] = {
 		{ SOL_SOCKET, SO_TIMESTAMPNS, role != BFD_FD_SEND },
 		{ SOL_SOCKET, SO_REUSEPORT, shared },
-		{ SOL_SOCKET, SO_BINDTOIFINDEX, (int)o->ifindex },
 	};
-	int priority = TC_CONTROL;
 	int size = role == BFD_FD_SEND ? SEND_BYTES : role == BFD_FD_JUNK ? JUNK_BYTES : QUEUE_BYTES;
-	int err = set_options(fd, needed, ARRAY_LEN(needed) - !o->ifindex);
-	struct sockaddr_storage ss;
-	socklen_t len;
+	int err = socket_set(fd, needed, ARRAY_LEN(needed));
 
-	if (!err)
-		err = options_of_family(fd, o);
-	if (err)
-		return err;
-	/* Both better, neither needed; without privilege the system's limit holds. */
-	setsockopt(fd, SOL_SOCKET, SO_PRIORITY, &priority, sizeof(priority));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	len = to_sockaddr(&o->local, o->local_port, o->ifindex, &ss);
-	return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
+	return err ? err : socket_bind_datagrams(fd, o, size);
 }
 
 static struct bfd_fd_key
@@ -461,7 +349,7 @@ open_one(struct bfd_sockets *s, const struct rt_datagram_options *o, enum bfd_fd
 
 	if (fd >= 0)
 		return fd;
-	fd = socket(o->local.family == FAMILY_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = socket(socket_family(o->local.family), SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	err = set_all(fd, o, role, shared);
@@ -478,7 +366,7 @@ open_one(struct bfd_sockets *s, const struct rt_datagram_options *o, enum bfd_fd
 static int
 is_free(const struct rt_datagram_options *o)
 {
-	int fd = socket(o->local.family == FAMILY_IPV6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+	int fd = socket(socket_family(o->local.family), SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
 
 	if (fd < 0)
 		return -errno;

@@ -6,9 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
-
-#include "fabricd/lib/mono.h"
 
 const char *const ctl_format_names[FORMATS] = { "table", "wide", "json", "jsonl", "csv" };
 
@@ -85,4 +84,13 @@ ctl_duration(const char *text)
 			return (int64_t)n * units[i].us;
 	}
 	return -1;
+}
+
+struct mono
+ctl_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (struct mono){ SECONDS(ts.tv_sec) + ts.tv_nsec / 1000 };
 }

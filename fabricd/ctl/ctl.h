@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/mono.h"
 #include "fabricd/query/protocol.h"
 
 #define CTL_FILTERS 8
@@ -42,6 +43,8 @@ char *ctl_read_file(const char *path, size_t max, size_t *len);
 
 /* Microseconds of "500ms", "2s", "5m", "1h", or a bare number of seconds; -1: not understood. */
 int64_t ctl_duration(const char *text);
+
+struct mono ctl_now(void);
 
 /* The words behind a command: argv[0] is the first of them. */
 typedef int ctl_fn(struct ctl *, int argc, char **argv);

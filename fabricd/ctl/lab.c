@@ -9,20 +9,9 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mount.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fabricd/ctl/output.h"
-#include "fabricd/lib/mono.h"
-
-static struct mono
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (struct mono){ SECONDS(ts.tv_sec) + ts.tv_nsec / 1000 };
-}
 
 /* One change at a time: the lock is held until this process ends. */
 static int
@@ -418,7 +407,7 @@ node_ready(const struct lab *lab, const struct lab_node *node, struct tally *t)
 int
 ctl_lab_wait(struct ctl *ctl, int argc, char **argv)
 {
-	struct mono begun = now();
+	struct mono begun = ctl_now();
 	int64_t timeout = SECONDS(60);
 	struct lab lab;
 	int status;
@@ -434,7 +423,7 @@ ctl_lab_wait(struct ctl *ctl, int argc, char **argv)
 			char next[96];
 
 			snprintf(next, sizeof(next), "fabctl --at %s bgp", lab.nodes[i].name);
-			if (mono_sub(now(), begun) > timeout) {
+			if (mono_sub(ctl_now(), begun) > timeout) {
 				status = ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %zu of %zu sessions, %s",
 				    lab.nodes[i].name, t.up, t.sessions, t.waits);
 				break;
@@ -443,7 +432,7 @@ ctl_lab_wait(struct ctl *ctl, int argc, char **argv)
 		}
 	}
 	if (!status)
-		fprintf(stderr, "converged after %.2f s\n", (double)mono_sub(now(), begun) / 1e6);
+		fprintf(stderr, "converged after %.2f s\n", (double)mono_sub(ctl_now(), begun) / 1e6);
 	lab_clear(&lab);
 	return status;
 }

@@ -25,9 +25,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "fabricd/ctl/ctl.h"
 #include "fabricd/lib/base.h"
 
 /* ---- messages ---- */
@@ -363,20 +363,11 @@ lab_process_alive(const struct lab_process *p)
 	return p->pid > 0 && lab_process_of(p->pid).pid && lab_process_of(p->pid).start == p->start;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 size_t
 lab_process_end(struct lab_process *const list[], size_t n, int grace_ms)
 {
 	struct pollfd *fds = calloc(n ? n : 1, sizeof(*fds));
-	int64_t until = now_ms() + grace_ms;
+	int64_t until = ctl_now().us / 1000 + grace_ms;
 	size_t killed = 0, left = 0;
 
 	for (size_t i = 0; fds && i < n; i++) {
@@ -391,7 +382,7 @@ lab_process_end(struct lab_process *const list[], size_t n, int grace_ms)
 			syscall(SYS_pidfd_send_signal, fds[i].fd, SIGTERM, NULL, 0);
 	}
 	for (bool hard = false; fds && left;) {
-		int64_t wait = until - now_ms();
+		int64_t wait = until - ctl_now().us / 1000;
 
 		if (wait <= 0 && hard)
 			break;
@@ -401,7 +392,7 @@ lab_process_end(struct lab_process *const list[], size_t n, int grace_ms)
 					syscall(SYS_pidfd_send_signal, fds[i].fd, SIGKILL, NULL, 0);
 			}
 			hard = true;
-			until = now_ms() + 2000;
+			until = ctl_now().us / 1000 + 2000;
 			continue;
 		}
 		poll(fds, n, (int)wait);

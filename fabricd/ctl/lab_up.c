@@ -26,10 +26,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "fabricd/lib/mono.h"
 #include "fabricd/query/client.h"
 
 #define START_US SECONDS(10) /* for all fabricds to answer */
@@ -41,15 +39,6 @@ struct up {
 	char *text; /* of the topology file */
 	size_t len;
 };
-
-static struct mono
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (struct mono){ SECONDS(ts.tv_sec) + ts.tv_nsec / 1000 };
-}
 
 /* ---- taking away ---- */
 
@@ -436,7 +425,7 @@ print_log_end(const struct lab *lab, const char *node)
 static int
 await_daemons(const struct lab *lab)
 {
-	struct mono until = mono_add(now(), START_US);
+	struct mono until = mono_add(ctl_now(), START_US);
 	char run[LAB_PATH], next[LAB_PATH + 8], path[LAB_PATH];
 
 	for (size_t i = 0; i < lab->n_nodes; i++) {
@@ -451,7 +440,7 @@ await_daemons(const struct lab *lab)
 				print_log_end(lab, node->name);
 				return ctl_fail(QUERY_UNREACHABLE, next, "fabricd of %s has ended", node->name);
 			}
-			if (mono_due(until, now()))
+			if (mono_due(until, ctl_now()))
 				return ctl_fail(QUERY_UNREACHABLE, next, "fabricd of %s does not answer", node->name);
 			poll(NULL, 0, 2);
 		}
@@ -553,7 +542,7 @@ load(struct up *up)
 static int
 raise_lab(struct ctl *ctl, struct lab *lab, const struct up *up, const struct topo *topo)
 {
-	struct mono begun = now();
+	struct mono begun = ctl_now();
 	int err, status = 1;
 	size_t switches = 0;
 	pid_t pid;
@@ -582,7 +571,7 @@ raise_lab(struct ctl *ctl, struct lab *lab, const struct up *up, const struct to
 	for (size_t i = 0; i < lab->n_nodes; i++)
 		switches += lab->nodes[i].kind != LAB_HOST;
 	fprintf(stderr, "laboratory \"%s\": %zu switches, %zu hosts, %zu wires in %.2f s%s\n", lab->name, switches,
-	    lab->n_nodes - switches, lab->n_wires, (double)mono_sub(now(), begun) / 1e6,
+	    lab->n_nodes - switches, lab->n_wires, (double)mono_sub(ctl_now(), begun) / 1e6,
 	    lab->holder.pid ? " (in a user namespace)" : "");
 	return QUERY_OK;
 }

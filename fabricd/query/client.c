@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fabricd/lib/mono.h"
+#include "fabricd/runtime/clock.h"
 
 struct query_client {
 	int fd;
@@ -20,15 +20,6 @@ struct query_client {
 	size_t at, end, cap;
 };
 
-static struct mono
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (struct mono){ SECONDS(ts.tv_sec) + ts.tv_nsec / 1000 };
-}
-
 /* 0 when the socket is ready for `what`, -ETIMEDOUT, or -errno. */
 static int
 wait_for(struct query_client *c, short what, struct mono until)
@@ -36,7 +27,7 @@ wait_for(struct query_client *c, short what, struct mono until)
 	struct pollfd p = { .fd = c->fd, .events = what };
 
 	for (;;) {
-		int64_t left_ms = (mono_sub(until, now()) + 999) / 1000;
+		int64_t left_ms = (mono_sub(until, clock_mono()) + 999) / 1000;
 		int n = poll(&p, 1, left_ms < 0 ? 0 : (int)left_ms);
 
 		if (n > 0)
@@ -86,7 +77,7 @@ query_client_close(struct query_client *c)
 static int
 send_all(struct query_client *c, const uint8_t *bytes, size_t n)
 {
-	struct mono until = mono_add(now(), c->timeout_us);
+	struct mono until = mono_add(clock_mono(), c->timeout_us);
 
 	while (n) {
 		ssize_t did = send(c->fd, bytes, n, MSG_NOSIGNAL);
@@ -109,7 +100,7 @@ send_all(struct query_client *c, const uint8_t *bytes, size_t n)
 static int
 next_frame(struct query_client *c, struct rd *body)
 {
-	struct mono until = mono_add(now(), c->timeout_us);
+	struct mono until = mono_add(clock_mono(), c->timeout_us);
 
 	for (;;) {
 		struct rd r = rd_make(c->in + c->at, c->end - c->at);

@@ -7,10 +7,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/runtime/clock.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
@@ -95,24 +95,15 @@ channel_receive(int fd, struct channel_message *out)
 	return 0;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 int
 channel_wait(int fd, struct channel_message *out, int timeout_ms)
 {
-	int64_t until = now_ms() + timeout_ms;
+	int64_t until = clock_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		int e = channel_receive(fd, out);
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms();
 
 		if (e != -EAGAIN)
 			return e;

@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "fabricd/runtime/clock.h"
 #include "fabricd/runtime/event/impl.h"
 
 struct rt_timer {
@@ -79,23 +80,12 @@ ev_handle_free(struct ev_handle *h)
 	mem_free(h->rt->mem, MEM_RUNTIME, h);
 }
 
-int
-ev_bind_port(int fd, uint32_t ifindex)
-{
-	int n = (int)ifindex;
-
-	return ifindex && setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &n, sizeof(n)) < 0 ? -errno : 0;
-}
-
 /* ---- time, randomness ---- */
 
 static struct mono
 ev_clock(struct runtime *rt UNUSED)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (struct mono){ (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 };
+	return clock_mono();
 }
 
 static struct mono
@@ -113,10 +103,7 @@ ev_now(struct runtime *rt)
 static int64_t
 ev_wall_us(struct runtime *rt UNUSED)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+	return clock_wall_us();
 }
 
 static uint64_t

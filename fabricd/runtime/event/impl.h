@@ -1,4 +1,4 @@
-/* fabricd/runtime/event/impl.h -- what the files of this runtime share: event.c (loop), stream.c, packet.c */
+/* fabricd/runtime/event/impl.h -- what the files of this runtime share: event.c (loop), stream.c, packet.c, datagram.c */
 #ifndef FABRICD_RUNTIME_EVENT_IMPL_H
 #define FABRICD_RUNTIME_EVENT_IMPL_H
 
@@ -58,7 +58,6 @@ ev_of(const struct runtime *rt)
 /* event.c */
 void *ev_handle_new(struct ev_runtime *, size_t size, void (*destroy)(struct ev_handle *));
 void ev_handle_free(struct ev_handle *); /* takes it off the ring and frees it */
-int ev_bind_port(int fd, uint32_t ifindex);
 
 /* stream.c */
 void ev_ready_run(struct ev_runtime *);

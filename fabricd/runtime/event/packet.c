@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "fabricd/runtime/event/impl.h"
+#include "fabricd/runtime/socket.h"
 
 #define PACKETS_A_TURN 32
 #define PACKET_MAX     9216
@@ -171,7 +172,7 @@ nd_options(int fd, uint32_t ifindex)
 	};
 	struct ipv6_mreq routers = { .ipv6mr_multiaddr.s6_addr = { 0xff, 2, [15] = 2 }, .ipv6mr_interface = ifindex };
 	struct icmp6_filter filter;
-	int err = ev_bind_port(fd, ifindex);
+	int err = socket_bind_port(fd, ifindex);
 
 	ICMP6_FILTER_SETBLOCKALL(&filter);
 	for (int type = ND_ROUTER_SOLICIT; type <= ND_NEIGHBOR_ADVERT; type++)

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "fabricd/runtime/event/impl.h"
+#include "fabricd/runtime/socket.h"
 
 #define READY_TURN_US  MS(4)
 #define LEFTOVER_MAX   (4 * 1024 * 1024)
@@ -555,25 +556,6 @@ ev_ready_run(struct ev_runtime *rt)
 	}
 }
 
-static struct ip
-address_of(const struct sockaddr_storage *ss, uint16_t *port)
-{
-	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)ss;
-	const struct sockaddr_in *sin = (const struct sockaddr_in *)ss;
-
-	*port = 0;
-	if (ss->ss_family == AF_INET) {
-		*port = ntohs(sin->sin_port);
-		return ip_v4(ntohl(sin->sin_addr.s_addr));
-	}
-	if (ss->ss_family != AF_INET6)
-		return (struct ip){ .family = FAMILY_IPV4 };
-	*port = ntohs(six->sin6_port);
-	if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
-		return ip_v4(get_u32(six->sin6_addr.s6_addr + 12));
-	return ip_v6(six->sin6_addr.s6_addr);
-}
-
 int
 ev_stream_local(struct rt_stream *s, struct ip *local, struct ip *peer)
 {
@@ -585,11 +567,11 @@ ev_stream_local(struct rt_stream *s, struct ip *local, struct ip *peer)
 		return -ENOTSUP;
 	if (getsockname(s->fd, (struct sockaddr *)&ss, &len) < 0)
 		return -errno;
-	*local = address_of(&ss, &port);
+	*local = socket_ip(&ss, &port);
 	len = sizeof(ss);
 	if (getpeername(s->fd, (struct sockaddr *)&ss, &len) < 0)
 		return -errno;
-	*peer = address_of(&ss, &port);
+	*peer = socket_ip(&ss, &port);
 	return 0;
 }
 
@@ -608,28 +590,6 @@ ev_stream_peer_uid(struct rt_stream *s, uint32_t *uid)
 }
 
 /* ---- socket options ---- */
-
-static socklen_t
-to_sockaddr(const struct ip *a, uint16_t port, uint32_t ifindex, bool six_only, struct sockaddr_storage *ss)
-{
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ss;
-	struct sockaddr_in *sin = (struct sockaddr_in *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (a->family == FAMILY_IPV4 && !six_only) {
-		sin->sin_family = AF_INET;
-		sin->sin_port = htons(port);
-		sin->sin_addr.s_addr = htonl(ip_to_v4(a));
-		return sizeof(*sin);
-	}
-	six->sin6_family = AF_INET6;
-	six->sin6_port = htons(port);
-	if (a->family == FAMILY_IPV6)
-		memcpy(&six->sin6_addr, a->b, 16);
-	if (ip_is_link_local(a))
-		six->sin6_scope_id = ifindex;
-	return sizeof(*six);
-}
 
 static int
 set_int(int fd, int level, int option, int value)
@@ -668,7 +628,7 @@ set_md5(int fd, int family, const char *key, const struct prefix *peer, uint32_t
 
 	if (n == 0 || n > TCP_MD5SIG_MAXKEYLEN)
 		return -EINVAL;
-	to_sockaddr(&a, 0, ifindex, family == AF_INET6, &sig.tcpm_addr);
+	socket_address(family, &a, 0, ifindex, &sig.tcpm_addr);
 	if (family == AF_INET6 && peer->family == FAMILY_IPV4) { /* mapped, on a socket for both families */
 		struct sockaddr_in6 *six = (struct sockaddr_in6 *)&sig.tcpm_addr;
 
@@ -692,7 +652,7 @@ set_small(int fd)
 static int
 set_options(int fd, int family, const struct rt_stream_options *o, const struct prefix *md5_peer)
 {
-	int err = ev_bind_port(fd, o->ifindex);
+	int err = socket_bind_port(fd, o->ifindex);
 
 	if (!err)
 		err = set_hop_limit(fd, family, o);
@@ -754,8 +714,7 @@ ev_connect(struct runtime *rt, const struct rt_stream_options *o, const struct i
 		struct ip any = { .family = peer->family };
 
 		set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-		len = to_sockaddr(
-		    ip_is_zero(&o->local) ? &any : &o->local, o->local_port, o->ifindex, family == AF_INET6, &ss);
+		len = socket_address(family, ip_is_zero(&o->local) ? &any : &o->local, o->local_port, o->ifindex, &ss);
 		if (bind(fd, (struct sockaddr *)&ss, len) < 0)
 			err = -errno;
 	}
@@ -763,7 +722,7 @@ ev_connect(struct runtime *rt, const struct rt_stream_options *o, const struct i
 		close(fd);
 		return err;
 	}
-	len = to_sockaddr(peer, port, o->ifindex, family == AF_INET6, &ss);
+	len = socket_address(family, peer, port, o->ifindex, &ss);
 	return start_connect(ev_of(rt), fd, false, (struct sockaddr *)&ss, len, h, arg, out);
 }
 
@@ -869,7 +828,7 @@ accepted(struct rt_listener *l, int fd, const struct sockaddr_storage *from)
 {
 	struct rt_stream *s = stream_new(l->h.rt, fd, l->path != NULL);
 	uint16_t port;
-	struct ip peer = address_of(from, &port);
+	struct ip peer = socket_ip(from, &port);
 
 	l->h.rt->stats.accepted++;
 	s->busy++;
@@ -941,7 +900,7 @@ ev_listen(struct runtime *rt, const struct rt_stream_options *o, rt_accept_fn *f
 	err = six ? set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, o->local.family == FAMILY_IPV6) : 0;
 	if (!err)
 		err = set_options(fd, six ? AF_INET6 : AF_INET, o, &o->md5_peer);
-	len = to_sockaddr(&o->local, o->local_port, o->ifindex, six, &ss);
+	len = socket_address(six ? AF_INET6 : AF_INET, &o->local, o->local_port, o->ifindex, &ss);
 	if (!err && (bind(fd, (struct sockaddr *)&ss, len) < 0 || listen(fd, BACKLOG) < 0))
 		err = -errno;
 	if (err) {
