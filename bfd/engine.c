@@ -96,7 +96,7 @@ bfd_rx_interval(const struct bfd_session *s)
 }
 
 /* 6.8.4, asynchronous mode. */
-int64_t
+static int64_t
 bfd_detect_us(const struct bfd_session *s)
 {
 	return s->remote_multiplier * bfd_rx_interval(s);
@@ -850,12 +850,6 @@ enum bfd_diag
 bfd_session_diag(const struct bfd_session *s)
 {
 	return s->diag;
-}
-
-bool
-bfd_session_remote_independent(const struct bfd_session *s)
-{
-	return s->remote_independent;
 }
 
 const struct bfd_path *

@@ -155,7 +155,6 @@ struct bfd_session *bfd_session_after(const struct bfd_engine *, const struct bf
 
 enum bfd_state bfd_session_state(const struct bfd_session *);
 enum bfd_diag bfd_session_diag(const struct bfd_session *);
-bool bfd_session_remote_independent(const struct bfd_session *);
 const struct bfd_path *bfd_session_path(const struct bfd_session *);
 const struct bfd_params *bfd_session_params(const struct bfd_session *);
 uint32_t bfd_session_discr(const struct bfd_session *);

@@ -92,7 +92,6 @@ void bfd_send(struct bfd_session *, struct mono now, bool final);
 void bfd_move(struct bfd_session *, struct bfd_step, struct mono now);
 void bfd_poll_over(struct bfd_session *); /* bfd_refresh() is the caller's */
 int64_t bfd_rx_interval(const struct bfd_session *);
-int64_t bfd_detect_us(const struct bfd_session *);
 bool bfd_echo_wanted(const struct bfd_session *);
 
 #endif

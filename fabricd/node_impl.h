@@ -57,7 +57,6 @@ void node_damp_resume(struct node_port *); /* in charge: one that is kept out is
 /* node_restart.c */
 void node_restart_init(struct node *); /* the forwarding plane was read; the ports are there, and not set up */
 void node_restart_taken_over(struct node *);
-void node_restart_look(void *node);     /* rt_timer_fn: whether it is time for the next phase */
 void node_restart_hurry(struct node *); /* the forwarding plane as it was found leads into a dead link */
 /* One end did not hear the other, whichever noticed. */
 bool node_restart_silence(const struct node_peer *, const struct bgp_reason *);

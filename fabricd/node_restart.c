@@ -308,7 +308,8 @@ run(struct node *n)
 	rt_work_schedule(n->work);
 }
 
-void
+/* Whether it is time for the next phase. */
+static void
 node_restart_look(void *arg)
 {
 	struct node *n = arg;

@@ -133,8 +133,6 @@ struct sync_route_view {
 	bool cover;
 };
 bool sync_route_get(const struct sync *, uint32_t table, const struct prefix *, struct sync_route_view *);
-typedef void sync_route_fn(void *arg, const struct sync_route_view *);
-void sync_route_each(const struct sync *, sync_route_fn *, void *arg);
 /* Members that are in the forwarding plane now; returns how many, at most max are written. */
 size_t sync_group_members(const struct sync *, uint32_t group, struct sync_nexthop *, size_t max);
 

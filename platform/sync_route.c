@@ -622,20 +622,3 @@ sync_route_get(const struct sync *s, uint32_t table, const struct prefix *p, str
 	}
 	return false;
 }
-
-void
-sync_route_each(const struct sync *s, sync_route_fn *fn, void *arg)
-{
-	struct sync_route_view v;
-
-	for (int f = 0; f < FAMILIES; f++) {
-		for (uint32_t i = 1; i <= s->routes[f].top; i++) {
-			const struct sroute *r = route_at(s, (enum family)f, i);
-
-			if (!route_live(r))
-				continue;
-			route_view(s, &s->routes[f], r, &v);
-			fn(arg, &v);
-		}
-	}
-}

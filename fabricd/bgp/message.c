@@ -630,7 +630,7 @@ static const struct {
 	{ BGP_ERR_REFRESH, 1, "invalid message length" },
 };
 
-const char *
+static const char *
 bgp_code_name(uint8_t code)
 {
 	return code < ARRAY_LEN(code_names) && code_names[code] ? code_names[code] : "unknown error";

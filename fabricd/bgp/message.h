@@ -157,7 +157,6 @@ struct bgp_notice bgp_notice_hard_reset(const struct bgp_notice *);
  * at the edge of a character. */
 struct bgp_notice bgp_notice_cease(uint8_t subcode, const char *text);
 
-const char *bgp_code_name(uint8_t code);
 const char *bgp_subcode_name(uint8_t code, uint8_t subcode);
 /*
  * "Cease (6/2): administrative shutdown, "text"": every octet of the peer is escaped, so that nothing but printable

@@ -116,13 +116,11 @@ bool conn_leads(const struct bgp_conn *c);
 /* Sets why the peer is not up, before the event that takes it down. */
 void peer_blame(struct bgp_peer *, enum bgp_cause, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void peer_event(struct bgp_peer *, enum bgp_event_kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
-void conn_arm_hold(struct bgp_conn *);
 /* Decides between two connections, as far as it can be decided; c is the one that something happened to. */
 void peer_resolve_collision(struct bgp_peer *, struct bgp_conn *c);
 bool conn_wait(struct bgp_conn *);                    /* whether its OPEN is to be confirmed later */
 void conn_confirm(struct bgp_conn *);                 /* OPEN is accepted: on to OpenConfirm */
 struct bgp_conn *peer_established(struct bgp_peer *); /* or NULL */
-int64_t peer_jitter(struct bgp_peer *, int64_t us);   /* 75 to 100 % of it */
 
 /* ---- restart.c ---- */
 

@@ -54,7 +54,8 @@ bgp_cause_name(enum bgp_cause c)
 
 /* ---- small things ---- */
 
-int64_t
+/* 75 to 100 % of it (RFC 4271 10). */
+static int64_t
 peer_jitter(struct bgp_peer *p, int64_t us)
 {
 	return us - us / 4 * (int64_t)(p->ops.random(p->arg) % 1024) / 1024; /* RFC 4271 10 */
@@ -113,7 +114,7 @@ conn_leads(const struct bgp_conn *c)
 
 /* ---- actions of the state machine ---- */
 
-void
+static void
 conn_arm_hold(struct bgp_conn *c)
 {
 	c->hold = c->hold_s ? mono_add(c->peer->now, SECONDS(c->hold_s)) : MONO_NEVER;
@@ -714,12 +715,6 @@ bgp_conn_io(const struct bgp_conn *c)
 	return c->io;
 }
 
-struct bgp_peer *
-bgp_conn_peer(const struct bgp_conn *c)
-{
-	return c->peer;
-}
-
 enum bgp_side
 bgp_conn_side(const struct bgp_conn *c)
 {
@@ -1046,12 +1041,6 @@ void *
 bgp_peer_arg(const struct bgp_peer *p)
 {
 	return p->arg;
-}
-
-const char *
-bgp_peer_name(const struct bgp_peer *p)
-{
-	return p->name;
 }
 
 const struct bgp_reason *

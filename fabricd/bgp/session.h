@@ -243,7 +243,6 @@ void bgp_peer_bfd_down(struct bgp_peer *, bool independent, struct mono now);
 /* The owner's own object of a connection. NULL after connect() and accept until it is set. */
 void bgp_conn_set_io(struct bgp_conn *, void *io);
 void *bgp_conn_io(const struct bgp_conn *);
-struct bgp_peer *bgp_conn_peer(const struct bgp_conn *);
 enum bgp_side bgp_conn_side(const struct bgp_conn *);
 enum bgp_state bgp_conn_state(const struct bgp_conn *);
 
@@ -303,7 +302,6 @@ size_t bgp_queue_drop(struct bgp_peer *);
 
 enum bgp_state bgp_peer_state(const struct bgp_peer *);
 void *bgp_peer_arg(const struct bgp_peer *);
-const char *bgp_peer_name(const struct bgp_peer *);
 /* Why it is not Established now; with cause NONE and the time of it while it is. Always has a sentence. */
 const struct bgp_reason *bgp_peer_reason(const struct bgp_peer *);
 /* The last time that Established ended; cause NONE: never. */

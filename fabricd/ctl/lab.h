@@ -73,8 +73,6 @@ int lab_save(const struct lab *);
 int lab_load(const char *name, struct lab *); /* -ENOENT: there is none */
 /* dir/WHAT/NODE with a suffix. */
 char *lab_path(const struct lab *, const char *what, const char *node, const char *suffix, char out[LAB_PATH]);
-/* Names of the laboratories of this user; calls fn for each. */
-void lab_each(void (*fn)(void *arg, const char *name), void *arg);
 
 /* Loads the one laboratory that ctl means, or says why it cannot. */
 int lab_open(const struct ctl *, struct lab *);

@@ -1,7 +1,6 @@
 /* fabricd/ctl/lab_state.c -- where a laboratory is kept between commands, and how a command gets into it */
 #include "fabricd/ctl/lab.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -59,22 +58,6 @@ lab_path(const struct lab *lab, const char *what, const char *node, const char *
 {
 	snprintf(out, LAB_PATH, "%.150s/%s/%.31s%s", lab->dir, what, node, suffix);
 	return out;
-}
-
-void
-lab_each(void (*fn)(void *arg, const char *name), void *arg)
-{
-	char base[LAB_PATH], path[LAB_PATH + 300];
-	struct dirent *e;
-	DIR *d = base_dir(base) ? NULL : opendir(base);
-
-	while (d && (e = readdir(d))) {
-		snprintf(path, sizeof(path), "%s/%s/lab.json", base, e->d_name);
-		if (name_is_plain(e->d_name) && access(path, F_OK) == 0)
-			fn(arg, e->d_name);
-	}
-	if (d)
-		closedir(d);
 }
 
 /* ---- lab.json ---- */

@@ -84,7 +84,6 @@ struct mono link_neighbors_deadline(const struct link_port *);
 
 /* lldp_port.c */
 void link_lldp_start(struct link_port *, struct mono now); /* a fast start, after carrier up or a change of ours */
-void link_lldp_send(struct link_port *);
 void link_lldp_clear(struct link_port *);
 void link_lldp_timer(struct link_port *, struct mono now);
 struct mono link_lldp_deadline(const struct link_port *);

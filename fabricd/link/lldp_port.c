@@ -30,7 +30,7 @@ link_match_name(enum link_match m)
 
 /* ---- sending ---- */
 
-void
+static void
 link_lldp_send(struct link_port *p)
 {
 	uint8_t frame[LLDP_FRAME_MAX];

@@ -143,7 +143,7 @@ reply_header(struct query_call *call)
 
 	if (s->cfg.envelope)
 		s->cfg.envelope(s->cfg.ctx, header);
-	json_object_set_new(header, "generated", json_string(query_time_print(query_wall_us(call), time)));
+	json_object_set_new(header, "generated", json_string(query_time_print(rt_wall_us(s->cfg.rt), time)));
 	if (call->summary)
 		json_object_set(header, "summary", call->summary);
 	reply_json(call->client, call->request.id, QUERY_HEADER, QUERY_OK, header);
@@ -208,12 +208,6 @@ query_cursor(struct query_call *call)
 	return call->cursor;
 }
 
-size_t
-query_argc(const struct query_call *call)
-{
-	return call->request.n_args;
-}
-
 const char *
 query_arg(const struct query_call *call, size_t i)
 {
@@ -224,12 +218,6 @@ struct mono
 query_now(const struct query_call *call)
 {
 	return rt_now(call->client->server->cfg.rt);
-}
-
-int64_t
-query_wall_us(const struct query_call *call)
-{
-	return rt_wall_us(call->client->server->cfg.rt);
 }
 
 void

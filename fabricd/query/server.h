@@ -66,10 +66,8 @@ void query_stats(const struct query_server *, struct query_stats *);
 
 void *query_ctx(const struct query_call *);
 void *query_cursor(struct query_call *);
-size_t query_argc(const struct query_call *);
 const char *query_arg(const struct query_call *, size_t i); /* NULL past the end */
 struct mono query_now(const struct query_call *);
-int64_t query_wall_us(const struct query_call *);
 
 /* Before the first row: facts of the answer as a whole, under "summary" in the envelope. Takes the reference. */
 void query_summary(struct query_call *, json_t *summary);

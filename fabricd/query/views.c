@@ -9,7 +9,7 @@
 #include "fabricd/bgp/attr.h"
 #include "fabricd/query/view.h"
 
-const struct query_verb node_verbs[] = {
+static const struct query_verb node_verbs[] = {
 	{ .name = "status", .schema = "fabricd.status/1", .step = view_status },
 	{ .name = "topology",
 	    .schema = "fabricd.topology/1",
@@ -78,9 +78,8 @@ const struct query_verb node_verbs[] = {
 	    .usage = "PREFIX or ADDRESS",
 	    .step = view_route },
 };
-const size_t n_node_verbs = ARRAY_LEN(node_verbs);
 
-void
+static void
 node_envelope(void *ctx, json_t *header)
 {
 	const struct node *node = ctx;
@@ -105,7 +104,7 @@ open_socket(
 		.path = path,
 		.own_uid = own_uid,
 		.verbs = node_verbs,
-		.n_verbs = n_node_verbs,
+		.n_verbs = ARRAY_LEN(node_verbs),
 		.ctx = node,
 		.envelope = node_envelope,
 	};

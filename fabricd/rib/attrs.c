@@ -9,7 +9,6 @@ struct attrs_table {
 	struct mem *mem;
 	uint64_t seed;
 	struct buckets buckets;
-	size_t bytes;
 };
 
 struct attrs_table *
@@ -36,12 +35,6 @@ attrs_table_count(const struct attrs_table *t)
 	return t->buckets.count;
 }
 
-size_t
-attrs_table_bytes(const struct attrs_table *t)
-{
-	return t->bytes;
-}
-
 struct attrs *
 attrs_intern(struct attrs_table *t, const struct attrs_view *v)
 {
@@ -60,7 +53,6 @@ attrs_intern(struct attrs_table *t, const struct attrs_view *v)
 	a->v.wire = (const uint8_t *)(a + 1);
 	a->item.refs = 1;
 	buckets_add(&t->buckets, &a->item, hash);
-	t->bytes += sizeof(*a) + v->wire_len;
 	return a;
 }
 
@@ -70,6 +62,5 @@ attrs_unref(struct attrs_table *t, struct attrs *a)
 	if (!a || --a->item.refs)
 		return;
 	buckets_remove(&t->buckets, &a->item);
-	t->bytes -= sizeof(*a) + a->v.wire_len;
 	mem_free(t->mem, MEM_ATTRS, a);
 }

@@ -53,7 +53,6 @@ struct attrs_table *attrs_table_new(struct mem *, uint64_t seed);
 /* Every reference must be given back before. NULL is allowed. */
 void attrs_table_free(struct attrs_table *);
 size_t attrs_table_count(const struct attrs_table *);
-size_t attrs_table_bytes(const struct attrs_table *);
 
 /* The one object with these bytes, with one more reference, which the caller gives back by attrs_unref(). */
 struct attrs *attrs_intern(struct attrs_table *, const struct attrs_view *);

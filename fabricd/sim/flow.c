@@ -522,12 +522,6 @@ flow_good(const struct flow *f, size_t dest, uint32_t node)
 }
 
 uint32_t
-flow_far(const struct flow *f, uint32_t node, uint32_t port)
-{
-	return f->far[node * f->width + port];
-}
-
-uint32_t
 flow_from_above(const struct flow *f, size_t dest, uint32_t node)
 {
 	for (size_t k = 0; k < f->width; k++) {

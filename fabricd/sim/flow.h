@@ -42,8 +42,6 @@ size_t flow_find(const struct flow *, const struct prefix *);
 size_t flow_words(const struct flow *);
 const uint64_t *flow_ports(const struct flow *, size_t dest, uint32_t node);
 bool flow_good(const struct flow *, size_t dest, uint32_t node);
-/* The node at the other end of a port (place in topo_node.ports) that packets reach; TOPO_NONE. */
-uint32_t flow_far(const struct flow *, uint32_t node, uint32_t port);
 /* A node from above that sends packets of dest to this one; TOPO_NONE. */
 uint32_t flow_from_above(const struct flow *, size_t dest, uint32_t node);
 

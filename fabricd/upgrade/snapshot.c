@@ -12,7 +12,8 @@ static const uint8_t magic[8] = "fabricd";
 
 /* ---- writing ---- */
 
-uint8_t *
+/* n bytes that the caller fills at once. */
+static uint8_t *
 snapshot_room(struct snapshot *s, size_t n)
 {
 	uint8_t *p;

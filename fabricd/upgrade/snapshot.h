@@ -51,7 +51,6 @@ void snapshot_section(struct snapshot *, enum snapshot_kind);
 void snapshot_end(struct snapshot *); /* bytes and n are whole then */
 void snapshot_free(struct snapshot *);
 
-uint8_t *snapshot_room(struct snapshot *, size_t n); /* n bytes that the caller fills at once */
 void snapshot_u8(struct snapshot *, uint8_t);
 void snapshot_u16(struct snapshot *, uint16_t);
 void snapshot_u32(struct snapshot *, uint32_t);

@@ -94,7 +94,8 @@ nl_nest_end(struct nl_out *o, size_t nest)
 		((struct nlattr *)(void *)(o->bytes + nest))->nla_len = (uint16_t)(o->n - nest);
 }
 
-void
+/* Forgets the current message. */
+static void
 nl_drop(struct nl_out *o)
 {
 	o->n = o->msg;
@@ -234,7 +235,16 @@ nl_next(struct rd *all, struct nl_in *out)
 	return true;
 }
 
-bool
+#define NL_ATTRS 64
+struct nl_attrs {
+	struct {
+		const uint8_t *p;
+		uint16_t n;
+	} a[NL_ATTRS]; /* those that came; higher types are skipped */
+};
+
+/* False when a length is wrong. */
+static bool
 nl_attrs(struct rd r, struct nl_attrs *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -261,7 +271,8 @@ nl_attrs(struct rd r, struct nl_attrs *out)
 	return !r.bad;
 }
 
-bool
+/* False: not there, or not 4 bytes. */
+static bool
 nl_u32(const struct nl_attrs *at, unsigned int attr, uint32_t *out)
 {
 	if (!at->a[attr].p || at->a[attr].n != 4)

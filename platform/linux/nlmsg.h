@@ -14,7 +14,6 @@
 #include "platform/platform.h"
 
 /* What the headers of Debian 12 (6.1) lack. */
-#define NL_WEIGHT_16BIT_KERNEL "6.12"
 
 /* ---- writing ---- */
 
@@ -22,7 +21,7 @@ struct nl_out {
 	uint8_t *bytes;
 	size_t n, cap;
 	size_t msg; /* where the current message begins */
-	bool full;  /* the current message did not fit: nl_drop() takes it away */
+	bool full;  /* the current message did not fit: nl_put_op() takes it away */
 };
 
 /* Begins a message with `head` bytes of family header, zeroed; returns that header, or NULL when there is no room. */
@@ -31,7 +30,6 @@ void nl_put(struct nl_out *, uint16_t attr, const void *value, size_t n);
 void nl_put_u32(struct nl_out *, uint16_t attr, uint32_t value);
 size_t nl_nest(struct nl_out *, uint16_t attr); /* the place to give to nl_nest_end() */
 void nl_nest_end(struct nl_out *, size_t nest);
-void nl_drop(struct nl_out *);             /* forgets the current message */
 struct nlmsghdr *nl_head(struct nl_out *); /* of the current message */
 
 /* One operation as one message; false: no room in the buffer (nothing was written). */
@@ -47,17 +45,6 @@ struct nl_in {
 
 /* The next message of a datagram; false at the end, and then `all->bad` says whether the end was regular. */
 bool nl_next(struct rd *all, struct nl_in *out);
-
-#define NL_ATTRS 64
-struct nl_attrs {
-	struct {
-		const uint8_t *p;
-		uint16_t n;
-	} a[NL_ATTRS]; /* those that came; higher types are skipped */
-};
-/* False when a length is wrong. */
-bool nl_attrs(struct rd payload, struct nl_attrs *out);
-bool nl_u32(const struct nl_attrs *, unsigned int attr, uint32_t *out); /* false: not there or not 4 bytes */
 
 struct nl_error {
 	int error; /* 0 or -errno */

@@ -277,12 +277,6 @@ watch_free(struct rt_watch *w)
 	watch_destroy(&w->h);
 }
 
-int
-rt_event_watch_fd(struct runtime *rt, int fd, rt_watch_fn *fn, void *arg, struct rt_watch **out)
-{
-	return watch_new(rt, fd, fn, arg, out);
-}
-
 static void
 signal_fire(evutil_socket_t signo, short what UNUSED, void *arg)
 {

@@ -26,8 +26,6 @@ int rt_event_turn(struct runtime *, int64_t max_wait_us);
 
 /* fn is called from the loop, for the runtime's life. */
 int rt_event_signal(struct runtime *, int signo, rt_signal_fn *, void *arg);
-/* rt_watch_new() under the name by which programs look for it. */
-int rt_event_watch_fd(struct runtime *, int fd, rt_watch_fn *, void *arg, struct rt_watch **);
 
 /* What the runtime knows of itself, for status and metrics. */
 struct rt_event_stats {

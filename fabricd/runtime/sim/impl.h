@@ -142,7 +142,6 @@ struct sim_net {
 
 /* net.c */
 void sim_event_set(struct sim_net *, struct sim_event *, struct mono at); /* replaces; MONO_NEVER takes it out */
-uint64_t sim_mix(uint64_t *state);                                        /* next number of a generator */
 bool sim_chance(struct sim_net *, uint32_t ppm);
 void *sim_handle_new(struct sim_node *, size_t size, void (*destroy)(struct sim_handle *));
 void sim_handle_unlink(struct sim_handle *);

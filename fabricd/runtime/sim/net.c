@@ -52,8 +52,8 @@ sim_event_set(struct sim_net *net, struct sim_event *ev, struct mono at)
 
 /* ---- randomness ---- */
 
-/* splitmix64 */
-uint64_t
+/* The next number of a generator: splitmix64. */
+static uint64_t
 sim_mix(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15ull;

@@ -91,8 +91,6 @@ int sim_port_add(
     struct runtime *, uint32_t ifindex, const char *name, const uint8_t mac[6], const struct ip *link_local);
 /* A further address, for numbered (`external`) sessions. */
 int sim_port_address(struct runtime *, uint32_t ifindex, const struct ip *);
-/* Changes MAC and link-local address, as a replaced line card does. */
-int sim_port_readdress(struct runtime *, uint32_t ifindex, const uint8_t mac[6], const struct ip *link_local);
 int sim_port_set(struct runtime *, uint32_t ifindex, bool up); /* administratively */
 
 struct sim_port_view {
@@ -159,11 +157,7 @@ void sim_stream_tap(struct sim_net *, sim_tap_fn *, void *arg);
 
 /* ---- packets ---- */
 
-/* A packet appears at this port as if it had come from the wire; for hostile neighbours. bytes are copied. */
-int sim_inject_nd(struct runtime *, uint32_t ifindex, const struct rt_packet *);
-int sim_inject_frame(struct runtime *, uint32_t ifindex, const uint8_t *bytes, size_t n);
-
-/* A datagram appears at this port, for sockets of `dst_port`; d->ifindex and d->at are filled in. */
+/* A datagram appears at this port as if it had come from the wire, for hostile neighbours: for sockets of `dst_port`; d->ifindex and d->at are filled in. */
 int sim_inject_datagram(struct runtime *, uint32_t ifindex, const struct rt_datagram *, uint16_t dst_port);
 
 /* ---- counters ---- */

@@ -174,18 +174,6 @@ sim_port_address(struct runtime *rt, uint32_t ifindex, const struct ip *a)
 }
 
 int
-sim_port_readdress(struct runtime *rt, uint32_t ifindex, const uint8_t mac[6], const struct ip *link_local)
-{
-	struct sim_port *port = sim_port_find(sim_node_of(rt), ifindex);
-
-	if (!port)
-		return -ENODEV;
-	memcpy(port->mac, mac, 6);
-	port->link_local = link_local ? *link_local : eui64(mac);
-	return 0;
-}
-
-int
 sim_port_set(struct runtime *rt, uint32_t ifindex, bool up)
 {
 	struct sim_port *port = sim_port_find(sim_node_of(rt), ifindex);
@@ -470,32 +458,6 @@ transmit(struct sim_port *from, bool nd, const struct rt_packet *packet)
 		p->generation = link->generation;
 		sim_event_set(net, &p->ev, sim_link_arrival(link, from->side, packet->n));
 	}
-}
-
-int
-sim_inject_nd(struct runtime *rt, uint32_t ifindex, const struct rt_packet *packet)
-{
-	struct sim_port *port = sim_port_find(sim_node_of(rt), ifindex);
-
-	if (!port)
-		return -ENODEV;
-	sim_event_set(port->node->net, &packet_new(port, true, packet)->ev, port->node->net->now);
-	return 0;
-}
-
-int
-sim_inject_frame(struct runtime *rt, uint32_t ifindex, const uint8_t *bytes, size_t n)
-{
-	struct sim_port *port = sim_port_find(sim_node_of(rt), ifindex);
-	struct rt_packet packet = { .bytes = bytes, .n = n };
-
-	if (!port)
-		return -ENODEV;
-	if (n < 14)
-		return -EINVAL;
-	memcpy(packet.src_mac, bytes + 6, 6);
-	sim_event_set(port->node->net, &packet_new(port, false, &packet)->ev, port->node->net->now);
-	return 0;
 }
 
 static void

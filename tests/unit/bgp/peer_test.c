@@ -201,7 +201,7 @@ what_is_not_configured_has_its_default(void **state)
 	b->cfg = (struct bgp_config){ .local_as = 1, .router_id = 1 };
 	b->p = bgp_peer_new(&b->mem, &b->scratch, &b->cfg, &ops, b);
 	c = bgp_peer_config(b->p);
-	assert_string_equal(bgp_peer_name(b->p), "peer");
+	assert_string_equal(c->name, "peer");
 	assert_int_equal(c->hold_s, 9);
 	assert_int_equal(c->retry_us, SECONDS(1));
 	assert_int_equal(c->polite_us, MS(150));

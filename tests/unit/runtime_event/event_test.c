@@ -194,7 +194,7 @@ watched_descriptor(void **state UNUSED)
 
 	begin(&b);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_int_equal(rt_event_watch_fd(b.rt, fds[0], on_watch, &b, &w), 0);
+	assert_int_equal(rt_watch_new(b.rt, fds[0], on_watch, &b, &w), 0);
 	rt_watch_set(w, RT_WRITE);
 	UNTIL(&b, strstr(b.log, "write"));
 	rt_watch_set(w, RT_READ);
