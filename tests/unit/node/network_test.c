@@ -10,62 +10,21 @@
 #include <cmocka.h>
 
 #include "tests/unit/node/puppet.h"
-#include "tests/unit/topology/file.h"
+#include "tests/unit/node/stage.h"
 
 #define LEAF4_AS  65004
 #define LEAF4_ID  0x0a000104 /* 10.0.1.4 */
 #define DETECT_US MS(300)
 
-struct stage {
-	struct topo *topo;
-	struct world *w;
-	struct world_node *spine1, *spine2, *leaf1, *leaf3, *leaf4;
-	struct node_peer *down, *up; /* the session of spine1 and leaf4 (T05: leaf3), at either end */
-};
-
-static struct stage
-begin_with(const char *file, struct world_config cfg)
-{
-	struct stage s = { .topo = load_file(file) };
-	char err[256];
-
-	cfg.topo = s.topo;
-	s.w = world_new(&cfg, err, sizeof(err));
-	assert_non_null(s.w);
-	s.spine1 = world_node_find(s.w, "spine1");
-	s.spine2 = world_node_find(s.w, "spine2");
-	s.leaf1 = world_node_find(s.w, "leaf1");
-	s.leaf4 = world_node_find(s.w, "leaf4");
-	world_run(s.w, SECONDS(40));
-	return s;
-}
-
 static struct stage
 begin(const char *file, bool bfd, uint64_t seed)
 {
-	struct stage s = begin_with(file, (struct world_config){ .seed = seed, .bfd = bfd });
+	struct stage s = stage_begin(file, (struct world_config){ .seed = seed, .bfd = bfd });
 
 	s.down = node_port_find(s.spine1->node, "eth4")->peer;
 	s.up = node_port_find(s.leaf4->node, "eth1")->peer;
 	assert_true(s.down->established && s.up->established);
 	return s;
-}
-
-static void
-end(struct stage *s)
-{
-	world_free(s->w);
-	topo_free(s->topo);
-}
-
-/* Ports over which a switch sends packets to another one's rack. */
-static int
-ways(const struct world_node *from, const struct world_node *to)
-{
-	struct ip dst = node_rack_gateway(&to->topo->rack[FAMILY_IPV4]);
-	struct model_result r;
-
-	return model_lookup(from->platform, 0, &dst, &r) == MODEL_FORWARD ? (int)r.nhops : 0;
 }
 
 static uint64_t
@@ -88,17 +47,6 @@ all_flaps(struct stage *s)
 				sum += flaps(p);
 	}
 	return sum;
-}
-
-static size_t
-events_of(const struct world_node *wn, const char *type, const char *port)
-{
-	const struct journal_event *e;
-	size_t n = 0;
-
-	for (uint64_t id = 1; (e = journal_from(wn->node->journal, id)); id = e->id + 1)
-		n += strcmp(e->type, type) == 0 && (!port || strcmp(e->port, port) == 0);
-	return n;
 }
 
 /* Milliseconds, in fifths of one, until the condition holds; fails after `most`. */
@@ -188,7 +136,7 @@ test_T03_random_loss(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct stage s = begin("4x2.yaml", true, 7 + i);
 		double theory = 600 * 12 * 2 * cases[i].p * cases[i].p * cases[i].p;
-		size_t before = events_of(s.spine1, "BFD_DOWN", "eth4");
+		size_t before = events_of(s.spine1, "BFD_DOWN", "eth4", NULL);
 		int changes = 0, most = 0, was = ways(s.leaf1, s.leaf4), window[60] = { 0 };
 		size_t downs;
 
@@ -206,7 +154,7 @@ test_T03_random_loss(void **state)
 		}
 		for (size_t k = 6; k < ARRAY_LEN(window); k++) /* once its penalty has built up */
 			most = window[k] > most ? window[k] : most;
-		downs = events_of(s.spine1, "BFD_DOWN", "eth4") - before;
+		downs = events_of(s.spine1, "BFD_DOWN", "eth4", NULL) - before;
 		if ((double)downs > theory * 1.2 + 3)
 			fail_msg("%u ppm: %zu flaps, theory %.1f", cases[i].ppm, downs, theory);
 		if (changes > 600 / 10)
@@ -233,7 +181,7 @@ assert_stuck(struct stage *s)
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		assert_true(ends[i]->bfd_up);
 		assert_true(node_peer_stuck(ends[i]));
-		assert_int_equal(events_of(at[i], "BGP_STUCK", ends[i]->port->name), 1);
+		assert_int_equal(events_of(at[i], "BGP_STUCK", ends[i]->port->name, NULL), 1);
 		node_peer_why(ends[i], why, sizeof(why));
 		if (!ends[i]->established && !strstr(why, "MTU"))
 			fail_msg("end %zu: %s", i, why);
@@ -252,13 +200,12 @@ test_T05_mtu_black_hole(void **state)
 
 	(void)state;
 	for (uint64_t seed = 1; seed <= 3; seed++) {
-		struct stage s = begin_with(
+		struct stage s = stage_begin(
 		    "outside.yaml", (struct world_config){ .seed = seed, .bfd = true, .outside = true, .feed = 2000 });
 		uint32_t ifindex = world_ifindex(s.spine1, "eth3"), told;
 		uint64_t others;
 		int paused = 0;
 
-		s.leaf3 = world_node_find(s.w, "leaf3");
 		s.down = node_port_find(s.spine1->node, "eth3")->peer;
 		s.up = node_port_find(s.leaf3->node, "eth1")->peer;
 		assert_true(s.down->established && s.up->established);
@@ -282,8 +229,8 @@ test_T05_mtu_black_hole(void **state)
 		assert_int_equal(bgp_peer_last_reset(s.up->bgp)->cause, BGP_CAUSE_HOLD);
 		assert_int_equal(bgp_peer_last_reset(s.down->bgp)->cause, BGP_CAUSE_NOTICE);
 		assert_int_equal(bgp_peer_last_reset(s.down->bgp)->code, BGP_ERR_HOLD);
-		assert_int_equal(events_of(s.leaf3, "BGP_STUCK", "eth1"), 1);
-		assert_int_equal(events_of(s.spine1, "BGP_STUCK", "eth3"), 1);
+		assert_int_equal(events_of(s.leaf3, "BGP_STUCK", "eth1", NULL), 1);
+		assert_int_equal(events_of(s.spine1, "BGP_STUCK", "eth3", NULL), 1);
 
 		/* again and again, ever more seldom, and told once */
 		UNTIL(&s, SECONDS(60), s.up->stuck == 2 && s.down->stuck >= 2);
@@ -307,7 +254,7 @@ test_T05_mtu_black_hole(void **state)
 		assert_false(node_peer_stuck(s.up) || node_peer_stuck(s.down));
 		assert_int_equal(ways(s.leaf1, s.leaf3), 2);
 		assert_int_equal(ways(s.leaf3, s.leaf1), 2);
-		assert_int_equal(events_of(s.leaf3, "BFD_DOWN", NULL), 0);
+		assert_int_equal(events_of(s.leaf3, "BFD_DOWN", NULL, NULL), 0);
 		end(&s);
 	}
 }
@@ -332,7 +279,7 @@ test_T06_copies_and_disorder(void **state)
 	}
 	assert_int_equal(all_flaps(&s), before);
 	for (uint32_t i = 0; i < s.topo->nnodes; i++)
-		assert_int_equal(events_of(world_node_at(s.w, i), "BFD_DOWN", NULL), 0);
+		assert_int_equal(events_of(world_node_at(s.w, i), "BFD_DOWN", NULL, NULL), 0);
 	/* and a session can begin like that */
 	bgp_peer_reset(s.down->bgp, BGP_CEASE_RESET, "again", 0, rt_now(s.spine1->rt));
 	UNTIL(&s, SECONDS(5), s.down->established && s.up->established && ways(s.leaf1, s.leaf4) == 2);
@@ -373,7 +320,7 @@ test_T09_delay(void **state)
 			assert_int_equal(flaps(s.down), before);
 			assert_int_equal(ways(s.leaf1, s.leaf4), 2);
 		} else {
-			assert_true(events_of(s.spine1, "BFD_DOWN", "eth4") > 0);
+			assert_true(events_of(s.spine1, "BFD_DOWN", "eth4", NULL) > 0);
 		}
 		assert_true(ways(s.leaf1, s.leaf4) >= 1);
 		end(&s);
@@ -702,7 +649,7 @@ test_P08_wall_clock(void **state)
 	assert_int_equal(bgp_peer_since(s.down->bgp).us, since);
 	assert_int_equal(s.leaf1->node->state_changes, changes);
 	for (uint32_t i = 0; i < s.topo->nnodes; i++)
-		assert_int_equal(events_of(world_node_at(s.w, i), "BFD_DOWN", NULL), 0);
+		assert_int_equal(events_of(world_node_at(s.w, i), "BFD_DOWN", NULL, NULL), 0);
 	end(&s);
 }
 
@@ -725,7 +672,7 @@ noting_submit(struct platform *p, const struct plat_op *ops, size_t n)
 		if (ops[i].kind == PLAT_NH_DEL || ops[i].kind == PLAT_GROUP_SET) {
 			order.seen = true;
 			order.session_stood = bgp_peer_state(order.peer->bgp) == BGP_ESTABLISHED;
-			order.nothing_noted = !events_of(order.node, "BFD_DOWN", NULL);
+			order.nothing_noted = !events_of(order.node, "BFD_DOWN", NULL, NULL);
 		}
 	return order.was->submit(p, ops, n);
 }
@@ -752,7 +699,7 @@ test_forwarding_comes_first(void **state)
 			assert_true(order.session_stood);
 			assert_true(order.nothing_noted);
 		}
-		assert_int_equal(events_of(at, "BFD_DOWN", NULL), 1);
+		assert_int_equal(events_of(at, "BFD_DOWN", NULL, NULL), 1);
 		at->platform->ops = order.was;
 		black(&s, true, true, false);
 		UNTIL(&s, SECONDS(10), s.down->established && s.up->established && ways(s.leaf1, s.leaf4) == 2);
@@ -769,7 +716,7 @@ noting_write(struct rt_stream *stream, const uint8_t *bytes, size_t n)
 	if (!order.seen) {
 		order.seen = true;
 		order.session_stood = bgp_peer_state(order.peer->bgp) == BGP_ESTABLISHED;
-		order.nothing_noted = !events_of(order.node, "LINK_DOWN", NULL);
+		order.nothing_noted = !events_of(order.node, "LINK_DOWN", NULL, NULL);
 	}
 	return ops_before->stream_write(stream, bytes, n);
 }
