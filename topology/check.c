@@ -84,6 +84,28 @@ collect_as(const struct plan *p, struct as_range *ranges)
 	return n;
 }
 
+static bool
+has_tier_below(const struct plan *p, const struct plan_tier *t)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->tiers[i].up != TOPO_NONE && &p->tiers[p->tiers[i].up] == t)
+			return true;
+	return false;
+}
+
+/*
+ * Switches in the middle that join the same switches above and below, and have a number each (RFC 7938, 5.2.1 has them share
+ * one): who loses its way down takes that of another one, over a switch above that still sends packets down to it.
+ */
+static bool
+is_hunting(const struct plan *p, const struct plan_tier *t)
+{
+	enum asn_form form = t->file->asn.form;
+
+	return t->up != TOPO_NONE && t->pattern == PATTERN_FULL && has_tier_below(p, t) &&
+	       (form == ASN_BY_NUMBER || form == ASN_BY_STEP) && t->nodes > MAX_OF(p->pods, 1u);
+}
+
 /* An AS number that two switches share makes each drop the routes of the other as a loop (RFC 4271 9.1.2). */
 static void
 check_as_form(const struct plan *p, const struct plan_tier *t, struct topo_errors *errs)
@@ -105,11 +127,20 @@ check_as_form(const struct plan *p, const struct plan_tier *t, struct topo_error
 		    "tier `%s`: the same AS numbers in each pod; switches of two pods drop each other's routes as "
 		    "loops",
 		    f->name);
-	else if (a->form == ASN_ONE && t->up != TOPO_NONE && t->nodes > 1)
+	else if (a->form == ASN_ONE && t->up != TOPO_NONE && t->nodes > 1 &&
+		 (!has_tier_below(p, t) || (f->per_pod && p->pods > 1)))
 		warning_add(errs, a->is.at,
 		    "tier `%s`: one AS number for a tier that is not the top; its switches drop each other's routes as "
 		    "loops",
 		    f->name);
+	else if (is_hunting(p, t))
+		error_hint(
+		    warning_add(errs, a->is.at,
+			"tier `%s`: an AS number for each switch, though they go up to the same switches; when one "
+			"loses its way down, packets may for a moment go up and down between them",
+			f->name),
+		    f->per_pod ? "{base: N, per: pod} gives those of a pod one number (RFC 7938, 5.2.1)"
+			       : "`asn: N` gives the tier one number (RFC 7938, 5.2.1)");
 }
 
 static void

@@ -273,7 +273,8 @@ policy_peer_fabric(struct policy *p, const struct topo_port *port)
 		pp->class = CLASS_BELOW;
 		add_below(pp, &p->topo->nodes[port->far_node], seen);
 		mem_free(p->mem, MEM_TOPOLOGY, seen);
-		qsort(pp->exact, pp->nexact, sizeof(*pp->exact), by_prefix);
+		if (pp->nexact) /* a foreign switch has none */
+			qsort(pp->exact, pp->nexact, sizeof(*pp->exact), by_prefix);
 		set_limits(pp, pp->nexact);
 	}
 	return pp;

@@ -9,6 +9,12 @@
 	"schema: 1\nfabric: x\npods: 2\ntiers:\n  - {name: spine, count: 2, asn: 65000, loopback: 10.0.0.0/24}\n"      \
 	"  - {name: leaf, per_pod: 2, asn: {base: 65000, pod_step: 10}, loopback: {pool: 10.1.0.0/16, pod_len: 24},"   \
 	" up: {to: spine, local: \"a[1-2]\", remote: \"b[1-8]\"}}\n"
+#define MIDDLE                                                                                                         \
+	"schema: 1\nfabric: x\ntiers:\n  - {name: core, count: 2, asn: 65000, loopback: 10.0.0.0/24}\n"                \
+	"  - {name: agg, count: 2, asn: 65001, loopback: 10.0.1.0/24, up: {to: core, local: \"a[1-2]\", remote: "      \
+	"\"b[1-4]\"}}\n"                                                                                               \
+	"  - {name: leaf, count: 2, asn: {base: 65100}, loopback: 10.0.2.0/24, up: {to: agg, local: \"a[1-2]\", "      \
+	"remote: \"c[1-8]\"}}\n"
 
 static const struct rule_case {
 	const char *rule, *name;
@@ -97,6 +103,7 @@ static const struct rule_case {
 	{ "AS forms", "per rack", "3tier-small", "per: pod", "per: rack",
 	    "`rack` is not known here; `per` is one of: pod" },
 	{ "AS forms", "no base", "4x2", "{base: 65000}", "{}", "`asn` needs the key `base`" },
+	{ "AS forms", "one for a tier in the middle", MIDDLE, "", "", NULL },
 	{ "AS ranges", "one number in both", "4x2", "{base: 65000}", "{base: 64999}", "AS clash" },
 	{ "AS ranges", "clash over the slots only", "4x2", "asn: 65000", "asn: 65020",
 	    "AS clash: tier `leaf` has 65001-65032 over all its slots, tier `spine` in line 5 has 65020-65020" },
@@ -566,6 +573,10 @@ warnings(void **state)
 		    "warning: tier `leaf`: one AS number" },
 		{ "warning", "same AS numbers in each pod", "3tier-small", "{base: 65100, per: pod}", "{base: 65100}",
 		    "warning: tier `spine`: the same AS numbers in each pod" },
+		{ "warning", "one AS for the middle of all pods", "3tier-small", "{base: 65100, per: pod}", "65100",
+		    "warning: tier `spine`: one AS number" },
+		{ "warning", "an AS for each switch in the middle", MIDDLE, "asn: 65001", "asn: {base: 65001}",
+		    "warning: tier `agg`: an AS number for each switch" },
 		{ "warning", "planes without a pattern", "4x2", "fabric: lab\n", "fabric: lab\nplanes: 2\n",
 		    "warning: `planes` without" },
 	};
