@@ -91,9 +91,9 @@ static bool
 draw_link(struct plan *p, struct fault *f, int i, uint32_t *link)
 {
 	const struct topo *t = p->cfg->topo;
-	uint32_t n = (uint32_t)(draw(p) % t->nlinks), side = (uint32_t)(draw(p) & 1);
+	uint32_t n = (uint32_t)(draw(p) % MAX_OF(t->nlinks, (size_t)1)), side = (uint32_t)(draw(p) & 1);
 
-	if (!link_is_whole(p, n, f->at))
+	if (!t->nlinks || !link_is_whole(p, n, f->at))
 		return false;
 	f->node[i] = side ? t->links[n].upper : t->links[n].lower;
 	for (f->port[i] = 0; t->nodes[f->node[i]].ports[f->port[i]].link != n ||

@@ -24,7 +24,7 @@
 #define SLOW_HOLDS_UP 1      /* hold times that a slow node may delay others */
 #define CALLBACKS     100    /* in which a node passes news on, where its CPU takes time for each */
 #define SELDOM_US     SECONDS(31)
-#define SWEPT_US      SECONDS(4)  /* what a restarted node found is swept so long after timers.restart at the latest */
+#define SWEPT_US      SECONDS(4) /* what a restarted node found is swept so long after timers.restart at the latest */
 #define HEALTHY_US    SECONDS(60) /* who has been in use for so long has a good name again (link/damp.h: 12 half-lives) */
 
 static const char *const kinds[CHECK_KINDS] = {

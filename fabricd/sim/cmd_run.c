@@ -101,6 +101,8 @@ print_table(const struct study *s)
 		for (uint32_t i = t->tiers[k].first; i < t->tiers[k].first + t->tiers[k].count; i++) {
 			struct facts f;
 
+			if (t->nodes[i].foreign)
+				continue;
 			node_facts(s, i, &f);
 			add_most(&most, &f);
 			if (each)
@@ -177,15 +179,20 @@ print_losses(const struct study *s, const struct findings *r)
 		}
 		us = next;
 	}
+	if (r->inside)
+		printf("%u switches have no way out of the fabric any more\n", r->inside);
 	if (r->lost_outside)
 		printf("%u switches did not get out of the fabric for a while, the longest for %lld us\n",
 		    r->lost_outside, (long long)r->worst_outside_us);
 	if (r->parted)
 		printf("partition: %u pairs of switches are not connected any more, by no path at all\n", r->parted);
 	if (r->isolated)
-		printf("isolated by design: %u pairs of switches are connected only through a valley; %u of them have "
-		       "hosts\n",
-		    r->isolated, r->racks);
+		printf(
+		    "isolated by design: %u pairs of switches are connected only through a valley, or through a switch "
+		    "with the AS number of one of them\n",
+		    r->isolated);
+	if (r->racks)
+		printf("of these pairs, %u have hosts on both sides\n", r->racks);
 }
 
 static void
@@ -231,7 +238,7 @@ fail_and_heal(const struct cmd *c, struct study *s, struct fault *f)
 	printf("the last change of forwarding came %lld us later\n", (long long)r.settled_us);
 	print_losses(s, &r);
 	print_load(s, &r);
-	met = !r.parted && !r.racks;
+	met = !r.parted && !r.racks && !r.inside;
 	if (!r.violation && !mono_is_never(c->heal)) {
 		at = mono_add(at, c->heal.us);
 		if (at.us < sim_now(world_net(s->w)).us)
@@ -271,6 +278,13 @@ cmd_run(const struct cmd *c)
 	if (check_violation(s->c)->kind) {
 		printf("intent is not met: %s: %s\n", check_kind_name(check_violation(s->c)->kind),
 		    check_violation(s->c)->text);
+		rc = EXIT_UNMET;
+	} else if (s->barred) {
+		printf(
+		    "intent is not met: of the switches with hosts, %u pairs are isolated by design of the file: only "
+		    "a "
+		    "valley leads from one to the other, or a switch on the way has the AS number of one before it\n",
+		    s->barred);
 		rc = EXIT_UNMET;
 	} else {
 		printf("intent is met: every switch uses the full set of shortest paths to every other\n");

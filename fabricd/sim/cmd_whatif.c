@@ -28,6 +28,8 @@ struct trial {
 struct whatif {
 	const struct cmd *c;
 	struct study *s;
+	uint32_t *what; /* all that can fail: a link, or nlinks + node */
+	uint32_t nwhat;
 	struct trial *trials; /* shared */
 	size_t n;
 };
@@ -129,36 +131,40 @@ try_all(const struct whatif *w)
 
 /* ---- which ---- */
 
-static size_t
-count_trials(const struct cmd *c)
+/* What is no fabricd is no part of the simulation, nor are the links that end there. */
+static bool
+list_what(struct whatif *w)
 {
-	size_t n = c->topo->nlinks + c->topo->nnodes, all = c->any == 1 ? n : n * (n - 1) / 2;
+	const struct topo *t = w->c->topo;
 
-	return c->sample ? MIN_OF(c->sample, all) : all;
+	w->what = calloc(t->nlinks + t->nnodes + 1, sizeof(*w->what));
+	for (uint32_t i = 0; w->what && i < t->nlinks; i++)
+		if (!t->nodes[t->links[i].lower].foreign && !t->nodes[t->links[i].upper].foreign)
+			w->what[w->nwhat++] = i;
+	for (uint32_t i = 0; w->what && i < t->nnodes; i++)
+		if (!t->nodes[i].foreign)
+			w->what[w->nwhat++] = (uint32_t)t->nlinks + i;
+	return w->what != NULL;
 }
 
+static size_t
+count_all(const struct whatif *w)
+{
+	return w->c->any == 1 ? w->nwhat : (size_t)w->nwhat * (w->nwhat - 1) / 2;
+}
+
+/* A sample takes none twice: each is taken with the chance that fills the sample from those that are left. */
 static void
 choose_trials(struct whatif *w)
 {
-	uint32_t n = (uint32_t)(w->c->topo->nlinks + w->c->topo->nnodes);
 	uint64_t random = hash_u64(w->c->seed, 0x77686174);
-	size_t at = 0;
+	size_t left = count_all(w), at = 0;
 
-	if (w->c->sample) {
-		for (; at < w->n; at++) {
-			uint32_t a = (uint32_t)(hash_u64(random, 2 * at) % n),
-				 b = (uint32_t)(hash_u64(random, 2 * at + 1) % (n - 1));
-
-			w->trials[at] = (struct trial){ .what = { a, w->c->any == 1 ? TOPO_NONE : b + (b >= a) } };
-		}
-		return;
-	}
-	for (uint32_t a = 0; a < n; a++) {
-		if (w->c->any == 1)
-			w->trials[at++] = (struct trial){ .what = { a, TOPO_NONE } };
-		for (uint32_t b = a + 1; b < n && w->c->any == 2; b++)
-			w->trials[at++] = (struct trial){ .what = { a, b } };
-	}
+	for (uint32_t a = 0; a < w->nwhat && at < w->n; a++)
+		for (uint32_t b = w->c->any == 1 ? w->nwhat - 1 : a + 1; b < w->nwhat && at < w->n; b++, left--)
+			if (hash_u64(random, left) % left < w->n - at)
+				w->trials[at++] = (struct trial){ .what = { w->what[a],
+								      w->c->any == 1 ? TOPO_NONE : w->what[b] } };
 }
 
 /* ---- the table ---- */
@@ -174,6 +180,8 @@ by_harm(const void *a, const void *b)
 		return x->violation ? -1 : 1;
 	if (x->racks != y->racks)
 		return x->racks > y->racks ? -1 : 1;
+	if (x->inside != y->inside)
+		return x->inside > y->inside ? -1 : 1;
 	if (cx != cy)
 		return cx > cy ? -1 : 1;
 	if (x->worst_us != y->worst_us)
@@ -189,11 +197,11 @@ static int
 print_trials(struct whatif *w)
 {
 	const struct topo *t = w->c->topo;
-	uint32_t bad = 0, parted = 0, isolated = 0, racks = 0;
+	uint32_t bad = 0, parted = 0, isolated = 0, racks = 0, inside = 0;
 
 	qsort(w->trials, w->n, sizeof(*w->trials), by_harm);
-	printf("%-44s %9s %7s %7s %8s %6s %6s %6s  %s\n", "failure", "loss us", "pairs", "parted", "isolated", "racks",
-	    "width", "load", "busiest port");
+	printf("%-44s %9s %7s %7s %8s %6s %6s%s %6s  %s\n", "failure", "loss us", "pairs", "parted", "isolated",
+	    "racks", "width", w->c->outside ? " inside" : "", "load", "busiest port");
 	for (size_t i = 0; i < w->n; i++) {
 		const struct trial *x = &w->trials[i];
 		const struct topo_node *busy = &t->nodes[x->r.most_node];
@@ -203,19 +211,26 @@ print_trials(struct whatif *w)
 		parted += x->r.parted != 0;
 		isolated += x->r.isolated != 0;
 		racks += x->r.racks != 0;
+		inside += x->r.inside != 0;
 		if (i >= SHOW)
 			continue;
 		print_what(t, x, what, sizeof(what));
-		printf("%-44s %9lld %7u %7u %8u %6u %6u %6.2f  %s:%s\n", what, (long long)x->r.worst_us,
-		    x->r.lost_pairs, x->r.parted, x->r.isolated, x->r.racks, x->r.narrowest, x->r.most, busy->name,
-		    x->r.most_port < busy->nports ? busy->ports[x->r.most_port].name : "-");
+		printf("%-44s %9lld %7u %7u %8u %6u %6u", what, (long long)x->r.worst_us, x->r.lost_pairs, x->r.parted,
+		    x->r.isolated, x->r.racks, x->r.narrowest);
+		if (w->c->outside)
+			printf(" %6u", x->r.inside);
+		if (x->r.most > 0)
+			printf(" %6.2f  %s:%s\n", x->r.most, busy->name, busy->ports[x->r.most_port].name);
+		else
+			printf(" %6.2f  -\n", x->r.most);
 		if (x->r.violation)
 			printf("  VIOLATION: %s: %s\n", check_kind_name(x->r.violation), x->r.text);
 	}
-	printf("%zu failures tried: %u part the fabric, %u isolate switches by design, %u part or isolate racks, %u "
-	       "violate "
-	       "an invariant\n",
-	    w->n, parted, isolated, racks, bad);
+	printf("%zu failures tried: %u part the fabric, %u isolate switches by design, %u part or isolate racks, ",
+	    w->n, parted, isolated, racks);
+	if (w->c->outside)
+		printf("%u leave switches without a way out, ", inside);
+	printf("%u violate an invariant\n", bad);
 	return bad ? EXIT_UNMET : EXIT_MET;
 }
 
@@ -232,7 +247,12 @@ cmd_whatif(const struct cmd *c)
 		return EXIT_USAGE;
 	}
 	w.s = study_new(&sc, err, sizeof(err));
-	w.n = count_trials(c);
+	if (!list_what(&w)) {
+		fprintf(stderr, "fabsim: out of memory\n");
+		study_free(w.s);
+		return rc;
+	}
+	w.n = c->sample ? MIN_OF(c->sample, count_all(&w)) : count_all(&w);
 	w.trials = mmap(NULL, (w.n + 1) * sizeof(*w.trials), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (w.s && check_violation(w.s->c)->kind) {
 		printf("intent is not met before anything fails: %s\n", check_violation(w.s->c)->text);
@@ -246,6 +266,7 @@ cmd_whatif(const struct cmd *c)
 	} else {
 		fprintf(stderr, "fabsim: %s\n", w.s ? strerror(errno) : err);
 	}
+	free(w.what);
 	if (w.trials != MAP_FAILED)
 		munmap(w.trials, (w.n + 1) * sizeof(*w.trials));
 	study_free(w.s);

@@ -684,10 +684,20 @@ fault_place(const struct topo *t, const char *text, uint32_t *node, uint32_t *po
 	snprintf(name, sizeof(name), "%.*s", (int)MIN_OF(len, sizeof(name) - 1), text);
 	n = topo_node_find(t, name);
 	if (!n) {
-		at = (size_t)snprintf(err, errlen, "no node %s in the topology file", name);
+		at = (size_t)snprintf(err, errlen, "no node \"%s\" in the topology file", name);
 		k = topo_node_near(t, name, near, ARRAY_LEN(near));
 		for (size_t i = 0; i < k && at < errlen; i++)
-			at += (size_t)snprintf(err + at, errlen - at, "%s%s", i ? ", " : "; did you mean ", near[i]);
+			at += (size_t)snprintf(err + at, errlen - at, "%s%s",
+			    !i          ? "; did you mean "
+			    : i + 1 < k ? ", "
+					: " or ",
+			    near[i]);
+		if (k && at < errlen)
+			snprintf(err + at, errlen - at, "?");
+		return false;
+	}
+	if (n->foreign) {
+		snprintf(err, errlen, "%s is no fabricd (vendor: other), and no part of the simulation", name);
 		return false;
 	}
 	*node = n->index;
@@ -695,15 +705,20 @@ fault_place(const struct topo *t, const char *text, uint32_t *node, uint32_t *po
 	if (!colon)
 		return true;
 	p = topo_port_find(n, colon + 1);
+	if (p && is_wired(p) && t->nodes[p->far_node].foreign) {
+		snprintf(err, errlen,
+		    "it leads to %s, which is no fabricd (vendor: other), and no part of the simulation",
+		    t->nodes[p->far_node].name);
+		return false;
+	}
 	if (p && is_wired(p)) {
 		*port = (uint32_t)(p - n->ports);
 		return true;
 	}
 	near_ports(n, colon + 1, ports, sizeof(ports));
 	snprintf(err, errlen,
-	    p ? "port %s of %s leads to no other switch; did you mean %s"
-	      : "no port %s on %s in the topology file; did you mean %s",
-	    colon + 1, name, ports);
+	    p ? "port %s of %s leads to no other switch%s%s" : "no port \"%s\" on %s in the topology file%s%s",
+	    colon + 1, name, ports[0] ? "; did you mean " : "", ports);
 	return false;
 }
 

@@ -389,6 +389,18 @@ by_prefix(const void *a, const void *b)
 	return prefix_cmp(&((const struct flow_dest *)a)->prefix, &((const struct flow_dest *)b)->prefix);
 }
 
+/* An address of the rack that its switch has: the gateway, or that of the first port where hosts hang on routed ports. */
+static struct ip
+rack_probe(const struct topo *t, const struct topo_node *n, int family)
+{
+	struct prefix net;
+
+	for (uint32_t k = 0; k < n->nports; k++)
+		if (topo_host_network(t, n, &n->ports[k], (unsigned int)family, &net))
+			return node_rack_gateway(&net);
+	return node_rack_gateway(&n->rack[family]);
+}
+
 static void
 fill_dests(struct flow *f)
 {
@@ -401,8 +413,7 @@ fill_dests(struct flow *f)
 				f->dests[f->ndests++] = (struct flow_dest){ t->loopback[v],
 					prefix_addr(&t->loopback[v]), i };
 			if (t->has_rack[v])
-				f->dests[f->ndests++] = (struct flow_dest){ t->rack[v], node_rack_gateway(&t->rack[v]),
-					i };
+				f->dests[f->ndests++] = (struct flow_dest){ t->rack[v], rack_probe(f->t, t, v), i };
 		}
 	qsort(f->dests, f->ndests, sizeof(*f->dests), by_prefix);
 	f->nall = f->ndests;

@@ -87,11 +87,12 @@ load_topo(const char *path)
 
 	if (text) {
 		t = topo_load(text, len, &errs);
-		if (!t) {
-			print = topo_errors_print(&errs, path, text, len);
-			fputs(print ? print : "out of memory\n", stderr);
-			free(print);
-		}
+		print = errs.n ? topo_errors_print(&errs, path, text, len) : NULL; /* warnings, too */
+		if (print)
+			fputs(print, stderr);
+		else if (!t)
+			fprintf(stderr, "fabsim: %s: out of memory\n", path);
+		free(print);
 	}
 	topo_errors_free(&errs);
 	free(text);

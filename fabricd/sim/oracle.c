@@ -5,7 +5,13 @@
  * found from the owner upwards, level by level; then every switch, from the top downwards, takes the shorter of its
  * ways down and of what the switches above it have, plus one link; the ways down when both are equally short, since
  * what came from above may not go up again. All of the equally short ones of that side are taken.
+ *
+ * What comes from above has passed, on its way up from the owner, each tier between the owner and the top, and in each
+ * of them a switch that leads down to the owner. Those of one tier that do so have one AS number if any two have the
+ * same (the file knows one number for a tier, one for a pod, or one for each switch), so a switch that shares its own
+ * with another one above the owner takes nothing from above.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "fabricd/lib/base.h"
@@ -22,6 +28,34 @@ fill_order(struct oracle *o)
 		for (uint32_t i = 0; i < t->nnodes; i++)
 			if (t->nodes[i].level == level)
 				o->order[n++] = i;
+}
+
+static int
+by_asn(const void *a, const void *b, void *arg)
+{
+	const struct topo_node *nodes = arg;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	if (nodes[x].asn != nodes[y].asn)
+		return nodes[x].asn < nodes[y].asn ? -1 : 1;
+	return x < y ? -1 : x > y;
+}
+
+static void
+fill_crews(struct oracle *o)
+{
+	const struct topo *t = o->topo;
+	uint32_t *sorted = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*sorted));
+
+	for (uint32_t i = 0; i < t->nnodes; i++)
+		sorted[i] = i;
+	qsort_r(sorted, t->nnodes, sizeof(*sorted), by_asn, t->nodes);
+	for (uint32_t i = 0; i < t->nnodes; i++) {
+		bool same = i && t->nodes[sorted[i]].asn == t->nodes[sorted[i - 1]].asn;
+
+		o->crew[sorted[i]] = same ? o->crew[sorted[i - 1]] : sorted[i];
+	}
+	mem_free(NULL, MEM_OTHER, sorted);
 }
 
 /* Host ports are many, and of no interest here. */
@@ -55,7 +89,9 @@ oracle_init(struct oracle *o, const struct topo *t)
 	o->ways = mem_zalloc(NULL, MEM_OTHER, (2 * t->nlinks + 1) * sizeof(*o->ways));
 	o->first = mem_zalloc(NULL, MEM_OTHER, (2 * t->nnodes + 1) * sizeof(*o->first));
 	o->order = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->order));
+	o->crew = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->crew));
 	o->below = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->below));
+	o->above = mem_zalloc(NULL, MEM_OTHER, (t->nnodes + 1) * sizeof(*o->above));
 	for (uint32_t i = 0; i < t->nnodes; i++) {
 		for (uint32_t k = 0; k < t->nodes[i].nports; k++) {
 			const struct topo_port *p = &t->nodes[i].ports[k];
@@ -71,6 +107,7 @@ oracle_init(struct oracle *o, const struct topo *t)
 	o->ports = mem_zalloc(NULL, MEM_OTHER, o->words * sizeof(*o->ports));
 	fill_ways(o);
 	fill_order(o);
+	fill_crews(o);
 }
 
 void
@@ -80,7 +117,9 @@ oracle_done(struct oracle *o)
 	mem_free(NULL, MEM_OTHER, o->ways);
 	mem_free(NULL, MEM_OTHER, o->first);
 	mem_free(NULL, MEM_OTHER, o->order);
+	mem_free(NULL, MEM_OTHER, o->crew);
 	mem_free(NULL, MEM_OTHER, o->below);
+	mem_free(NULL, MEM_OTHER, o->above);
 	mem_free(NULL, MEM_OTHER, o->ports);
 }
 
@@ -128,14 +167,23 @@ nearest(const struct oracle *o, const struct oracle_graph *g, uint32_t at, bool 
 	return best;
 }
 
+/* Whether another switch with its AS number has passed on what would come to it from above. */
+static bool
+is_barred(const struct oracle *o, uint32_t at)
+{
+	return o->above[o->crew[at]] > (o->below[at] != ORACLE_FAR);
+}
+
 void
 oracle_search(const struct oracle *o, const struct oracle_graph *g, uint32_t owner, struct oracle_paths *out)
 {
 	size_t n = o->topo->nnodes;
 
 	memset(out->ports, 0, n * o->words * sizeof(*out->ports));
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		o->below[i] = out->distance[i] = ORACLE_FAR;
+		o->above[i] = 0;
+	}
 	if (!g->nodes[owner])
 		return;
 	for (size_t i = 0; i < n; i++) {
@@ -145,12 +193,13 @@ oracle_search(const struct oracle *o, const struct oracle_graph *g, uint32_t own
 			o->below[at] = 0;
 		else if (g->nodes[at])
 			o->below[at] = nearest(o, g, at, true, o->below, &out->ports[at * o->words]);
+		o->above[o->crew[at]] += o->below[at] != ORACLE_FAR;
 	}
 	for (size_t i = n; i-- > 0;) {
 		uint32_t at = o->order[i], up;
 
 		out->distance[at] = o->below[at];
-		if (!g->nodes[at] || at == owner)
+		if (!g->nodes[at] || at == owner || is_barred(o, at))
 			continue;
 		up = nearest(o, g, at, false, out->distance, o->ports);
 		if (up >= o->below[at])

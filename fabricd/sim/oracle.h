@@ -3,7 +3,8 @@
  *
  * Given the file's graph and what of it works, the shortest valley-free paths from every switch to one of them: which
  * ports a packet may take at each, and how far it is. Knows nothing of BGP, RIBs or policies, and includes only
- * fabricd/lib and topology, so that it cannot repeat their mistakes.
+ * fabricd/lib and topology, so that it cannot repeat their mistakes. Switches that share an AS number do not take from
+ * above what one of them has told (RFC 4271, 9.1.2; RFC 7938, 5.2.1): to the search such a path is none.
  */
 #ifndef FABRICD_SIM_ORACLE_H
 #define FABRICD_SIM_ORACLE_H
@@ -24,7 +25,9 @@ struct oracle {
 	} * ways;                        /* of each node: those up, then those down */
 	uint32_t *first;                 /* [2 x node]: of its ways up, of its ways down; with one more at the end */
 	uint32_t *order;                 /* nodes by level, lowest first */
+	uint32_t *crew;                  /* of each node: the lowest index of those with its AS number */
 	uint32_t *below;                 /* scratch: distance by paths that only go down */
+	uint32_t *above;                 /* scratch, by crew: how many of it are above the owner */
 	uint64_t *ports;                 /* scratch: a set of ports */
 };
 
@@ -46,7 +49,7 @@ void oracle_init(struct oracle *, const struct topo *);
 void oracle_done(struct oracle *);
 void oracle_paths_init(const struct oracle *, struct oracle_paths *);
 void oracle_paths_done(struct oracle_paths *);
-/* All shortest valley-free paths to `owner`. */
+/* All shortest valley-free paths to `owner` that no shared AS number bars. */
 void oracle_search(const struct oracle *, const struct oracle_graph *, uint32_t owner, struct oracle_paths *);
 /*
  * Numbers the parts into which what works falls, valleys or not: two switches of one part that are ORACLE_FAR from each

@@ -290,8 +290,8 @@ count_pairs(struct check *c)
 	oracle_parts(&c->oracle, &g, part);
 	c->stats.isolated = c->stats.parted = 0;
 	for (uint32_t a = 0; a < c->n; a++)
-		for (uint32_t b = 0; b < c->n; b++) {
-			if (a == b || c->paths[a].distance[b] != ORACLE_FAR)
+		for (uint32_t b = 0; b < a; b++) {
+			if (c->t->nodes[a].foreign || c->t->nodes[b].foreign || c->paths[a].distance[b] != ORACLE_FAR)
 				continue;
 			if (part[a] == part[b])
 				c->stats.isolated++;

@@ -219,15 +219,28 @@ struct parse {
 static bool
 parse_line(struct parse *p, const char *s)
 {
+	static const struct {
+		const char *word, *takes;
+	} numbers[] = {
+		{ "topology", "it names a file" },
+		{ "seed", "it is a whole number" },
+		{ "until", "it is a time in seconds" },
+		{ "outside", "it is a number of prefixes, up to 1000000" },
+		{ "cpu", "it is a time in microseconds, up to 100000" },
+	};
 	char file[256];
 	unsigned long long n;
 	double seconds;
 
 	if (sscanf(s, "topology %255s", file) == 1) {
+		if (p->out->topo) {
+			snprintf(p->err, p->errlen, "a trace has one topology, and this line names another one");
+			return false;
+		}
 		p->out->topo = p->load(p->arg, file, p->err, p->errlen);
 		return p->out->topo != NULL;
 	}
-	if (sscanf(s, "seed %llu", &n) == 1) {
+	if (sscanf(s, "seed %llu", &n) == 1 && !strchr(s, '-')) {
 		p->out->seed = n;
 		return true;
 	}
@@ -247,6 +260,13 @@ parse_line(struct parse *p, const char *s)
 	if (sscanf(s, "cpu %llu", &n) == 1 && n <= 100000) {
 		p->out->cpu_us = (int64_t)n;
 		return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		if (strncmp(s, numbers[i].word, strlen(numbers[i].word)) == 0 &&
+		    strchr(" \t", s[strlen(numbers[i].word)])) {
+			snprintf(p->err, p->errlen, "\"%s\" is not understood: %s", s, numbers[i].takes);
+			return false;
+		}
 	}
 	if (!p->out->topo) {
 		snprintf(p->err, p->errlen, "a trace begins with the line: topology FILE");

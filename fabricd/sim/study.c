@@ -49,6 +49,24 @@ is_far(const struct study *s, uint32_t from, uint32_t to)
 	return check_paths(s->c, to)->distance[from] == ORACLE_FAR;
 }
 
+static bool
+has_rack(const struct topo_node *n)
+{
+	return n->has_rack[FAMILY_IPV4] || n->has_rack[FAMILY_IPV6];
+}
+
+/* Whether all that a node sends to the world outside gets there, in one family at least. */
+static bool
+gets_out(const struct study *s, uint32_t node)
+{
+	const struct flow *f = check_flow(s->c);
+
+	for (size_t d = flow_dests(f); d < flow_all(f); d++)
+		if (flow_good(f, d, node))
+			return true;
+	return false;
+}
+
 static void
 note_baseline(struct study *s)
 {
@@ -63,6 +81,12 @@ note_baseline(struct study *s)
 	for (uint32_t a = 0; a < n; a++)
 		for (uint32_t b = 0; b < n; b++)
 			s->far[a * n + b] = is_far(s, a, b);
+	for (uint32_t a = 0; a < n; a++) {
+		s->out[a] = gets_out(s, a);
+		for (uint32_t b = 0; b < a; b++)
+			s->barred += s->far[a * n + b] && has_rack(&s->topo->nodes[a]) &&
+				     has_rack(&s->topo->nodes[b]) && works(s, a) && works(s, b);
+	}
 }
 
 struct study *
@@ -82,7 +106,8 @@ study_new(const struct study_config *sc, char *err, size_t errlen)
 
 	if (!s || !(s->far = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->far))) ||
 	    !(s->loss = calloc(t->nnodes * t->nnodes + 1, sizeof(*s->loss))) ||
-	    !(s->loss_out = calloc(t->nnodes + 1, sizeof(*s->loss_out)))) {
+	    !(s->loss_out = calloc(t->nnodes + 1, sizeof(*s->loss_out))) ||
+	    !(s->out = calloc(t->nnodes + 1, sizeof(*s->out)))) {
 		snprintf(err, errlen, "out of memory");
 		study_free(s);
 		return NULL;
@@ -101,7 +126,7 @@ study_new(const struct study_config *sc, char *err, size_t errlen)
 	check_run_until(s->c, mono_add(s->began, COUNT_ON_US + SECONDS(1)));
 	if (!check_violation(s->c)->kind)
 		check_quiet(s->c);
-	s->converged = check_stats(s->c)->last_change;
+	s->converged.us = MAX_OF(check_stats(s->c)->last_change.us, s->began.us);
 	note_baseline(s);
 	return s;
 }
@@ -117,6 +142,7 @@ study_free(struct study *s)
 	free(s->far);
 	free(s->loss);
 	free(s->loss_out);
+	free(s->out);
 	free(s);
 }
 
@@ -156,12 +182,6 @@ narrowest(const struct study *s)
 	return least == UINT32_MAX ? 0 : least;
 }
 
-static bool
-has_rack(const struct topo_node *n)
-{
-	return n->has_rack[FAMILY_IPV4] || n->has_rack[FAMILY_IPV6];
-}
-
 static void
 count_pairs(const struct study *s, struct findings *out)
 {
@@ -175,7 +195,9 @@ count_pairs(const struct study *s, struct findings *out)
 		for (uint32_t b = 0; b < n; b++) {
 			if (a == b || !works(s, a) || !works(s, b))
 				continue;
-			if (is_far(s, a, b) && !s->far[a * n + b]) {
+			if (is_far(s, a, b)) {
+				if (a > b || s->far[a * n + b]) /* once for both ways */
+					continue;
 				out->isolated += part[a] == part[b];
 				out->parted += part[a] != part[b];
 				out->racks += has_rack(&s->topo->nodes[a]) && has_rack(&s->topo->nodes[b]);
@@ -185,6 +207,7 @@ count_pairs(const struct study *s, struct findings *out)
 			}
 		}
 	for (uint32_t a = 0; a < n; a++) {
+		out->inside += works(s, a) && s->out[a] && !gets_out(s, a);
 		out->lost_outside += works(s, a) && s->loss_out[a];
 		out->worst_outside_us = MAX_OF(out->worst_outside_us, works(s, a) ? s->loss_out[a] : 0);
 	}

@@ -25,8 +25,10 @@ struct study {
 	size_t nports;                /* nnodes x ports of each, as load[] has them */
 	double *load;                 /* of each port while all is well */
 	bool *far;                    /* [node][node]: no path by design while all is well */
-	int64_t *loss;                /* [node][owner]: the longest loss since study_forget() */
-	int64_t *loss_out;            /* [node]: of the world outside */
+	bool *out;                    /* [node]: gets out of the fabric while all is well */
+	uint32_t barred;   /* pairs of switches with hosts that have no path even then: the file does not allow it */
+	int64_t *loss;     /* [node][owner]: the longest loss since study_forget() */
+	int64_t *loss_out; /* [node]: of the world outside */
 };
 
 /* What the fabric is like after a failure. */
@@ -38,6 +40,7 @@ struct findings {
 	uint32_t lost_pairs;   /* such pairs */
 	uint32_t lost_outside; /* working switches that did not get out for a while */
 	int64_t worst_outside_us;
+	uint32_t inside;           /* working switches that got out of the fabric before, and do not any more */
 	uint32_t parted, isolated; /* pairs of working switches without a path: cut off; only by a valley */
 	uint32_t racks;            /* of both, those that both have hosts */
 	uint32_t narrowest;        /* fewest equal paths from a leaf to a rack that it reaches */

@@ -527,7 +527,7 @@ int
 world_link_set(struct world *w, const char *node, const char *port, bool up)
 {
 	struct world_node *wn = world_node_find(w, node);
-	uint32_t ifindex = wn ? world_ifindex(wn, port) : 0;
+	uint32_t ifindex = wn && wn->rt ? world_ifindex(wn, port) : 0;
 
 	return ifindex ? sim_link_set(wn->rt, ifindex, up) : -ENOENT;
 }

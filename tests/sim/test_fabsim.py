@@ -23,11 +23,11 @@ def test_cold_start():
 
 
 @pytest.mark.parametrize("fail, words", [
-    ("spine9", ["no node spine9", "did you mean spine1, spine2"]),
-    ("leef1", ["no node leef1", "did you mean leaf1"]),
-    ("leaf1:eth9", ["no port eth9 on leaf1", "did you mean eth1, eth2"]),
+    ("spine9", ['no node "spine9"', "did you mean spine1 or spine2?"]),
+    ("leef1", ['no node "leef1"', "did you mean leaf1"]),
+    ("leaf1:eth9", ['no port "eth9" on leaf1', "did you mean eth1, eth2"]),
     ("leaf1:eth3", ["port eth3 of leaf1 leads to no other switch", "did you mean eth1, eth2"]),
-    ("leaf1:", ["no port  on leaf1"]),
+    ("leaf1:", ['no port "" on leaf1']),
 ])
 def test_unknown_places_name_near_ones(fail, words):
     code, out, err = fabsim("run", SMALL, "--fail", fail)
@@ -57,7 +57,7 @@ def test_a_failure_that_the_fabric_survives():
 def test_a_partition_is_said_and_is_no_bug():
     code, out, _ = fabsim("run", SMALL, "--fail", "leaf1:eth1", "--fail", "leaf1:eth2", "--at", "5s")
     assert code == 1
-    assert "partition: 10 pairs of switches are not connected any more, by no path at all" in out
+    assert "partition: 5 pairs of switches are not connected any more, by no path at all" in out
     assert "VIOLATION" not in out and "violation" not in out
 
 
@@ -71,6 +71,46 @@ def test_who_does_not_get_out():
     code, out, _ = fabsim("run", os.path.join(TOPOLOGIES, "outside.yaml"), "--outside", "5", "--fail", "border1:eth1",
                           "--fail", "border1:eth2", "--fail", "border2:eth1", "--fail", "border2:eth2", "--at", "5s")
     assert code == 1 and "partition" in out
+
+
+def test_nobody_gets_out_without_borders():
+    code, out, _ = fabsim("run", os.path.join(TOPOLOGIES, "outside.yaml"), "--outside", "5", "--fail", "border1",
+                          "--fail", "border2", "--at", "5s")
+    assert code == 1 and "5 switches have no way out of the fabric any more" in out
+
+
+def test_what_is_no_fabricd_does_not_fail():
+    middle = os.path.join(TOPOLOGIES, "middle.yaml")
+    for place in ("old1", "old1:eth1", "agg1:eth9"):
+        code, _, err = fabsim("run", middle, "--fail", place)
+        assert code == 2 and "old1" in err and "no part of the simulation" in err
+    code, out, _ = fabsim("whatif", middle, "--any", "1")
+    assert code == 0 and "\nold1" not in out and "20 failures tried" in out
+    assert fabsim("chaos", middle, "--seed", "3", "--events", "20", "--hours", "1")[0] == 0
+
+
+def test_a_sample_holds_nothing_twice():
+    code, out, _ = fabsim("whatif", SMALL, "--any", "1", "--sample", "1000")
+    rows = [line[:44] for line in out.splitlines() if line[:1] in "ls"]
+    assert code == 0 and len(rows) == 14 and len(set(rows)) == 14
+
+
+def test_a_file_that_isolates_racks(tmp_path):
+    one = tmp_path / "one.yaml"
+    with open(SMALL, encoding="utf-8") as f:
+        one.write_text(f.read().replace("asn: {base: 65000}", "asn: 65001"))
+    code, out, err = fabsim("run", str(one))
+    assert code == 1 and "6 pairs are isolated by design of the file" in out
+    assert "warning: tier `leaf`: one AS number" in err
+
+
+def test_a_switch_alone(tmp_path):
+    one = tmp_path / "one.yaml"
+    one.write_text("schema: 1\nfabric: x\ntiers: [{name: leaf, count: 1, asn: 65001, loopback: 10.0.0.0/24}]\n")
+    code, out, _ = fabsim("run", str(one))
+    assert code == 0 and "converged after 0.000000 s virtual" in out
+    assert fabsim("whatif", str(one), "--any", "1")[0] == 0
+    assert "0 failures tried" in fabsim("whatif", str(one), "--any", "2")[1]
 
 
 def test_a_trace_that_is_wrong(tmp_path):

@@ -110,6 +110,12 @@ static const struct {
 	{ "an end alone, seen from the other", "parallel.yaml", "leaf1:eth1<", "spine1", "leaf1", 1, "eth1 eth2" },
 	{ "crossed and cut, seen from below", "parallel.yaml", "leaf1:eth1< spine1:eth2<", "leaf1", "leaf2", 2,
 	    "eth2 eth3 eth4" },
+	{ "within the middle, one AS number", "middle.yaml", "", "agg1", "agg2", ORACLE_FAR, "" },
+	{ "from the border to a leaf", "middle.yaml", "", "border1", "leaf1", 3, "eth1 eth2" },
+	{ "each has another of one AS number", "middle.yaml", "leaf1:eth1 leaf2:eth2", "leaf1", "leaf2", ORACLE_FAR,
+	    "" },
+	{ "no way down of its own any more", "middle.yaml", "leaf1:eth1", "agg1", "leaf1", ORACLE_FAR, "" },
+	{ "the others have", "middle.yaml", "leaf1:eth1", "core1", "leaf1", 2, "eth2" },
 	{ "no other plane for a spine", "3tier-small.yaml", "p2-leaf1:eth1", "p1-spine1", "p2-leaf1", ORACLE_FAR, "" },
 };
 

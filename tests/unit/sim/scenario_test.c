@@ -29,6 +29,8 @@ static const struct {
 	{ "@16 dark leaf3:eth1", NULL, "done to a node" },
 	{ "@16 dark leef3", NULL, "did you mean" },
 	{ "@16 cut leaf3:eth9", NULL, "did you mean eth1, eth2" },
+	{ "@16 cut leaf3:", NULL, "no port \"\" on leaf3" },
+	{ "@16 cut :eth1", NULL, "no node \"\" in" },
 	{ "@16 cut leaf3:eth3", NULL, "leads to no other switch" },
 	{ "@16 swap leaf3:eth1", NULL, "two ports" },
 	{ "@16 dark leaf3 since 9", NULL, "not understood" },
@@ -99,6 +101,11 @@ traces_as_texts(void **state)
 	assert_false(scenario_parse("topology x\n@1 kill leef", give, t, &sc, err, sizeof(err)));
 	assert_non_null(strstr(err, "line 2"));
 	scenario_done(&sc);
+	assert_false(scenario_parse("topology x; @1 kill leaf1; topology y", give, t, &sc, err, sizeof(err)));
+	assert_non_null(strstr(err, "names another one"));
+	scenario_done(&sc);
+	assert_false(scenario_parse("topology x; seed -1", give, t, &sc, err, sizeof(err)));
+	scenario_done(&sc);
 	assert_false(scenario_parse("@1 kill leaf1", give, t, &sc, err, sizeof(err)));
 	assert_false(scenario_parse("", give, t, &sc, err, sizeof(err)));
 	topo_free(t);
@@ -145,6 +152,8 @@ chaos_finds_nothing(void **state)
 	chaos_on("3tier-small.yaml", 23, 120, false);
 	chaos_on("parallel.yaml", 26, 120, false);
 	chaos_on("outside.yaml", 27, 120, false);
+	chaos_on("routed.yaml", 30, 120, false);
+	chaos_on("middle.yaml", 29, 120, false);
 }
 
 static void
@@ -225,6 +234,29 @@ upgrades_lose_nothing(void **state)
 	topo_free(t);
 }
 
+/* A switch alone: half of the kinds of faults find nothing to be done to. */
+static void
+chaos_without_a_link(void **state)
+{
+	static const char text[] =
+	    "schema: 1\nfabric: x\ntiers: [{name: leaf, count: 1, asn: 65001, loopback: 10.0.0.0/24}]\n";
+	struct topo_errors errs = { 0 };
+	struct topo *t = topo_load(text, sizeof(text) - 1, &errs);
+	struct chaos_config cfg = { .topo = t, .seed = 5, .events = 40, .us = SECONDS(4000) };
+	struct scenario sc;
+	struct outcome out;
+
+	(void)state;
+	assert_non_null(t);
+	chaos_make(&cfg, &sc);
+	assert_true(sc.nfaults > 0);
+	expect_nothing(&sc, &out);
+	assert_true(out.done[FAULT_KILL] > 0);
+	assert_int_equal(out.done[FAULT_CUT], 0);
+	scenario_done(&sc);
+	topo_free(t);
+}
+
 static void
 the_same_seed_gives_the_same_log(void **state)
 {
@@ -256,7 +288,7 @@ shrinking_keeps_the_violation(void **state)
 	struct outcome out;
 
 	(void)state;
-	t->nodes[2].asn = t->nodes[3].asn; /* two leaves of one AS never reach each other */
+	assert_true(prefix_parse("192.0.2.77/32", &t->nodes[2].loopback[FAMILY_IPV4])); /* that nobody takes from it */
 	chaos_make(&cfg, &sc);
 	scenario_run(&sc, NULL, &out);
 	assert_int_not_equal(out.violation.kind, CHECK_NONE);
@@ -277,6 +309,7 @@ main(void)
 		cmocka_unit_test(chaos_finds_nothing_with_bfd),
 		cmocka_unit_test(bfd_ends_silence_within_its_detection_time),
 		cmocka_unit_test(upgrades_lose_nothing),
+		cmocka_unit_test(chaos_without_a_link),
 		cmocka_unit_test(the_same_seed_gives_the_same_log),
 		cmocka_unit_test(shrinking_keeps_the_violation),
 	};
