@@ -28,6 +28,8 @@ struct link_port {
 	struct link_status status;
 	enum link_state state;
 	struct mono since;
+	struct mono was_since; /* of the state `was`, in the fabricd before this one; zero: nothing is known */
+	enum link_state was;
 
 	/* Refused: our own address was seen. At probe_at we ask again; if nothing comes back until clear_at, it is
 	 * over. */

@@ -216,7 +216,8 @@ reconsider(struct link_port *p, struct mono now)
 	if (was == is)
 		return;
 	p->state = is;
-	p->since = now;
+	p->since = is == p->was && p->was_since.us ? p->was_since : now;
+	p->was_since.us = 0;
 	if (was == LINK_UP || is == LINK_UP)
 		p->counters.transitions++;
 	if (was == LINK_UP)
