@@ -391,8 +391,10 @@ on_stop(void *arg, int signo)
 
 	if (d->taker) /* not in charge yet: the other one goes on */
 		_exit(0);
-	if (d->node->given)
+	if (d->node->given) { /* the supervisor, or who looked up our id, means fabricd */
+		kill((pid_t)giver_report(d->giver)->pid, signo);
 		_exit(0);
+	}
 	giver_cancel(d->giver, "fabricd is being ended");
 	node_stop(d->node, signo == SIGINT ? "stopped by SIGINT" : "stopped by SIGTERM");
 	rt_timer_set(d->linger, mono_add(rt_now(d->rt), LINGER_US));
@@ -697,6 +699,8 @@ succeed(const struct options *o, struct mem *mem)
 		code = EXIT_USAGE;
 	} else if (taker_hello(t, topo, o->node) == 0 && taker_receive(t) == 0) {
 		code = serve(o, topo, taker_lock(t), t, NULL);
+		if (o->back_off && code == 0)
+			crashes_end(o->run_dir);
 	}
 	taker_free(t);
 	topo_free(topo);

@@ -49,8 +49,9 @@ read_time(const char *line, size_t len, int64_t *out)
 	return true;
 }
 
-void
-crashes_read(const char *dir, int64_t now_ms, struct crashes *out)
+/* As it stands there. */
+static void
+read_file(const char *dir, int64_t now_ms, struct crashes *out)
 {
 	char path[PATH_MAX], text[FILE_MAX], *line = text, *end;
 	ssize_t n;
@@ -72,6 +73,12 @@ crashes_read(const char *dir, int64_t now_ms, struct crashes *out)
 		else if (strncmp(line, "running\n", 8) == 0)
 			out->unclean = true;
 	}
+}
+
+void
+crashes_read(const char *dir, int64_t now_ms, struct crashes *out)
+{
+	read_file(dir, now_ms, out);
 	if (out->unclean)
 		add(out, now_ms, now_ms);
 }
@@ -111,4 +118,13 @@ crashes_write(const char *dir, const struct crashes *c, bool running)
 	if (!e && rename(other, path) < 0)
 		e = -errno;
 	return e;
+}
+
+int
+crashes_end(const char *dir)
+{
+	struct crashes c;
+
+	read_file(dir, crashes_now(), &c);
+	return crashes_write(dir, &c, false);
 }

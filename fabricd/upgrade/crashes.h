@@ -33,6 +33,8 @@ void crashes_read(const char *dir, int64_t now_ms, struct crashes *out);
 int64_t crashes_wait(const struct crashes *);
 /* 0 or -errno. running: from now on an end without another call is a crash. */
 int crashes_write(const char *dir, const struct crashes *, bool running);
+/* A planned end of a process that took over from the one that wrote the file: as crashes_write() by that one. */
+int crashes_end(const char *dir);
 int64_t crashes_now(void); /* milliseconds since the boot, sleep included */
 
 #endif

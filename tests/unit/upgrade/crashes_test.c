@@ -88,6 +88,23 @@ test_P13_steps(void **state)
 	}
 }
 
+/* A successor that ends as it should counts for nothing; one that does not is one crash. */
+static void
+of_a_successor(void **state)
+{
+	struct crashes c = { .n = 2, .at_ms = { crashes_now() - 5000, crashes_now() - 2000 } };
+
+	(void)state;
+	assert_int_equal(crashes_write(dir, &c, true), 0);
+	assert_int_equal(crashes_end(dir), 0);
+	crashes_read(dir, crashes_now(), &c);
+	assert_true(c.n == 2 && !c.unclean && crashes_wait(&c) == 0);
+	assert_int_equal(crashes_write(dir, &c, true), 0);
+	crashes_read(dir, crashes_now(), &c);
+	assert_true(c.n == 3 && c.unclean);
+	assert_true(crashes_end("/nowhere") < 0);
+}
+
 /* Whatever stands there: it starts. */
 static void
 what_says_nothing(void **state)
@@ -138,6 +155,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_P13_steps, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(of_a_successor, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(what_says_nothing, make_dir, remove_dir),
 		cmocka_unit_test(a_minute_at_most),
 	};
