@@ -12,6 +12,9 @@
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/clock.h"
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u
+#endif
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 union fd_room {
@@ -86,7 +89,11 @@ channel_receive(int fd, struct channel_message *out)
 	if (n == 0)
 		return -EPIPE;
 	take_fds(&m, out);
-	if (n < 2 || m.msg_flags & (MSG_TRUNC | MSG_CTRUNC) || out->bytes[0] == 0 || out->bytes[0] >= CHANNEL_KINDS) {
+	if (m.msg_flags & MSG_CTRUNC) { /* there is room for all that may come: we are out of descriptors */
+		channel_close_fds(out);
+		return -EMFILE;
+	}
+	if (n < 2 || m.msg_flags & MSG_TRUNC || out->bytes[0] == 0 || out->bytes[0] >= CHANNEL_KINDS) {
 		channel_close_fds(out);
 		return -EBADMSG;
 	}
@@ -189,8 +196,10 @@ int
 channel_memory(const char *name, const void *bytes, size_t n)
 {
 	const uint8_t *at = bytes;
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), e;
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL), e;
 
+	if (fd < 0 && errno == EINVAL) /* before Linux 6.3; later ones may insist on it (vm.memfd_noexec) */
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
 	while (n) {
@@ -216,11 +225,12 @@ channel_memory(const char *name, const void *bytes, size_t n)
 const void *
 channel_map(int fd, size_t *n)
 {
+	int seals = fcntl(fd, F_GET_SEALS);
 	struct stat st;
 	void *p;
 
-	/* A file that could still shrink would end us by SIGBUS. */
-	if (fcntl(fd, F_GET_SEALS) != SEALS) {
+	/* A file that could still shrink would end us by SIGBUS. There may be other seals (F_SEAL_EXEC). */
+	if (seals < 0 || (seals & SEALS) != SEALS) {
 		errno = EBADF;
 		return NULL;
 	}

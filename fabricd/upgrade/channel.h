@@ -56,7 +56,7 @@ int channel_send(int fd, enum channel_kind, const void *body, size_t n, const in
 int channel_say(int fd, enum channel_kind, const char *text); /* PROGRESS, FAILED */
 /*
  * One message: 0; -EAGAIN: none is there; -EPIPE: the other process has ended or closed it; -EBADMSG: no message of
- * ours. Does not wait.
+ * ours; -EMFILE: it came with more descriptors than this process may still have. Does not wait.
  */
 int channel_receive(int fd, struct channel_message *out);
 /* The same, but waits up to timeout_ms: -ETIMEDOUT. */

@@ -6,11 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fabricd/lib/base.h"
@@ -104,6 +107,33 @@ test_descriptors_are_the_receivers(void **state)
 	close(pipes[0]);
 }
 
+/* Who has no descriptors left is told so, and keeps none of those that came. */
+static void
+test_too_many_descriptors(void **state)
+{
+	struct pair *p = *state;
+	struct channel_message m;
+	struct rlimit was, few;
+	int fds[16], first = dup(0);
+
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = p->a;
+	assert_int_equal(channel_send(p->a, CHANNEL_DESCRIPTORS, NULL, 0, fds, ARRAY_LEN(fds)), 0);
+	assert_int_equal(channel_send(p->a, CHANNEL_READY, NULL, 0, NULL, 0), 0);
+	getrlimit(RLIMIT_NOFILE, &was);
+	few = was;
+	few.rlim_cur = (rlim_t)first + 5;
+	close(first);
+	setrlimit(RLIMIT_NOFILE, &few);
+	assert_int_equal(channel_receive(p->b, &m), -EMFILE);
+	assert_int_equal(m.nfds, 0);
+	assert_int_equal(dup(0), first);
+	close(first);
+	setrlimit(RLIMIT_NOFILE, &was);
+	assert_int_equal(channel_receive(p->b, &m), 0);
+	assert_int_equal(m.kind, CHANNEL_READY);
+}
+
 static void
 test_what_is_no_word(void **state)
 {
@@ -153,6 +183,41 @@ test_memory_is_sealed(void **state)
 	close(open);
 }
 
+/* Where the kernel seals more than it was asked to, or takes no memory that could be executed (vm.memfd_noexec). */
+static void
+test_memory_where_none_may_be_executed(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		if (unshare(CLONE_NEWPID) < 0)
+			_exit(77);
+		pid = fork(); /* the setting is that of the name space, which begins with this one */
+		for (int level = 1; pid == 0 && level <= 2; level++) {
+			int sysctl = open("/proc/sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC), fd;
+			size_t n;
+
+			if (sysctl < 0 || dprintf(sysctl, "%d", level) < 0)
+				_exit(77);
+			close(sysctl);
+			fd = channel_memory("test", "0123456789", 10);
+			if (fd < 0 || !channel_map(fd, &n) || n != 10)
+				_exit(level);
+			close(fd);
+		}
+		if (pid == 0)
+			_exit(0);
+		waitpid(pid, &status, 0);
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 99);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void
 test_supervisor(void **state)
 {
@@ -192,8 +257,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_words_come_as_they_went, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_descriptors_are_the_receivers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_descriptors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_no_word, setup, teardown),
 		cmocka_unit_test(test_memory_is_sealed),
+		cmocka_unit_test(test_memory_where_none_may_be_executed),
 		cmocka_unit_test(test_supervisor),
 	};
 
