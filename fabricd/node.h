@@ -66,8 +66,8 @@ struct node_peer {
 	struct rt_timer *timer;
 	struct mono timer_at;
 	bool established;
-	struct bfd_watch *bfd; /* NULL: none */
-	bool bfd_up;
+	struct bfd_watch *bfd;             /* NULL: none */
+	bool bfd_up, bfd_fell;             /* fell: while the node was held */
 	uint64_t bfd_event;                /* id of the event that took BFD down last */
 	int closed_by;                     /* of the connection that ended last, -errno; 0: the peer closed it */
 	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */

@@ -104,6 +104,14 @@ node_peer_stuck(const struct node_peer *peer)
 	return peer->stuck && peer->bfd_up && (!peer->established || (peer->stuck > 1 && !has_lasted(peer)));
 }
 
+/* Whose session it is decides; that is us soon, and then node_bfd_catch_up(). */
+static void
+held_down(struct node_peer *peer)
+{
+	peer->bfd_up = false;
+	peer->bfd_fell = true;
+}
+
 static void
 on_bfd(void *arg, const struct bfd_status *s)
 {
@@ -114,10 +122,23 @@ on_bfd(void *arg, const struct bfd_status *s)
 	if (s->state == BFD_UP && !peer->bfd_up)
 		bfd_up(peer);
 	else if (s->state != BFD_UP && peer->bfd_up && peer->node->held)
-		peer->bfd_up = false; /* whose session it is decides */
+		held_down(peer);
 	else if (s->state != BFD_UP && peer->bfd_up)
 		bfd_down(peer, s);
 	node_peer_settle(peer);
+}
+
+/* Of a node that was held until now: the one before it may have heard nothing of a fall any more. */
+void
+node_bfd_catch_up(struct node_peer *peer)
+{
+	bool fell = peer->bfd && peer->bfd_fell && !peer->bfd_up;
+
+	peer->bfd_fell = false;
+	if (!fell)
+		return;
+	peer->bfd_up = true;
+	on_bfd(peer, bfd_watch_status(peer->bfd));
 }
 
 void
@@ -139,6 +160,20 @@ node_bfd_begin(struct node_peer *peer)
 		target.params.echo_us = target.params.echo_rx_us = (uint32_t)t->bfd_us;
 	snprintf(target.port, sizeof(target.port), "%s", peer->port->name);
 	peer->bfd = bfd_watch_new(n->cfg.bfd, &target, on_bfd, peer);
+}
+
+/*
+ * Of a node that is held: who was known to the one before is watched from the first moment. bfdd says how he is, whether
+ * we have heard him ourselves by now or not.
+ */
+void
+node_bfd_again(struct node_peer *peer)
+{
+	const struct node_port *p = peer->port;
+
+	if (peer->node->held && p->present && p->plat.carrier && !ip_is_zero(&p->plat.link_local) &&
+	    !ip_is_zero(&peer->address))
+		node_bfd_begin(peer);
 }
 
 /* Where nobody runs bfdd, nobody waits for it. */

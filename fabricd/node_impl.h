@@ -11,6 +11,7 @@ void node_ports_free(struct node *);
 void node_ports_setup(struct node *);
 void node_port_news(struct node *, const struct plat_port *);
 void node_port_setup(struct node_port *);
+void node_port_deaf(struct node_port *); /* hears and says nothing more, but through its sessions */
 
 /* node_rack.c */
 void node_rack_init(struct node *);
@@ -68,6 +69,8 @@ void node_restart_drop(struct node_peer *);                         /* what wait
 
 /* node_bfd.c */
 void node_bfd_begin(struct node_peer *); /* watches the neighbour at its address */
+void node_bfd_again(struct node_peer *);
+void node_bfd_catch_up(struct node_peer *);
 /* The session need not wait for BFD (any longer). */
 bool node_bfd_ready(const struct node_peer *);
 /* The session has ended: whether BFD knows better. */

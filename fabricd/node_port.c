@@ -204,12 +204,18 @@ node_ports_init(struct node *n)
 	return 0;
 }
 
-static void
-port_close(struct node_port *p)
+void
+node_port_deaf(struct node_port *p)
 {
 	rt_packets_close(p->nd);
 	rt_packets_close(p->lldp);
 	p->nd = p->lldp = NULL;
+}
+
+static void
+port_close(struct node_port *p)
+{
+	node_port_deaf(p);
 	for (struct node_peer *peer = p->peer; peer; peer = peer->next)
 		node_peer_port_gone(peer);
 }
@@ -349,6 +355,8 @@ fabric_port_news(struct node_port *p)
 
 	memcpy(s.mac, p->plat.mac, sizeof(s.mac));
 	link_port_status(p->link, &s, node_now(p->node));
+	if (p->peer)
+		node_bfd_again(p->peer);
 	port_settle(p);
 }
 

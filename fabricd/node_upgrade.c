@@ -131,6 +131,8 @@ node_forget(struct node *n)
 			c->stream = NULL;
 		}
 	}
+	for (size_t i = 0; i < n->nports; i++) /* nor answer neighbours */
+		node_port_deaf(&n->ports[i]);
 }
 
 /* ---- the new one ---- */
@@ -147,6 +149,7 @@ node_peer_restore(struct node_peer *peer, const struct ip *address, struct rd sa
 	if (e)
 		return e;
 	peer->address = *address;
+	node_bfd_again(peer);
 	if (!(bgp = bgp_peer_conn(peer->bgp)))
 		return 0;
 	f = bgp_peer_facts(peer->bgp);
@@ -254,6 +257,8 @@ node_take_over(struct node *n)
 		node_damp_resume(&n->ports[i]);
 	EACH_PEER(n, peer)
 	begin(peer);
+	EACH_PEER(n, peer)
+	node_bfd_catch_up(peer);
 	node_rack_update(n);
 	node_isolation_update(n);
 	node_peers_settle(n);

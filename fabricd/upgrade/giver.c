@@ -334,10 +334,13 @@ given(struct giver *g)
 static void
 not_running(struct giver *g, int e, struct channel_message *m)
 {
+	struct channel_message late = { 0 };
 	char text[200];
 
 	end_child(g);
-	if (e && channel_receive(g->channel, m) == 0 && m->kind == CHANNEL_RUNNING) {
+	while (late.kind != CHANNEL_RUNNING && channel_receive(g->channel, &late) == 0)
+		channel_close_fds(&late);
+	if (late.kind == CHANNEL_RUNNING) {
 		g->cfg.node->given = false;
 		node_event(
 		    g->cfg.node, "UPGRADE_FAILED", "", 0, "the successor died while it took over; fabricd restarts");

@@ -14,6 +14,7 @@
 
 #include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/lib/base.h"
+#include "fabricd/link/port_snapshot.h"
 #include "fabricd/rib/restore.h"
 #include "fabricd/upgrade/impl.h"
 
@@ -23,6 +24,7 @@ struct saved_port {
 	uint32_t ifindex;
 	struct ip link_local;
 	struct damp damp;
+	struct rd link; /* empty: it leads to no switch */
 };
 
 struct saved_peer {
@@ -32,6 +34,7 @@ struct saved_peer {
 	uint16_t stream, listener; /* parcels */
 	struct rd left, bgp;
 	uint64_t told; /* state_told_digest() */
+	uint32_t stuck;
 	char identity[BGP_REASON_TEXT];
 	struct rd refused;
 	uint8_t verdicts;
@@ -110,6 +113,7 @@ read_port(struct state *st, struct rd *r)
 	p->damp.times = rd_u64(r);
 	p->damp.row = rd_u32(r);
 	p->damp.released.us = (int64_t)rd_u64(r);
+	p->link = rd_sub(r, rd_u16(r));
 }
 
 static void
@@ -172,6 +176,7 @@ read_peer(struct state *st, struct rd *r)
 	p->listener = read_parcel(st, r);
 	p->left = rd_sub(r, rd_u32(r));
 	p->told = rd_u64(r);
+	p->stuck = rd_u32(r);
 	snapshot_get_text(r, p->identity, sizeof(p->identity));
 	p->verdicts = rd_u8(r);
 	from = r->at;
@@ -306,6 +311,7 @@ restore_peers(struct state *st, struct node *n, char *err, size_t errlen)
 		}
 		saved->peer = peer;
 		restore_refused(peer, saved);
+		peer->stuck = saved->stuck;
 		snprintf(peer->identity, sizeof(peer->identity), "%s", saved->identity);
 	}
 	return 0;
@@ -601,6 +607,25 @@ compare_told(struct state *st, struct node *n, char *err, size_t errlen)
 	return e;
 }
 
+static int
+restore_ports(struct state *st, struct node *n, char *err, size_t errlen)
+{
+	for (size_t i = 0; i < st->n_ports; i++) {
+		const struct saved_port *saved = &st->ports[i];
+		struct node_port *p = node_port_find(n, saved->name);
+
+		if (!p)
+			continue;
+		node_damp_restore(p, &saved->damp);
+		if (p->link && link_port_restore(p->link, saved->link, rt_clock(n->rt))) {
+			snprintf(
+			    err, errlen, "the snapshot is damaged: what is saved of the link of port %s", saved->name);
+			return -EBADMSG;
+		}
+	}
+	return 0;
+}
+
 int
 state_restore(struct state *st, struct node *n, char *err, size_t errlen)
 {
@@ -622,12 +647,8 @@ state_restore(struct state *st, struct node *n, char *err, size_t errlen)
 	}
 	if (!e)
 		e = compare_told(st, n, err, errlen);
-	for (size_t i = 0; i < st->n_ports && !e; i++) {
-		struct node_port *p = node_port_find(n, st->ports[i].name);
-
-		if (p)
-			node_damp_restore(p, &st->ports[i].damp);
-	}
+	if (!e)
+		e = restore_ports(st, n, err, errlen);
 	n->last_change = st->last_change;
 	n->state_changes = st->state_changes;
 	n->updates = n->updates_seen = st->updates;

@@ -9,6 +9,7 @@
 #include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
+#include "fabricd/link/port_snapshot.h"
 #include "fabricd/upgrade/impl.h"
 
 /* ---- numbers for objects, by their addresses ---- */
@@ -126,6 +127,9 @@ save_node(struct save *v, struct state_facts *facts)
 static void
 save_port(struct save *v, const struct node_port *p)
 {
+	uint8_t link[LINK_SNAPSHOT_MAX];
+	struct wr w = wr_make(link, sizeof(link));
+
 	snapshot_section(v->s, SNAPSHOT_PORT);
 	snapshot_text(v->s, p->name);
 	snapshot_u8(v->s, p->present);
@@ -139,6 +143,10 @@ save_port(struct save *v, const struct node_port *p)
 	snapshot_u64(v->s, p->damp.times);
 	snapshot_u32(v->s, p->damp.row);
 	snapshot_u64(v->s, (uint64_t)p->damp.released.us);
+	if (p->link)
+		link_port_save(p->link, &w);
+	snapshot_u16(v->s, (uint16_t)wr_len(&w));
+	snapshot_bytes(v->s, link, wr_len(&w));
 }
 
 static void
@@ -195,6 +203,7 @@ save_peer(struct save *v, struct node_peer *peer)
 	snapshot_u32(s, (uint32_t)stream.n_left);
 	snapshot_bytes(s, stream.left, stream.n_left);
 	snapshot_u64(s, state_speaks_for_group(v->n, peer) ? state_told_digest(v->n, peer) : 0);
+	snapshot_u32(s, peer->stuck);
 	snapshot_text(s, peer->identity);
 	snapshot_u8(s, POLICY_VERDICTS);
 	for (int i = 0; i < POLICY_VERDICTS; i++) {

@@ -19,7 +19,7 @@
 #include "fabricd/lib/wire.h"
 
 #ifndef SNAPSHOT_FORMAT
-#define SNAPSHOT_FORMAT 2u
+#define SNAPSHOT_FORMAT 3u
 #endif
 #define SNAPSHOT_HEAD 32
 

@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -52,6 +54,7 @@ taker_open(struct mem *mem, int fd, char *err, size_t errlen)
 		return NULL;
 	}
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* so that the lock is free at once for who is started in place of it */
 	t = mem_zalloc(mem, MEM_OTHER, sizeof(*t));
 	t->mem = mem;
 	t->channel = fd;
@@ -219,14 +222,17 @@ commit(struct taker *t, struct channel_message *m)
 	const void *output = NULL;
 	size_t n = 0;
 
+	prctl(PR_SET_PDEATHSIG, 0);
 	if (m->nfds != 1 || !(output = channel_map(m->fds[0], &n))) {
 		taker_fail(t, "what is unsent did not come");
 		give_up(t);
 		return;
 	}
-	if (adopt(t, output, n) == 0) {
-		/* Before anything is read or written. Were the old one dead by now, we would be in charge all the same. */
-		channel_send(t->channel, CHANNEL_RUNNING, NULL, 0, NULL, 0);
+	/*
+	 * RUNNING before anything is read or written. Is the old one dead by now, nobody tells the supervisor of us: he starts another
+	 * one, and we must not be in its way.
+	 */
+	if (adopt(t, output, n) == 0 && channel_send(t->channel, CHANNEL_RUNNING, NULL, 0, NULL, 0) == 0) {
 		stop_looking(t);
 		node_take_over(t->node);
 		t->ops->running(t->arg);

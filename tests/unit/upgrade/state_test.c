@@ -88,9 +88,9 @@ add_session(struct text *t, const struct node_peer *p)
 	char address[IP_TEXT];
 
 	c.in[BGP_KEEPALIVE] = c.out[BGP_KEEPALIVE] = c.in_bytes = c.out_bytes = 0;
-	add(t, "%s state %d since %lld address %s bfd %d up %d rung %d identity %s\n", p->label, bgp_peer_state(p->bgp),
-	    (long long)bgp_peer_since(p->bgp).us, ip_print(&p->address, address), p->bfd_up, p->established,
-	    node_peer_rung(p), p->identity);
+	add(t, "%s state %d since %lld address %s bfd %d up %d stuck %u rung %d identity %s\n", p->label,
+	    bgp_peer_state(p->bgp), (long long)bgp_peer_since(p->bgp).us, ip_print(&p->address, address), p->bfd_up,
+	    p->established, p->stuck, node_peer_rung(p), p->identity);
 	add(t, " facts %d caps %x hold %u %u families %u internal %d eor %u %u side %d in %s out %s\n", f->valid,
 	    f->caps, f->hold_s, f->keepalive_s, f->families, f->internal, f->end_of_rib_in, f->end_of_rib_out, f->side,
 	    bgp_peer_notice_in(p->bgp), bgp_peer_notice_out(p->bgp));
@@ -152,6 +152,17 @@ add_route(struct text *t, const struct node *n, const struct rib_view *v)
 	add(t, "\n");
 }
 
+static void
+add_link(struct text *t, const struct node_port *p)
+{
+	struct link_view v;
+
+	link_port_view(p->link, &v);
+	add(t, "%s %s since %lld lldp %zu %s %s match %d %s mtu %d\n", p->name, link_state_name(v.state),
+	    (long long)v.since.us, v.nlldp, v.lldp ? v.lldp->ours.node : "-", v.lldp ? v.lldp->chassis_name : "-",
+	    v.match, v.mismatch, v.mtu_mismatch);
+}
+
 /* Routes in the order of their texts: tables are walked in no order. */
 static char *
 views(const struct node *n)
@@ -168,6 +179,8 @@ views(const struct node *n)
 		add(&t, "%s damp %llu at %lld %d flaps %llu times %llu row %u released %lld\n", n->ports[i].name,
 		    (unsigned long long)d->penalty, (long long)d->at.us, d->suppressed, (unsigned long long)d->flaps,
 		    (unsigned long long)d->times, d->row, (long long)d->released.us);
+		if (n->ports[i].link)
+			add_link(&t, &n->ports[i]);
 	}
 	for (size_t i = 0; i < n->nports; i++)
 		for (const struct node_peer *p = n->ports[i].peer; p; p = p->next)
@@ -586,6 +599,59 @@ test_a_port_that_is_kept_out_stays_so(void **state)
 	topo_free(t);
 }
 
+/* What another one before was told of a session and of a link stays known: no alarm comes twice, none goes unseen. */
+static void
+test_alarms_stay(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, true);
+	struct world_node *wn = world_node_find(w, "leaf2");
+	struct node_peer *peer = node_port_find(wn->node, "eth1")->peer;
+	char *was;
+
+	(void)state;
+	peer->stuck = 2;
+	bgp_peer_link_down(peer->bgp, "for a moment", sim_now(world_net(w)));
+	bgp_peer_link_up(peer->bgp, sim_now(world_net(w)));
+	world_run(w, SECONDS(3));
+	assert_true(node_peer_stuck(peer));
+	was = views(wn->node);
+	upgrade_ok(wn);
+	expect_same("stuck", was, views(wn->node));
+	assert_true(node_peer_stuck(node_port_find(wn->node, "eth1")->peer));
+	world_run(w, SECONDS(60));
+	assert_false(node_peer_stuck(node_port_find(wn->node, "eth1")->peer));
+	world_free(w);
+	topo_free(t);
+}
+
+/* BFD falls when the new one has seen it up, and the old one hears nothing any more: it is answered on taking over. */
+static void
+test_a_fall_before_it_is_in_charge(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, true);
+	struct world_node *wn = world_node_find(w, "spine1");
+	struct node_peer *peer = node_port_find(wn->node, "eth2")->peer;
+	struct node *n = wn->node;
+
+	(void)state;
+	assert_true(peer->established && peer->bfd_up);
+	n->held = true;
+	sync_hold(n->sync, true);
+	assert_int_equal(world_black(w, "spine1", "eth2", true), 0);
+	assert_int_equal(world_black(w, "leaf2", "eth1", true), 0);
+	world_run(w, SECONDS(1));
+	assert_true(peer->established && !peer->bfd_up);
+	node_take_over(n);
+	assert_false(peer->established);
+	assert_int_equal(bgp_peer_last_reset(peer->bgp)->cause, BGP_CAUSE_BFD);
+	world_run(w, MS(10));
+	assert_int_equal(peer->source.paths[FAMILY_IPV4], 0);
+	world_free(w);
+	topo_free(t);
+}
+
 /* Event by event what the one before had, then its own; also of a successor's successor. */
 static void
 test_the_journal_goes_on(void **state)
@@ -853,6 +919,8 @@ main(void)
 		cmocka_unit_test(test_sessions_that_are_down),
 		cmocka_unit_test(test_in_the_middle_of_changes),
 		cmocka_unit_test(test_a_port_that_is_kept_out_stays_so),
+		cmocka_unit_test(test_alarms_stay),
+		cmocka_unit_test(test_a_fall_before_it_is_in_charge),
 		cmocka_unit_test(test_the_journal_goes_on),
 		cmocka_unit_test(test_unsent_octets_go_along),
 		cmocka_unit_test(test_half_a_message_goes_along),
