@@ -5,41 +5,11 @@
  * without authentication listen, and strangers may speak. What never may happen: a dropped packet that changes a
  * session, an answer longer than a packet, more sessions than are allowed.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bfd/client/protocol.h"
-#include "bfd/engine.h"
-#include "bfd/packet.h"
-#include "fabricd/lib/base.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void
-on_send(void *arg, struct bfd_session *s, const uint8_t *bytes, size_t n, bool echo)
-{
-	struct bfd_packet p;
-
-	(void)arg;
-	(void)s;
-	if (!echo && (n > BFD_PACKET_MAX || bfd_packet_parse(bytes, n, &p) != BFD_TAKEN))
-		abort();
-}
-
-static void
-on_changed(void *arg, struct bfd_session *s)
-{
-	(void)arg;
-	if (bfd_session_state(s) >= BFD_STATES)
-		abort();
-}
-
-static uint64_t
-on_random(void *arg)
-{
-	return ++*(uint64_t *)arg;
-}
+#include "tests/fuzz/bfd_ops.h"
 
 static bool
 on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
@@ -59,13 +29,12 @@ messages(const uint8_t *bytes, size_t n)
 	struct rd rd = rd_make(bytes, n), body;
 
 	if (bfd_request_decode(rd, &request) == 0) {
-		/* What was read once is written and read the same. */
 		size_t len = bfd_request_encode(&request, buf);
 
 		rd = rd_make(buf, len);
-		if (bfd_frame(&rd, &body) != 1 || bfd_request_decode(body, &again) || again.ask != request.ask ||
-		    again.id != request.id || strcmp(again.target.port, request.target.port) != 0)
-			abort();
+		must(bfd_frame(&rd, &body) == 1 && bfd_request_decode(body, &again) == 0 && again.ask == request.ask &&
+			 again.id == request.id && strcmp(again.target.port, request.target.port) == 0,
+		    "a request reads back the same");
 	}
 	rd = rd_make(bytes, n);
 	if (bfd_reply_decode(rd, &reply) == 0)
@@ -118,14 +87,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		bfd_session_view(s[0], &before);
 		got = how & 0x10 ? bfd_engine_echo(e, &r, now, &reflect) : bfd_engine_receive(e, &r, now);
 		bfd_session_view(s[0], &after);
-		if (got != BFD_TAKEN && (before.state != after.state || before.last_rx.us != after.last_rx.us ||
-					    before.remote_discr != after.remote_discr))
-			abort();
+		must(got == BFD_TAKEN || (before.state == after.state && before.last_rx.us == after.last_rx.us &&
+					     before.remote_discr == after.remote_discr),
+		    "what is dropped changes nothing");
 		bfd_engine_run(e, now);
 		now = mono_add(now, how & 0x20 ? MS(400) : MS(1));
 		bfd_engine_run(e, now);
-		if (bfd_engine_next(e).us <= now.us)
-			abort(); /* it would run for ever */
+		must(bfd_engine_next(e).us > now.us, "it does not run for ever");
 	}
 	bfd_engine_free(e);
 	return 0;

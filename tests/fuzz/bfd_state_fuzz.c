@@ -4,39 +4,11 @@
  * The first byte says which. What is taken goes to an engine, which runs for a while and hears a packet; what never may
  * happen: a read beyond the bytes, a session that the engine would not have made itself, or one that runs for ever.
  */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bfd/host/record.h"
-#include "fabricd/lib/base.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static void
-on_send(void *arg, struct bfd_session *s, const uint8_t *bytes, size_t n, bool echo)
-{
-	struct bfd_packet p;
-
-	(void)arg;
-	(void)s;
-	if (!echo && (n > BFD_PACKET_MAX || bfd_packet_parse(bytes, n, &p) != BFD_TAKEN))
-		abort();
-}
-
-static void
-on_changed(void *arg, struct bfd_session *s)
-{
-	(void)arg;
-	if (bfd_session_state(s) >= BFD_STATES)
-		abort();
-}
-
-static uint64_t
-on_random(void *arg)
-{
-	return ++*(uint64_t *)arg;
-}
+#include "tests/fuzz/bfd_ops.h"
 
 static const struct bfd_engine_ops ops = { .send = on_send, .changed = on_changed, .random = on_random };
 
@@ -49,15 +21,13 @@ on_session(void *arg, uint32_t number, const struct bfd_record *rec)
 	struct bfd_session *s;
 	struct bfd_saved saved;
 
-	/* Whatever was read can be written, and then it is whole. */
 	bfd_image_put(slot, number, rec);
-	if (slot[7] != 1)
-		abort();
+	must(slot[7] == 1, "what was read can be written, and then it is whole");
 	if (bfd_session_restore(e, &rec->path, &rec->params, &rec->saved, now, &s))
 		return;
 	bfd_session_save(s, &saved);
-	if (saved.local_discr != rec->saved.local_discr || saved.state != rec->saved.state)
-		abort();
+	must(
+	    saved.local_discr == rec->saved.local_discr && saved.state == rec->saved.state, "restored as it was saved");
 }
 
 int
@@ -80,8 +50,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	}
 	for (int i = 0; i < 50; i++) {
 		bfd_engine_run(e, now);
-		if (bfd_engine_next(e).us <= now.us)
-			abort(); /* it would run for ever */
+		must(bfd_engine_next(e).us > now.us, "it does not run for ever");
 		now = mono_add(now, MS(40));
 	}
 	bfd_engine_free(e);

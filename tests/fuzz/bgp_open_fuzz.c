@@ -3,26 +3,9 @@
  *
  * Promises: what is accepted can be written and reads back the same; names and texts are printable.
  */
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "fabricd/bgp/message.h"
-
-static void
-must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
-
-static void
-printable(const char *text)
-{
-	for (; *text; text++)
-		must(*text >= ' ' && *text <= '~', "printable text");
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 try_open(const uint8_t *bytes, size_t n)
@@ -39,8 +22,8 @@ try_open(const uint8_t *bytes, size_t n)
 		must(err.code == BGP_ERR_OPEN, "a refusal has a NOTIFICATION");
 		return;
 	}
-	printable(o.hostname);
-	printable(o.domain);
+	must_print(o.hostname);
+	must_print(o.domain);
 	must(o.asn && o.id && o.hold_s != 1 && o.hold_s != 2, "what is accepted is sound");
 	must(o.caps & BGP_CAP_MP || !o.bare, "IPv4 unicast when nothing is said");
 	if (o.asn > 65535)
@@ -65,15 +48,13 @@ try_notice(const uint8_t *bytes, size_t n)
 	if (!bgp_notice_parse(rd_make(bytes, n), &notice))
 		return;
 	bgp_notice_text(&notice, text, sizeof(text));
-	printable(text);
-	printable(bgp_notice_text(&notice, small, sizeof(small)));
+	must_print(text);
+	must_print(bgp_notice_text(&notice, small, sizeof(small)));
 	bgp_notice_write(&w, &notice);
 	must(bgp_frame(buf, wr_len(&w), false, &m, &back) == BGP_FRAME_WHOLE && bgp_notice_parse(m.body, &back),
 	    "read back");
 	must(back.code == notice.code && back.len == notice.len, "with the same values");
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -5,11 +5,11 @@
  * connection comes, the link goes); bytes follow with a length. Bytes may be framed for the fuzzer's sake, so that it
  * gets past the marker. Promises: input is consumed in whole messages, a state has a reason, nothing is left behind.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "fabricd/bgp/session.h"
 #include "fabricd/lib/base.h"
+#include "tests/fuzz/fuzz.h"
 
 #define ENDS 2
 
@@ -22,15 +22,6 @@ struct world {
 	size_t nin[ENDS];
 	uint32_t random;
 };
-
-static void
-must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
 
 static void
 op_connect(struct bgp_peer *p UNUSED, struct bgp_conn *c, void *arg)
@@ -98,8 +89,7 @@ op_state(struct bgp_peer *p UNUSED, enum bgp_state was, enum bgp_state is, const
 static void
 op_text(struct bgp_peer *p UNUSED, const struct bgp_open *seen UNUSED, const char *text, void *arg UNUSED)
 {
-	for (; *text; text++)
-		must(*text >= ' ' && *text <= '~', "printable text");
+	must_print(text);
 }
 
 static void
@@ -295,8 +285,6 @@ step(struct world *w, struct rd *r, uint8_t op)
 		bgp_timer(w->peer, w->now);
 	}
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

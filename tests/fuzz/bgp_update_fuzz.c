@@ -5,21 +5,12 @@
  * a verdict has a reason and does what it says; canonical attributes read back as themselves; what can be announced
  * to another peer is accepted there with the same attributes.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "fabricd/bgp/encode.h"
 #include "fabricd/bgp/update.h"
 #include "fabricd/lib/base.h"
-
-static void
-must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 walk(struct bgp_nlri n)
@@ -137,8 +128,6 @@ check_onward(const struct bgp_reach *reach, const struct attrs_view *v, uint8_t 
 	bgp_batch_unref(batch);
 	bgp_build_free(b);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

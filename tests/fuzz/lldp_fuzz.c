@@ -1,12 +1,10 @@
 /* LLDP: any frame, read alone and by a port; what was read once is written and read again. */
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fabricd/lib/base.h"
 #include "fabricd/link/port.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 static void
 send_nd(void *arg, const struct ip *dst, const uint8_t *bytes, size_t n)
@@ -23,8 +21,7 @@ send_frame(void *arg, const uint8_t *bytes, size_t n)
 	struct lldp_info info;
 
 	(void)arg;
-	if (lldp_parse(bytes, n, &info) != LLDP_OK)
-		abort();
+	must(lldp_parse(bytes, n, &info) == LLDP_OK, "we understand what we send");
 }
 
 static void
@@ -33,18 +30,9 @@ neighbor(void *arg, const struct ip *addr, enum link_how how)
 	(void)arg;
 	(void)addr;
 	(void)how;
-	abort(); /* LLDP alone never makes a neighbour */
+	must(false, "LLDP alone never makes a neighbour");
 }
 
-static void
-printable(const char *text)
-{
-	for (; *text; text++)
-		if (*text < 0x20 || *text > 0x7e)
-			abort();
-}
-
-/* Our own TLV survives being written and read. */
 static void
 again(const struct lldp_info *info)
 {
@@ -59,9 +47,9 @@ again(const struct lldp_info *info)
 
 	if (!a.port_name[0])
 		return; /* not a legal port id */
-	if (lldp_parse(frame, n, &back) != LLDP_OK || memcmp(&back.ours, &info->ours, sizeof(back.ours)) != 0 ||
-	    strcmp(back.system_name, info->system_name) != 0 || back.max_frame != info->max_frame)
-		abort();
+	must(lldp_parse(frame, n, &back) == LLDP_OK && memcmp(&back.ours, &info->ours, sizeof(back.ours)) == 0 &&
+		 strcmp(back.system_name, info->system_name) == 0 && back.max_frame == info->max_frame,
+	    "our own TLV reads back the same");
 }
 
 int
@@ -79,19 +67,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	link_port_status(p, &s, now);
 	link_port_expect(p, &e, now);
 	if (lldp_parse(data, n, &info) == LLDP_OK) {
-		printable(info.system_name);
-		printable(info.system_description);
-		printable(info.port_name);
-		printable(info.ours.node);
+		must_print(info.system_name);
+		must_print(info.system_description);
+		must_print(info.port_name);
+		must_print(info.ours.node);
 		again(&info);
 	}
 	link_port_frame(p, data, n, now);
 	link_port_view(p, &v);
-	printable(v.mismatch);
+	must_print(v.mismatch);
 	link_port_timer(p, mono_add(now, SECONDS(70000)));
 	link_port_view(p, &v);
-	if (v.nlldp)
-		abort();
+	must(!v.nlldp, "what is not heard again is forgotten");
 	link_port_free(p);
 	return 0;
 }

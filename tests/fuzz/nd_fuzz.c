@@ -3,14 +3,12 @@
  * choose among some, so that tables fill and our own address occurs) and hop limit; the rest is the message. A second
  * message begins after a length octet, so that sequences are found as well.
  */
-#include <stdint.h>
 #include <stdlib.h>
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/inet_sum.h"
 #include "fabricd/link/port.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "tests/fuzz/fuzz.h"
 
 struct counts {
 	int neighbors, sent;
@@ -24,8 +22,7 @@ send_nd(void *arg, const struct ip *dst, const uint8_t *bytes, size_t n)
 
 	(void)dst;
 	((struct counts *)arg)->sent++;
-	if (nd_parse(bytes, n, &own, NULL, 255, &m) != ND_OK) /* what we say we understand */
-		abort();
+	must(nd_parse(bytes, n, &own, NULL, 255, &m) == ND_OK, "we understand what we send");
 }
 
 static void
@@ -41,11 +38,9 @@ neighbor(void *arg, const struct ip *addr, enum link_how how)
 {
 	struct counts *c = arg;
 
-	if (!ip_is_link_local(addr))
-		abort();
+	must(ip_is_link_local(addr), "a neighbour is link-local");
 	c->neighbors += how == LINK_BY_NONE ? -1 : 1;
-	if (c->neighbors < 0 || c->neighbors > 1)
-		abort();
+	must(c->neighbors >= 0 && c->neighbors <= 1, "one neighbour at a time");
 }
 
 static uint64_t
@@ -91,8 +86,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (mono_due(link_port_deadline(p), now))
 			link_port_timer(p, now);
 		link_port_view(p, &v);
-		if (v.nneighbors > LINK_NEIGHBORS || (v.chosen && v.state != LINK_UP))
-			abort();
+		must(v.nneighbors <= LINK_NEIGHBORS, "the table has a bound");
+		must(!v.chosen || v.state == LINK_UP, "a neighbour on a port that is up");
 	}
 	link_port_free(p);
 	return 0;

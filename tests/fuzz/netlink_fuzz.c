@@ -4,18 +4,9 @@
  * Beside not crashing: what is read as a next hop, group or route and written again is read as the same.
  */
 #include <linux/rtnetlink.h>
-#include <stdlib.h>
 
 #include "platform/linux/nlmsg.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-static void
-must(bool holds)
-{
-	if (!holds)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static bool
 same_route(const struct plat_route *a, const struct plat_route *b)
@@ -50,18 +41,19 @@ again(const struct plat_op *op)
 	if (!nl_put_op(&o, op, 211, 0, 1))
 		return;
 	all = rd_make(out, o.n);
-	must(nl_next(&all, &in) && rd_done(&all));
+	must(nl_next(&all, &in) && rd_done(&all), "one message is written");
 	if (op->kind == PLAT_ROUTE_SET) {
-		must(nl_parse_route(&in, &protocol, &back));
-		must(same_route(&op->route, &back.route));
+		must(nl_parse_route(&in, &protocol, &back), "a route reads back");
+		must(same_route(&op->route, &back.route), "the same route");
 		return;
 	}
-	must(nl_parse_nexthop(&in, room, 9000, &protocol, &back));
-	must(back.kind == op->kind && back.id == op->id);
+	must(nl_parse_nexthop(&in, room, 9000, &protocol, &back), "a next hop reads back");
+	must(back.kind == op->kind && back.id == op->id, "the same object");
 	if (op->kind == PLAT_GROUP_SET)
-		must(same_group(op, &back));
+		must(same_group(op, &back), "the same members");
 	else
-		must(back.nh.ifindex == op->nh.ifindex && ip_equal(&back.nh.gateway, &op->nh.gateway));
+		must(back.nh.ifindex == op->nh.ifindex && ip_equal(&back.nh.gateway, &op->nh.gateway),
+		    "the same next hop");
 }
 
 int
@@ -79,9 +71,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		uint8_t protocol;
 
 		if (nl_parse_error(&in, &e))
-			must(e.error <= 0 && strlen(e.text) < sizeof(e.text));
+			must(e.error <= 0 && strlen(e.text) < sizeof(e.text),
+			    "an error of the kernel, with bounded words");
 		if (nl_parse_link(&in, &l))
-			must(l.ifindex != 0 && strlen(l.name) < sizeof(l.name));
+			must(l.ifindex != 0 && strlen(l.name) < sizeof(l.name), "a port with a name");
 		nl_parse_addr(&in, &a);
 		if (nl_parse_nexthop(&in, room, 2048, &protocol, &op))
 			again(&op);

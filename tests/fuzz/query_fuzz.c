@@ -7,15 +7,7 @@
 #include <stdlib.h>
 
 #include "fabricd/query/protocol.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
-
-static void
-check(bool right)
-{
-	if (!right)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void
 try_request(struct mem *mem, struct rd body)
@@ -31,11 +23,11 @@ try_request(struct mem *mem, struct rd body)
 	bytes = malloc(n);
 	query_request_encode(&a, bytes);
 	r = rd_make(bytes, n);
-	check(query_frame(&r, SIZE_MAX, &again) == 1 && rd_done(&r));
-	check(query_request_decode(mem, again, &b) == 0);
-	check(a.id == b.id && a.n_args == b.n_args && strcmp(a.verb, b.verb) == 0);
+	must(query_frame(&r, SIZE_MAX, &again) == 1 && rd_done(&r), "one frame is written");
+	must(query_request_decode(mem, again, &b) == 0, "a request reads back");
+	must(a.id == b.id && a.n_args == b.n_args && strcmp(a.verb, b.verb) == 0, "the same request");
 	for (size_t i = 0; i < a.n_args; i++)
-		check(strcmp(a.args[i], b.args[i]) == 0);
+		must(strcmp(a.args[i], b.args[i]) == 0, "the same arguments");
 	query_request_free(mem, &a);
 	query_request_free(mem, &b);
 	free(bytes);
@@ -55,10 +47,10 @@ try_reply(struct mem *mem, struct rd body)
 	bytes = malloc(n);
 	query_reply_encode(&a, bytes);
 	r = rd_make(bytes, n);
-	check(query_frame(&r, SIZE_MAX, &again) == 1);
-	check(query_reply_decode(mem, again, &b) == 0);
-	check(a.id == b.id && a.kind == b.kind && a.status == b.status && a.n == b.n);
-	check(a.n == 0 || memcmp(a.json, b.json, a.n) == 0);
+	must(query_frame(&r, SIZE_MAX, &again) == 1, "one frame is written");
+	must(query_reply_decode(mem, again, &b) == 0, "a reply reads back");
+	must(a.id == b.id && a.kind == b.kind && a.status == b.status && a.n == b.n, "the same reply");
+	must(a.n == 0 || memcmp(a.json, b.json, a.n) == 0, "the same rows");
 	query_reply_free(mem, &a);
 	query_reply_free(mem, &b);
 	free(bytes);
@@ -77,6 +69,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	/* What is not framed at all is a message, too: so the fuzzer need not find lengths. */
 	try_request(&mem, rd_make(bytes, n));
 	try_reply(&mem, rd_make(bytes, n));
-	check(mem.by[MEM_QUERY].bytes == 0 && mem.by[MEM_QUERY].peak_bytes <= 6 * QUERY_MEMORY);
+	must(mem.by[MEM_QUERY].bytes == 0 && mem.by[MEM_QUERY].peak_bytes <= 6 * QUERY_MEMORY,
+	    "no memory is left over, nor was there ever much");
 	return 0;
 }

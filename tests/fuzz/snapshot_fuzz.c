@@ -5,13 +5,13 @@
  * an upgrade. Head and checksum are set right, so that the fuzzer gets past them. Promises: what is refused changes
  * nothing, no session, no route; whatever is taken does not crash, and the switch can be upgraded again.
  */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
+#include "tests/fuzz/fuzz.h"
 
 static const char file[] =
     "schema: 1\n"
@@ -26,15 +26,6 @@ struct input {
 	const uint8_t *bytes;
 	size_t n;
 };
-
-static void
-must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
 
 static void
 exchange(void *arg, struct snapshot *s)
@@ -99,8 +90,6 @@ make(void)
 	must(w && world_settle(w, MS(300), mono_add(sim_now(world_net(w)), SECONDS(60))), "the fabric comes up");
 	return w;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -4,20 +4,11 @@
  * Beside memory errors it looks for broken promises: a refusal without a reason, a canonical form that is refused, or
  * is another file, or is not its own canonical form; exports that do not read back.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "topology/topology.h"
-
-static void
-must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken promise: %s\n", what);
-	abort();
-}
 
 /* What is inferred from cables is a file, with no more cables than there were, or there is a reason. */
 static void
@@ -96,8 +87,6 @@ check_print(const struct topo *t)
 	free(once);
 	free(twice);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
