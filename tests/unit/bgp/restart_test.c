@@ -308,6 +308,7 @@ static const struct {
 };
 
 static unsigned int marked, refused;
+static uint8_t marked_families;
 
 static bool
 mark(struct bgp_peer *p, uint8_t families, void *arg)
@@ -318,9 +319,28 @@ mark(struct bgp_peer *p, uint8_t families, void *arg)
 		refused--;
 		return false;
 	}
-	assert_int_equal(families, BOTH);
+	marked_families |= families;
 	marked++;
 	return true;
+}
+
+/* An owner that marks what is long-lived. */
+static void
+bring_up_marking(struct world *w)
+{
+	struct bgp_ops ops = test_ops;
+
+	w->a.cfg.restart_s = 30;
+	w->b.cfg.restart_s = 20;
+	w->a.keeps = w->b.keeps = BOTH;
+	world_make(w);
+	bgp_peer_free(w->a.peer);
+	ops.long_lived = mark;
+	w->a.peer = bgp_peer_new(&w->a.mem, &w->a.scratch, &w->a.cfg, &ops, &w->a);
+	bgp_peer_start(w->a.peer, w->now);
+	links_up(w);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	marked = marked_families = refused = 0;
 }
 
 static void
@@ -328,30 +348,20 @@ kept_for_long(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(lives); i++) {
-		struct bgp_ops ops = test_ops;
 		struct world *w = world_new(i + 1);
 		struct mono died;
 		bool helped;
 
 		w->a.cfg.long_lived_s = lives[i].ours_s;
 		w->b.cfg.long_lived_s = lives[i].theirs_s;
-		w->a.cfg.restart_s = 30;
-		w->b.cfg.restart_s = 20;
-		w->a.keeps = w->b.keeps = BOTH;
-		world_make(w);
-		bgp_peer_free(w->a.peer);
-		ops.long_lived = mark;
-		w->a.peer = bgp_peer_new(&w->a.mem, &w->a.scratch, &w->a.cfg, &ops, &w->a);
-		bgp_peer_start(w->a.peer, w->now);
-		links_up(w);
-		assert_true(world_run(w, SECONDS(5), both_up));
-		marked = 0;
+		bring_up_marking(w);
 		refused = lives[i].owner ? 0 : 3;
 		helped = lives[i].ours_s && lives[i].theirs_s;
 		kill_b(w);
 		died = w->now;
 		world_run(w, SECONDS(20) + MS(50), NULL);
 		assert_int_equal(marked, helped);
+		assert_int_equal(marked_families, helped ? BOTH : 0);
 		assert_int_equal(at_a(w)->long_lived, helped ? BOTH : 0);
 		assert_int_equal(at_a(w)->stale, helped ? BOTH : 0);
 		if (lives[i].back_us) {
@@ -376,6 +386,201 @@ kept_for_long(void **state)
 		assert_int_equal(marked, helped);
 		world_free(w);
 	}
+}
+
+/* What b says of its families where it speaks of restarts: octets of its OPEN are exchanged. */
+static struct words {
+	uint16_t restart_s;
+	uint32_t long_s[FAMILIES];
+	uint8_t listed, forwarding;           /* families, in the capability of RFC 4724 */
+	uint8_t long_listed, long_forwarding; /* in that of RFC 9494 */
+} words;
+
+static void
+speak(uint8_t *bytes, size_t n)
+{
+	for (size_t k = 0; k + 16 <= n; k++)
+		if (bytes[k] == 64 && bytes[k + 1] == 2 + 2 * 4) {
+			bytes[k + 2] = (uint8_t)(bytes[k + 2] & 0xf0);
+			bytes[k + 3] = (uint8_t)words.restart_s;
+			for (int f = 0; f < FAMILIES; f++) {
+				uint8_t *at = bytes + k + 4 + 4 * f;
+
+				at[2] = words.listed >> f & 1 ? BGP_SAFI_UNICAST : 128;
+				at[3] = words.forwarding >> f & 1 ? 0x80 : 0;
+			}
+		} else if (bytes[k] == 71 && bytes[k + 1] == 2 * 7) {
+			for (int f = 0; f < FAMILIES; f++) {
+				uint8_t *at = bytes + k + 2 + 7 * f;
+
+				at[2] = words.long_listed >> f & 1 ? BGP_SAFI_UNICAST : 128;
+				at[3] = words.long_forwarding >> f & 1 ? 0x80 : 0;
+				at[4] = (uint8_t)(words.long_s[f] >> 16);
+				at[5] = (uint8_t)(words.long_s[f] >> 8);
+				at[6] = (uint8_t)words.long_s[f];
+			}
+		}
+}
+
+#define V4 (1 << FAMILY_IPV4)
+#define V6 (1 << FAMILY_IPV6)
+
+/* b dies and stays away. Families have stale times of their own; those with different ones end with the first. */
+static const struct {
+	const char *name;
+	struct words says;
+	uint8_t kept, long_lived; /* when it has died; when its restart time is over */
+	int64_t life_s;           /* since then */
+} families_of_their_own[] = {
+	{ "both for as long", { 20, { 600, 600 }, BOTH, BOTH, BOTH, BOTH }, BOTH, BOTH, 600 },
+	{ "IPv4 is the shorter", { 20, { 300, 600 }, BOTH, BOTH, BOTH, BOTH }, BOTH, BOTH, 300 },
+	{ "IPv6 is the shorter", { 20, { 600, 300 }, BOTH, BOTH, BOTH, BOTH }, BOTH, BOTH, 300 },
+	{ "a second", { 20, { 1, 1 }, BOTH, BOTH, BOTH, BOTH }, BOTH, BOTH, 1 },
+	{ "one of them not at all: IPv6", { 20, { 600, 0 }, BOTH, BOTH, BOTH, BOTH }, BOTH, V4, 600 },
+	{ "one of them not at all: IPv4", { 20, { 0, 600 }, BOTH, BOTH, BOTH, BOTH }, BOTH, V6, 600 },
+	{ "IPv4 is not named", { 20, { 300, 600 }, BOTH, BOTH, V6, V6 }, BOTH, V6, 600 },
+	{ "IPv4 is not named for the restart either", { 20, { 300, 600 }, V6, V6, BOTH, BOTH }, V6, V6, 600 },
+	{ "longer than we keep anything", { 20, { 5000, 4000 }, BOTH, BOTH, BOTH, BOTH }, BOTH, BOTH, 3600 },
+	/* RFC 9494 4.2: a restart time of zero, and the long-lived time begins at once */
+	{ "no restart time", { 0, { 600, 700 }, BOTH, BOTH, BOTH, BOTH }, BOTH, BOTH, 600 },
+	{ "no restart time, IPv6 alone", { 0, { 0, 600 }, BOTH, BOTH, BOTH, BOTH }, V6, V6, 600 },
+	{ "no time of any kind", { 0, { 0, 0 }, BOTH, BOTH, BOTH, BOTH }, 0, 0, 0 },
+};
+
+static void
+test_long_lived_families(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(families_of_their_own); i++) {
+		uint8_t kept = families_of_their_own[i].kept, long_lived = families_of_their_own[i].long_lived;
+		struct world *w = world_new(i + 1);
+		struct mono died;
+		char text[64];
+
+		words = families_of_their_own[i].says;
+		w->b.tamper = speak;
+		w->a.cfg.long_lived_s = w->b.cfg.long_lived_s = 3600;
+		bring_up_marking(w);
+		assert_int_equal(bgp_peer_facts(w->a.peer)->remote.gr_restart_s, words.restart_s);
+		kill_b(w);
+		died = w->now;
+		if (at_a(w)->stale != kept || at_a(w)->begun != !!kept)
+			fail_msg("%s: %d is kept", families_of_their_own[i].name, at_a(w)->stale);
+		world_run(w, SECONDS(words.restart_s) + MS(1), NULL);
+		if (at_a(w)->stale != long_lived || at_a(w)->long_lived != long_lived || marked_families != long_lived)
+			fail_msg("%s: %d is kept for long", families_of_their_own[i].name, at_a(w)->stale);
+		assert_int_equal(w->a.ended_families, kept & ~long_lived);
+		assert_int_equal(at_a(w)->ended, kept & ~long_lived ? BGP_STALE_RESTART : BGP_STALE_NEVER);
+		if (kept & ~long_lived)
+			assert_string_equal(at_a(w)->text, "it did not come back in 20 s");
+		if (long_lived) {
+			int64_t end_s = words.restart_s + families_of_their_own[i].life_s;
+
+			world_run(w, SECONDS(end_s) - 1 - mono_sub(w->now, died), NULL);
+			if (at_a(w)->stale != long_lived)
+				fail_msg("%s: over too early", families_of_their_own[i].name);
+			world_run(w, 1, NULL);
+			if (at_a(w)->stale || at_a(w)->ended != BGP_STALE_LONG)
+				fail_msg("%s: not over", families_of_their_own[i].name);
+			snprintf(text, sizeof(text), "it did not come back in %lld s", (long long)end_s);
+			assert_string_equal(at_a(w)->text, text);
+		}
+		assert_int_equal(at_a(w)->long_lived, 0);
+		assert_int_equal(w->a.ended_families, kept);
+		assert_int_equal(marked, !!long_lived);
+		assert_true(mono_is_never(at_a(w)->until));
+		world_free(w);
+	}
+}
+
+/* It comes back: for what is kept for long the capability of RFC 9494 counts, before that the one of RFC 4724. */
+static const struct {
+	const char *name;
+	int64_t back_s;
+	struct words says;
+	uint8_t stays;
+} returns[] = {
+	{ "in time: RFC 4724 counts", 5, { 20, { 600, 600 }, BOTH, BOTH, BOTH, 0 }, BOTH },
+	{ "in time, IPv4 is preserved", 5, { 20, { 600, 600 }, BOTH, V4, BOTH, BOTH }, V4 },
+	{ "in time, IPv6 is preserved", 5, { 20, { 600, 600 }, BOTH, V6, BOTH, BOTH }, V6 },
+	{ "in time, IPv6 is not listed any more", 5, { 20, { 600, 600 }, V4, BOTH, BOTH, BOTH }, V4 },
+	{ "in time, IPv4 is not listed any more", 5, { 20, { 600, 600 }, V6, BOTH, BOTH, BOTH }, V6 },
+	{ "in time, nothing for long any more", 5, { 20, { 0, 0 }, BOTH, BOTH, 0, 0 }, BOTH },
+	{ "late: RFC 9494 counts", 100, { 20, { 600, 600 }, BOTH, 0, BOTH, BOTH }, BOTH },
+	{ "late, it was preserved for a restart alone", 100, { 20, { 600, 600 }, BOTH, BOTH, BOTH, 0 }, 0 },
+	{ "late, IPv4 is preserved", 100, { 20, { 600, 600 }, BOTH, BOTH, BOTH, V4 }, V4 },
+	{ "late, IPv6 is preserved", 100, { 20, { 600, 600 }, BOTH, BOTH, BOTH, V6 }, V6 },
+	{ "late, IPv6 is not listed any more", 100, { 20, { 600, 600 }, BOTH, BOTH, V4, BOTH }, V4 },
+	{ "late, not listed for a restart, but for long", 100, { 20, { 600, 600 }, V6, V6, BOTH, BOTH }, BOTH },
+};
+
+static void
+test_long_lived_return(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(returns); i++) {
+		struct world *w = world_new(i + 1);
+		struct mono back;
+
+		words = (struct words){ 20, { 600, 600 }, BOTH, BOTH, BOTH, BOTH };
+		w->b.tamper = speak;
+		w->a.cfg.long_lived_s = w->b.cfg.long_lived_s = 3600;
+		bring_up_marking(w);
+		kill_b(w);
+		world_run(w, SECONDS(returns[i].back_s), NULL);
+		assert_int_equal(at_a(w)->long_lived, returns[i].back_s > 20 ? BOTH : 0);
+		words = returns[i].says;
+		start_b(w, true, BOTH);
+		assert_true(world_run(w, SECONDS(5), both_up));
+		back = w->now;
+		if (at_a(w)->stale != returns[i].stays)
+			fail_msg("%s: %d stays", returns[i].name, at_a(w)->stale);
+		assert_int_equal(at_a(w)->long_lived, returns[i].back_s > 20 ? returns[i].stays : 0);
+		assert_int_equal(w->a.ended_families, BOTH & ~returns[i].stays);
+		assert_int_equal(at_a(w)->ended, returns[i].stays == BOTH ? BGP_STALE_NEVER : BGP_STALE_FORGOT);
+		if (returns[i].stays) { /* and it has its restart time for End-of-RIB */
+			assert_int_equal(mono_sub(at_a(w)->until, back), SECONDS(20));
+			world_run(w, SECONDS(20) - 1, NULL);
+			assert_int_equal(at_a(w)->stale, returns[i].stays);
+			world_run(w, 1, NULL);
+			assert_int_equal(at_a(w)->ended, BGP_STALE_SILENT);
+		}
+		assert_int_equal(at_a(w)->stale, 0);
+		/* the next loss begins anew: with the restart time, not with the long-lived one */
+		kill_b(w);
+		assert_int_equal(at_a(w)->long_lived, 0);
+		assert_int_equal(at_a(w)->stale, words.listed);
+		assert_int_equal(mono_sub(at_a(w)->until, w->now), SECONDS(20));
+		world_free(w);
+	}
+}
+
+/* The owner cannot mark now: it is asked again five milliseconds later, and the long time begins when it has. */
+static void
+test_long_lived_later(void **state)
+{
+	struct world *w = world_new(11);
+	struct mono over;
+
+	(void)state;
+	w->a.cfg.long_lived_s = w->b.cfg.long_lived_s = 600;
+	bring_up_marking(w);
+	kill_b(w);
+	over = mono_add(w->now, SECONDS(20));
+	refused = 2;
+	world_run(w, SECONDS(20), NULL);
+	assert_int_equal(refused, 1);
+	assert_int_equal(mono_sub(at_a(w)->until, over), MS(5));
+	assert_int_equal(at_a(w)->long_lived, 0);
+	world_run(w, MS(5), NULL);
+	assert_int_equal(refused, 0);
+	assert_int_equal(marked, 0);
+	assert_int_equal(mono_sub(at_a(w)->until, over), MS(10));
+	world_run(w, MS(5), NULL);
+	assert_int_equal(marked, 1);
+	assert_int_equal(at_a(w)->long_lived, BOTH);
+	assert_int_equal(mono_sub(at_a(w)->until, over), MS(10) + SECONDS(600));
+	world_free(w);
 }
 
 /* b is gone and there again, as after a power cut; nothing tells a so. Returns a's end of the old connection. */
@@ -717,6 +922,9 @@ main(void)
 		cmocka_unit_test(test_T12_restarted_unnoticed),
 		cmocka_unit_test(test_T12_young_sessions_stay),
 		cmocka_unit_test(kept_for_long),
+		cmocka_unit_test(test_long_lived_families),
+		cmocka_unit_test(test_long_lived_return),
+		cmocka_unit_test(test_long_lived_later),
 		cmocka_unit_test(families_end_alone),
 		cmocka_unit_test(again_before_end_of_rib),
 		cmocka_unit_test(another_router_answers),
