@@ -122,7 +122,6 @@ note_facts(struct bgp_conn *c)
 		if (c->caps & bgp_cap_family((enum family)i))
 			f->families |= (uint8_t)(1u << i);
 	f->internal = c->remote.asn == cfg->local_as;
-	f->end_of_rib_in = f->end_of_rib_out = 0;
 	f->side = (enum bgp_side)c->side;
 }
 

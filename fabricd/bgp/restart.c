@@ -141,7 +141,7 @@ long_lived(const struct bgp_peer *p, uint8_t families, int64_t *us)
 	if (!(p->facts.caps & BGP_CAP_LONG_LIVED_RESTART) || !p->ops.long_lived)
 		return 0;
 	for (int f = 0; f < FAMILIES; f++)
-		if (families & peer->llgr_families & 1 << f && peer->llgr_stale_s[f] && *us) {
+		if (peer->llgr_stale_s[f] && families & peer->llgr_families & 1 << f && *us) {
 			may |= (uint8_t)(1u << f);
 			*us = MIN_OF(*us, SECONDS(peer->llgr_stale_s[f]));
 		}
@@ -205,7 +205,7 @@ void
 restart_end_of_rib(struct bgp_peer *p, uint8_t families)
 {
 	for (int f = 0; f < FAMILIES; f++)
-		if (p->restart.stale & families & 1 << f && p->counters.prefixes_in[f] == p->told_before[f]) {
+		if (p->counters.prefixes_in[f] == p->told_before[f] && p->restart.stale & families & 1 << f) {
 			p->early |= (uint8_t)(1u << f);
 			p->early_until = mono_add(p->now, EARLY_US);
 		}

@@ -195,22 +195,29 @@ path_list_unref(struct path_lists *t, uint32_t id)
 	list_free(t, l);
 }
 
-/* Whether l is `from` with the path at `at` replaced, inserted or removed. */
+/* A step: `from` with the path at `at` replaced, inserted (it has none there yet) or removed (p NULL). */
+static size_t
+step_size(const struct path_list *from, bool had, const struct path *p)
+{
+	return (from ? from->n : 0u) - had + (p != NULL);
+}
+
+/* What stands at i then. */
+static const struct path *
+step_path(const struct path_list *from, size_t at, bool had, const struct path *p, size_t i)
+{
+	if (p && i == at)
+		return p;
+	return &from->paths[i < at ? i : i + had - (p != NULL)];
+}
+
 static bool
 equals_step(const struct path_list *l, const struct path_list *from, size_t at, bool had, const struct path *p)
 {
-	size_t nfrom = from ? from->n : 0;
-	size_t behind_from = at + (had ? 1 : 0), behind = at + (p ? 1 : 0);
-
-	if (l->n != nfrom - (had ? 1 : 0) + (p ? 1 : 0))
+	if (l->n != step_size(from, had, p))
 		return false;
-	if (p && !same_path(&l->paths[at], p))
-		return false;
-	for (size_t i = 0; i < at; i++)
-		if (!same_path(&l->paths[i], &from->paths[i]))
-			return false;
-	for (size_t i = behind; i < l->n; i++)
-		if (!same_path(&l->paths[i], &from->paths[i - behind + behind_from]))
+	for (size_t i = 0; i < l->n; i++)
+		if (!same_path(&l->paths[i], step_path(from, at, had, p, i)))
 			return false;
 	return true;
 }
@@ -218,19 +225,12 @@ equals_step(const struct path_list *l, const struct path_list *from, size_t at, 
 static struct path_list *
 make_step(struct path_lists *t, const struct path_list *from, size_t at, bool had, const struct path *p, uint32_t hash)
 {
-	size_t nfrom = from ? from->n : 0, n = nfrom - (had ? 1 : 0) + (p ? 1 : 0);
-	size_t behind_from = at + (had ? 1 : 0);
-	struct path_list *l = list_alloc(t, n);
-	struct path *out = l->paths;
+	struct path_list *l = list_alloc(t, step_size(from, had, p));
 
-	for (size_t i = 0; i < at; i++)
-		*out++ = from->paths[i];
-	if (p)
-		*out++ = *p;
-	for (size_t i = behind_from; i < nfrom; i++)
-		*out++ = from->paths[i];
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < l->n; i++) {
+		l->paths[i] = *step_path(from, at, had, p, i);
 		path_ref(&l->paths[i]);
+	}
 	buckets_add(&t->buckets, &l->item, hash);
 	return l;
 }

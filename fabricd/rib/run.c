@@ -577,8 +577,7 @@ next_stage(struct rib *r)
 	case STAGE_EXPORT:
 		for (size_t i = 0; i < r->ntables; i++)
 			r->tables[i]->nrun = 0;
-		if (r->cuts.first)
-			rib_cuts_wait(r, mono_sub(r->ops->now(r->arg), r->began));
+		rib_cuts_wait(r, mono_sub(r->ops->now(r->arg), r->began));
 		r->stage = STAGE_IDLE;
 		return;
 	default:
@@ -622,7 +621,7 @@ run_some(struct rib *r)
 	uint32_t limit = stage_limit(r), end = (uint32_t)MIN_OF((uint64_t)limit, (uint64_t)r->at + SLICE_CHECK);
 
 	if (exports(r->stage)) {
-		r->at = r->at < limit ? export_batch(r, r->tables[r->at_table], r->at) : r->at;
+		r->at = export_batch(r, r->tables[r->at_table], r->at);
 		return r->at < limit;
 	}
 	for (uint32_t n = 0; r->at < end; n++) {

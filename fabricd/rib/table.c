@@ -50,22 +50,28 @@ is_entry(const struct rib_table *t, uint32_t entry, const struct prefix *p)
 	return e->len == p->len && memcmp(e->addr, p->b, family_bytes(t->family)) == 0;
 }
 
-static struct rib_part *
-part_of(struct rib_table *t, uint32_t hash)
+static uint32_t
+part_of(uint32_t hash)
 {
-	return &t->parts[hash >> 24];
+	return hash >> 24;
+}
+
+/* Where this hash belongs in the part; of a place: the same, or the first one behind the last. */
+static uint32_t
+home_of(const struct rib_part *part, uint32_t hash)
+{
+	return hash & (part->size - 1);
 }
 
 /* The slot of the prefix, or the empty one where it belongs; NULL: the part has no slots yet. */
 static struct rib_slot *
 slot_of(const struct rib_table *t, const struct prefix *p, uint32_t hash)
 {
-	const struct rib_part *part = &t->parts[hash >> 24];
-	uint32_t mask = part->size - 1;
+	const struct rib_part *part = &t->parts[part_of(hash)];
 
 	if (!part->size)
 		return NULL;
-	for (uint32_t i = hash & mask;; i = (i + 1) & mask) {
+	for (uint32_t i = home_of(part, hash);; i = home_of(part, i + 1)) {
 		struct rib_slot *s = &part->slots[i];
 
 		if (s->entry == 0 || (s->hash == hash && is_entry(t, s->entry - 1, p)))
@@ -73,48 +79,44 @@ slot_of(const struct rib_table *t, const struct prefix *p, uint32_t hash)
 	}
 }
 
+/* A hint for the slot where the prefix may be; NULL: the part has no slots yet. */
+static const struct rib_slot *
+fetch_slot(const struct rib_table *t, const uint8_t *addr, uint8_t len)
+{
+	uint32_t hash = hash_of(t, addr, len);
+	const struct rib_part *part = &t->parts[part_of(hash)];
+	const struct rib_slot *s = part->size ? &part->slots[home_of(part, hash)] : NULL;
+
+	__builtin_prefetch(s, 1);
+	return s;
+}
+
 void
 rib_table_prefetch(const struct rib_table *t, const struct prefix *p, size_t n)
 {
 	const struct rib_slot *slots[RIB_PREFETCH];
-	size_t count = 0;
 
-	for (size_t i = 0; i < MIN_OF(n, (size_t)RIB_PREFETCH); i++) {
-		uint32_t hash = hash_of(t, p[i].b, p[i].len);
-		const struct rib_part *part = &t->parts[hash >> 24];
-
-		if (!part->size)
-			continue;
-		slots[count] = &part->slots[hash & (part->size - 1)];
-		__builtin_prefetch(slots[count++]);
-	}
-	for (size_t i = 0; i < count; i++)
-		/* cppcheck-suppress uninitvar ; the first `count` were set above */
-		if (slots[i]->entry)
+	n = MIN_OF(n, (size_t)RIB_PREFETCH);
+	for (size_t i = 0; i < n; i++)
+		slots[i] = fetch_slot(t, p[i].b, p[i].len);
+	for (size_t i = 0; i < n; i++)
+		if (slots[i] && slots[i]->entry)
 			__builtin_prefetch(rib_table_entry(t, slots[i]->entry - 1));
 }
 
 void
 rib_table_prefetch_slots(const struct rib_table *t, const struct prefix *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		uint32_t hash = hash_of(t, p[i].b, p[i].len);
-		const struct rib_part *part = &t->parts[hash >> 24];
-
-		if (part->size)
-			__builtin_prefetch(&part->slots[hash & (part->size - 1)], 1);
-	}
+	for (size_t i = 0; i < n; i++)
+		fetch_slot(t, p[i].b, p[i].len);
 }
 
 void
 rib_table_prefetch_removal(const struct rib_table *t, uint32_t entry)
 {
 	const struct rib_entry *e = rib_table_entry(t, entry);
-	uint32_t hash = hash_of(t, e->addr, e->len);
-	const struct rib_part *part = &t->parts[hash >> 24];
 
-	if (part->size)
-		__builtin_prefetch(&part->slots[hash & (part->size - 1)], 1);
+	fetch_slot(t, e->addr, e->len);
 }
 
 uint32_t
@@ -133,12 +135,12 @@ grow(struct rib_table *t, struct rib_part *part)
 	part->size = old.size ? 2 * old.size : FIRST_SLOTS;
 	part->slots = mem_zalloc(t->mem, MEM_PREFIX, part->size * sizeof(*part->slots));
 	for (uint32_t i = 0; i < old.size; i++) {
-		uint32_t at = old.slots[i].hash & (part->size - 1);
+		uint32_t at = home_of(part, old.slots[i].hash);
 
 		if (!old.slots[i].entry)
 			continue;
 		while (part->slots[at].entry)
-			at = (at + 1) & (part->size - 1);
+			at = home_of(part, at + 1);
 		part->slots[at] = old.slots[i];
 	}
 	t->moved += old.used;
@@ -168,7 +170,7 @@ uint32_t
 rib_table_insert(struct rib_table *t, const struct prefix *p)
 {
 	uint32_t hash = hash_of(t, p->b, p->len);
-	struct rib_part *part = part_of(t, hash);
+	struct rib_part *part = &t->parts[part_of(hash)];
 	struct rib_slot *s = slot_of(t, p, hash);
 	struct rib_entry *e;
 
@@ -193,16 +195,15 @@ rib_table_remove(struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
 	uint32_t hash = hash_of(t, e->addr, e->len), hole, at;
-	struct rib_part *part = part_of(t, hash);
-	uint32_t mask = part->size - 1;
+	struct rib_part *part = &t->parts[part_of(hash)];
 
-	for (hole = hash & mask; part->slots[hole].entry != entry + 1;)
-		hole = (hole + 1) & mask;
-	for (at = (hole + 1) & mask; part->slots[at].entry; at = (at + 1) & mask) {
-		uint32_t home = part->slots[at].hash & mask;
+	for (hole = home_of(part, hash); part->slots[hole].entry != entry + 1;)
+		hole = home_of(part, hole + 1);
+	for (at = home_of(part, hole + 1); part->slots[at].entry; at = home_of(part, at + 1)) {
+		uint32_t home = home_of(part, part->slots[at].hash);
 
 		/* It may move into the hole unless its home lies cyclically in (hole, at]. */
-		if (((at - home) & mask) >= ((at - hole) & mask)) {
+		if (home_of(part, at - home) >= home_of(part, at - hole)) {
 			part->slots[hole] = part->slots[at];
 			hole = at;
 		}

@@ -378,6 +378,33 @@ test_joiners_whose_paths_were_kept(void **state)
 	done(t);
 }
 
+/* The last prefix of all is one of theirs: it goes to the other alone, End-of-RIB to both. */
+static void
+test_the_last_of_a_walk_is_a_joiners_own(void **state)
+{
+	(void)state;
+	for (unsigned int last = 2; last < 4; last++)
+		for (int f = 0; f < FAMILIES; f++) {
+			struct fixture *t = fixture();
+
+			for (unsigned int k = 2; k < 4; k++)
+				rib_source_up(t->rib, &t->line[k].source);
+			for (unsigned int i = 0; i < 5; i++)
+				offer(t, i == 4 ? last : 5 - last, f, i, i, 0);
+			settle(t);
+			joins(t, 2);
+			joins(t, 3);
+			settle(t);
+			compare(t, "after they joined");
+			for (unsigned int k = 2; k < 4; k++) {
+				assert_int_equal(t->line[k].end_of_rib, 3);
+				assert_int_equal(
+				    bgp_peer_counters(t->line[k].near)->prefixes_out[f], k == last ? 4 : 1);
+			}
+			done(t);
+		}
+}
+
 /* ---- at random ---- */
 
 static uint32_t
@@ -464,6 +491,7 @@ main(void)
 		cmocka_unit_test(test_a_refresh_cut_short),
 		cmocka_unit_test(test_a_group_made_while_a_source_is_going),
 		cmocka_unit_test(test_joiners_whose_paths_were_kept),
+		cmocka_unit_test(test_the_last_of_a_walk_is_a_joiners_own),
 		cmocka_unit_test(test_at_random_against_the_model),
 	};
 

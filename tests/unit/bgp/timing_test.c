@@ -488,6 +488,42 @@ long_update(uint8_t *m, unsigned int withdrawn, unsigned int announced)
 	return at;
 }
 
+/* RFC 8654: what is longer than 4,096 octets may be long work, and is taken by itself; nothing shorter is. */
+static void
+long_messages_are_taken_alone(void **state)
+{
+	(void)state;
+	for (unsigned int octets = 4095; octets < 4099; octets++) {
+		struct bench *b = bench_new();
+		uint8_t *m = calloc(1, 19 + 4098);
+		struct bgp_open o = his_open();
+		uint8_t *u = m + 19;
+		bool longer = octets > 4096;
+
+		o.caps |= BGP_CAP_EXTENDED_MESSAGE;
+		begin(b);
+		connected(b);
+		in_open(b, &o);
+		out(b, b->c);
+		in_keepalive(b);
+		memset(m, 0xff, 19);
+		m[16] = 0;
+		m[17] = 19;
+		m[18] = BGP_KEEPALIVE;
+		memset(u, 0xff, 16);
+		put_u16(u + 16, (uint16_t)octets);
+		u[18] = BGP_UPDATE;
+		put_u16(u + 19, (uint16_t)(octets - 23)); /* some times 0/0, and then 0/24 again and again */
+		for (unsigned int at = 21 + (octets - 23) % 4; at < octets - 2; at += 4)
+			u[at] = 24;
+		assert_int_equal(bgp_input(b->c, m, 19 + octets, b->now), longer ? 19 : 19 + octets);
+		assert_int_equal(bgp_input_pending(b->c), longer);
+		assert_int_equal(b->updates, !longer);
+		bench_free(b);
+		free(m);
+	}
+}
+
 /* RFC 8654: 16,000 prefixes in one message hold nobody up. Each is told once and in order; the message counts as one. */
 static void
 long_update_is_told_in_pieces(void **state)
@@ -824,6 +860,7 @@ main(void)
 		cmocka_unit_test(who_takes_no_requests_may_ask),
 		cmocka_unit_test(a_refresh_that_was_not_agreed_upon_is_ignored),
 		cmocka_unit_test(input_is_taken_in_slices),
+		cmocka_unit_test(long_messages_are_taken_alone),
 		cmocka_unit_test(long_update_is_told_in_pieces),
 		cmocka_unit_test(events_of_a_kind_come_once_a_minute),
 		cmocka_unit_test(of_two_connections_that_of_the_greater_identifier_stays),

@@ -13,11 +13,13 @@
 #include <cmocka.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/wire.h"
 #include "fabricd/rib/rib.h"
 
 #define SOURCES  4
 #define ORDINARY 5
 #define GROUPS   512
+#define MANY     2600
 
 /* Witnesses: the very first entry of each table, and a later one. */
 static const struct place {
@@ -36,6 +38,9 @@ struct fixture {
 	uint32_t groups[GROUPS], last; /* ports of each, 0: none */
 	uint32_t route[256];           /* of table 0, IPv4: its group */
 	unsigned int changes;
+	int64_t work;        /* so long it takes to tell a batch of changes */
+	uint8_t lost[MANY];  /* how often a loss was told, of many_no() */
+	size_t most, losses; /* in a batch; of all */
 };
 
 static uint32_t
@@ -77,7 +82,7 @@ group_free(void *arg, uint32_t group)
 static void
 route_set(void *arg, uint32_t table, const struct prefix *p, uint32_t group)
 {
-	if (table == 0 && p->family == FAMILY_IPV4)
+	if (table == 0 && p->family == FAMILY_IPV4 && p->b[0] == 10)
 		((struct fixture *)arg)->route[p->b[3]] = group;
 }
 
@@ -88,9 +93,17 @@ route_del(void *arg, uint32_t table, const struct prefix *p)
 }
 
 static void
-changed(
-    void *arg UNUSED, uint32_t table UNUSED, enum family f UNUSED, const struct rib_change *c UNUSED, size_t n UNUSED)
+changed(void *arg, uint32_t table UNUSED, enum family f UNUSED, const struct rib_change *c, size_t n)
 {
+	struct fixture *t = arg;
+
+	t->now.us += t->work;
+	t->most = MAX_OF(t->most, n);
+	for (size_t i = 0; i < n; i++)
+		if (c[i].prefix.b[0] == 11 && !c[i].now) {
+			t->lost[get_u16(c[i].prefix.b + 1)]++;
+			t->losses++;
+		}
 }
 
 static struct mono
@@ -438,6 +451,111 @@ test_a_right_cut_ends_unseen(void **state)
 	done(t);
 }
 
+/* What it foretold comes late, when some lists were found to be narrower for it already: it ends as soon. */
+static void
+test_a_right_cut_that_is_looked_up_twice(void **state)
+{
+	struct fixture *t = fixture(3);
+	struct mono begin = t->now;
+
+	(void)state;
+	lose(t, 1);
+	run(t);
+	t->now.us = begin.us + 30000;
+	run(t);
+	assert_int_equal(rib_held_until(t->rib).us, begin.us + SECONDS(1));
+	t->now.us = begin.us + 300000;
+	for (unsigned int i = 0; i < ORDINARY; i++)
+		withdraw(t, 1, ordinary(i));
+	run(t);
+	assert_int_equal(t->sources[1].cuts, 1);
+	assert_int_equal(rib_held_until(t->rib).us, begin.us + 330000);
+	t->now.us = begin.us + 330000;
+	run(t);
+	assert_int_equal(t->sources[1].cuts, 0);
+	assert_int_equal(ports(t), 5);
+	assert_false(rib_pending(t->rib));
+	done(t);
+}
+
+/* While a run goes on nothing can come in: its time is none without a withdrawal. */
+static void
+test_the_time_of_runs_does_not_count(void **state)
+{
+	struct fixture *t = fixture(3);
+	struct mono begin = t->now;
+	int64_t ran;
+
+	(void)state;
+	t->work = 7000;
+	lose(t, 0);
+	t->now.us += 500; /* the run sees the last withdrawals: from then on */
+	run(t);
+	ran = mono_sub(t->now, begin) - 500;
+	assert_true(ran >= 7000);
+	assert_int_equal(rib_held_until(t->rib).us, begin.us + 30500 + ran);
+	t->work = 0;
+	t->now.us += 1000; /* nor after it */
+	run(t);
+	assert_int_equal(rib_held_until(t->rib).us, begin.us + 30500 + ran);
+	done(t);
+}
+
+static struct prefix
+many_no(unsigned int i)
+{
+	struct prefix p = { .family = FAMILY_IPV4, .len = 32, .b = { 11, [3] = 1 } };
+
+	put_u16(p.b + 1, (uint16_t)i);
+	return p;
+}
+
+/* More witnesses than a batch holds are lost: each is told once, those that somebody has left are not. */
+static void
+test_many_witnesses_are_lost(void **state)
+{
+	static const unsigned int numbers[] = { 1, 1023, 1024, 1025, 2048, 2049, MANY };
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(numbers); k++)
+		for (unsigned int left = 0; left < 3; left++) { /* of three: those that source 2 has as well */
+			struct fixture *t = fixture(0);
+			size_t want = 0;
+
+			for (unsigned int i = 0; i < numbers[k]; i++)
+				for (unsigned int s = 0; s < 3; s++) {
+					struct prefix p = many_no(i);
+
+					if (s < 2 || i % 3 < left)
+						rib_announce(t->rib, 0, &t->sources[s], &p, t->fate[1], t->nh[s]);
+					rib_witness(t->rib, 0, &p);
+				}
+			settle(t);
+			t->most = 0;
+			for (unsigned int i = 0; i < numbers[k]; i++) {
+				struct prefix p = many_no(i);
+
+				want += i % 3 >= left;
+				rib_withdraw(t->rib, 0, &t->sources[0], &p);
+				rib_withdraw(t->rib, 0, &t->sources[1], &p);
+			}
+			assert_int_equal(rib_run_groups(t->rib), want != 0);
+			assert_int_equal(t->losses, want);
+			assert_int_equal(t->most, MIN_OF(want, 1024u));
+			assert_int_equal(rib_run_groups(t->rib), false);
+			settle(t);
+			assert_int_equal(t->losses, want);
+			for (unsigned int i = 0; i < numbers[k]; i++) {
+				struct prefix p = many_no(i);
+				struct rib_view v;
+
+				assert_int_equal(t->lost[i], i % 3 >= left);
+				assert_int_equal(rib_get(t->rib, 0, &p, &v), i % 3 < left);
+			}
+			done(t);
+		}
+}
+
 int
 main(void)
 {
@@ -448,6 +566,9 @@ main(void)
 		cmocka_unit_test(test_a_wrong_cut_ends_after_a_second),
 		cmocka_unit_test(test_withdrawals_put_the_end_off),
 		cmocka_unit_test(test_a_right_cut_ends_unseen),
+		cmocka_unit_test(test_a_right_cut_that_is_looked_up_twice),
+		cmocka_unit_test(test_the_time_of_runs_does_not_count),
+		cmocka_unit_test(test_many_witnesses_are_lost),
 	};
 
 	return cmocka_run_group_tests_name("cut", tests, NULL, NULL);
