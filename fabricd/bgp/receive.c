@@ -233,15 +233,19 @@ count_update(struct bgp_peer *p, const struct bgp_update *u)
  */
 #define PIECE 2048u
 
-/* Leaves of n what comes behind its first *skip prefixes, *room at most, and counts both down. */
+/* Leaves of n what comes behind its first *skip prefixes, *room at most, and counts both down; true: there is more. */
 static bool
 cut_section(struct bgp_nlri *n, uint32_t *skip, uint32_t *room)
 {
 	uint32_t drop = MIN_OF(*skip, n->count), take = MIN_OF(n->count - drop, *room);
+	bool more = drop + take != n->count;
 	struct bgp_nlri end;
 	struct prefix p;
-	bool more = take < n->count - drop;
 
+	*skip -= drop;
+	*room -= take;
+	if (take == n->count) /* all of it */
+		return false;
 	for (uint32_t i = 0; i < drop; i++)
 		bgp_nlri_next(n, &p);
 	end = *n;
@@ -249,8 +253,6 @@ cut_section(struct bgp_nlri *n, uint32_t *skip, uint32_t *room)
 		bgp_nlri_next(&end, &p);
 	n->r.end = end.r.at;
 	n->count = take;
-	*skip -= drop;
-	*room -= take;
 	return more;
 }
 
@@ -270,18 +272,6 @@ cut_update(struct bgp_update *u, uint32_t skip)
 	}
 	u->nreach = (uint8_t)sections;
 	return more;
-}
-
-static uint32_t
-prefixes_of(const struct bgp_update *u)
-{
-	uint32_t n = 0;
-
-	for (unsigned int i = 0; i < u->nwithdrawn; i++)
-		n += u->withdrawn[i].count;
-	for (unsigned int i = 0; i < u->nreach; i++)
-		n += u->reach[i].nlri.count;
-	return n;
 }
 
 static void
@@ -315,7 +305,7 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 	if (first && u.malformed)
 		peer_event(p, BGP_EVENT_ERROR, "%s: malformed UPDATE, %s", p->name, text);
 	conn_event(c, BGP_EV_UPDATE, NULL);
-	more = prefixes_of(&u) > PIECE && cut_update(&u, c->told);
+	more = cut_update(&u, c->told);
 	c->told = more ? c->told + PIECE : 0;
 	p->ops.update(p, &u, p->arg);
 	if (u.end_of_rib)

@@ -325,7 +325,7 @@ conn_event(struct bgp_conn *c, enum bgp_event ev, const struct bgp_notice *notic
 		arm_keepalive(c);
 	if (s->actions & BGP_DO_UP)
 		come_up(c);
-	if (other_conn(c)->waits && c->state < BGP_OPEN_SENT)
+	if (other_conn(c)->waits && !c->open)
 		conn_confirm(other_conn(c));
 	if (s->actions & BGP_DO_DIAL) /* last: the owner may answer from within */
 		dial(c);
@@ -583,7 +583,7 @@ bgp_peer_stop(struct bgp_peer *p, const char *communication, struct mono now)
 void
 bgp_peer_leave(struct bgp_peer *p, const char *communication, struct mono now)
 {
-	struct bgp_notice n = bgp_notice_make(0, 0, NULL, 0);
+	struct bgp_notice n = { 0 }; /* none */
 
 	if (!peer_established(p) || !restart_agreed(p)) {
 		bgp_peer_stop(p, communication, now);

@@ -258,11 +258,12 @@ path_list_hops(const struct path_list *l, bool weights, struct hop *out, size_t 
 	size_t n = 0, want = MIN_OF((size_t)l->width, max);
 	bool best = false;
 
-	for (size_t i = 0; i < l->n && n < want; i++) {
+	for (size_t i = 0; i < l->n; i++) {
 		const struct path *p = &l->paths[i];
+		bool kept = i != l->best && !best; /* a place for the best, when not all that share the load fit in */
 
-		if (i != l->best && (n + !best >= want || !path_is_multipath(l, i)))
-			continue; /* the best keeps its place, when not all that share the load fit in */
+		if (n + kept >= want || !path_is_multipath(l, i))
+			continue;
 		best |= i == l->best;
 		if (!p->nexthop)
 			continue;

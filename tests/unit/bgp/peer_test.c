@@ -510,11 +510,47 @@ only_a_restart_is_silent(void **state)
 	bench_free(b);
 }
 
+/* To leave for a restart is a plain stop where no restart was agreed upon: told to who can hear it, and for good. */
+static void
+without_an_agreement_to_leave_is_to_stop(void **state)
+{
+	static const enum bgp_state states[] = { BGP_CONNECT, BGP_ACTIVE, BGP_OPEN_SENT, BGP_OPEN_CONFIRM,
+		BGP_ESTABLISHED };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		for (int words = 0; words < 2; words++) {
+			struct bench *b = bench_new();
+			bool heard = states[i] >= BGP_OPEN_SENT;
+			const char *no = NULL;
+
+			bring(b, states[i]);
+			bgp_peer_leave(b->p, words ? "upgrade" : NULL, b->now);
+			assert_int_equal(state_of(b), BGP_IDLE);
+			assert_int_equal(bgp_peer_reason(b->p)->cause, BGP_CAUSE_STOPPED);
+			assert_string_equal(
+			    why(b), words ? "stopped by the operator: upgrade" : "stopped by the operator");
+			expect_notice(b, heard ? BGP_ERR_CEASE : 0, BGP_CEASE_SHUTDOWN);
+			if (heard) /* RFC 9003: length and text */
+				assert_int_equal(b->last[b->nlast - 1], words ? 'e' : BGP_CEASE_SHUTDOWN);
+			assert_string_equal(
+			    bgp_peer_notice_out(b->p), !heard  ? ""
+						       : words ? "cease (6/2): administrative shutdown, \"upgrade\""
+							       : "cease (6/2): administrative shutdown");
+			assert_int_equal(b->closes, 1);
+			assert_true(mono_is_never(bgp_deadline(b->p)));
+			assert_null(bgp_accept(b->p, b->now, &no));
+			assert_string_equal(no, "the peer is stopped");
+			bench_free(b);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_restart_is_silent),
+		cmocka_unit_test(without_an_agreement_to_leave_is_to_stop),
 		cmocka_unit_test(each_event_has_its_consequences_in_each_state),
 		cmocka_unit_test(who_speaks_is_held_against_who_is_expected),
 		cmocka_unit_test(families_that_are_missing_are_named),

@@ -150,6 +150,37 @@ attempts_back_off(void **state)
 	bench_free(b);
 }
 
+/* On one link an attempt that nobody answers ends soon, but each fourth waits for a slow one; refusals never wait so. */
+static void
+each_fourth_attempt_on_a_link_is_patient(void **state)
+{
+	static const int64_t silent[] = { 200, 200, 200, 3000, 200, 320, 640, 3000, 1000, 1000, 1000, 3000 };
+	static const int64_t refused[] = { 20, 40, 80, 160, 320, 640, 1000, 1000 };
+	struct bench *b = bench_new();
+
+	(void)state;
+	begin(b);
+	for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+		assert_int_equal(state_of(b), BGP_CONNECT);
+		timer_at(b, MS(silent[i]));
+	}
+	bench_free(b);
+	b = bench_new();
+	begin(b);
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		bgp_connect_failed(b->dialled, "no", b->now);
+		assert_int_equal(state_of(b), BGP_ACTIVE);
+		timer_at(b, MS(refused[i]));
+	}
+	bench_free(b);
+	b = bench_new();
+	b->cfg.link_local_ok = false; /* far away: each has its five seconds */
+	begin(b);
+	for (int i = 0; i < 9; i++)
+		timer_at(b, SECONDS(5));
+	bench_free(b);
+}
+
 /* Errors in a row double the idle hold time up to its limit; a session that lasted forgets them. */
 static void
 errors_in_a_row_double_the_idle_hold_time(void **state)
@@ -850,6 +881,7 @@ main(void)
 		cmocka_unit_test(each_message_arms_the_hold_timer),
 		cmocka_unit_test(a_late_hold_timer_grants_a_third_once),
 		cmocka_unit_test(attempts_back_off),
+		cmocka_unit_test(each_fourth_attempt_on_a_link_is_patient),
 		cmocka_unit_test(errors_in_a_row_double_the_idle_hold_time),
 		cmocka_unit_test(a_session_has_lasted_after_30_seconds),
 		cmocka_unit_test(a_first_session_that_was_too_short),
