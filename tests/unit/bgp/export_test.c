@@ -191,11 +191,15 @@ test_W10_attributes_that_leave_no_room(void **state)
 	offer(t, 2, FAMILY_IPV4, 1, 1, 0);
 	settle(t);
 	compare(t, "and another one took its place");
+	assert_int_equal(t->large_events, 2);
 	assert_int_equal(bgp_peer_state(t->line[4].near), BGP_ESTABLISHED);
 	line_down(t, 4);
 	settle(t);
-	line_up(t, 4); /* a walk leaves it out, too */
+	line_up(t, 4); /* a walk leaves it out, too, and says so */
 	compare(t, "after a walk");
+	export_stats(t->export, &s);
+	assert_int_equal(s.too_large, 3);
+	assert_int_equal(t->large_events, 3);
 	done(t);
 }
 
