@@ -88,6 +88,29 @@ test_a_part_of_an_origin_waits_this_long(void **state)
 	}
 }
 
+/* One next hop for another: as many as before are no gain, which is waited for the shorter time. */
+static void
+test_an_exchange_is_no_gain(void **state)
+{
+	struct fixture *t = fixture((struct rib_config){ .seed = 1 });
+
+	(void)state;
+	for (unsigned int i = 0; i < PREFIXES; i++)
+		for (unsigned int s = 0; s < 3; s++)
+			announce(t, s, FAMILY_IPV4, i, 0);
+	run(t);
+	withdraw(t, 2, FAMILY_IPV4, 0);
+	announce(t, 3, FAMILY_IPV4, 0, 0);
+	run_once(t);
+	assert_true(rib_pending(t->rib));
+	assert_int_equal(rib_held_until(t->rib).us - t->now.us, 4000);
+	t->now.us += 4000;
+	run_once(t);
+	assert_false(rib_pending(t->rib));
+	assert_int_not_equal(t->route[FAMILY_IPV4][0], t->route[FAMILY_IPV4][1]);
+	done(t);
+}
+
 /* Nobody who is left behind is held back: a prefix that loses all, or that is new, goes at once. */
 static void
 test_what_does_not_share_a_set_does_not_wait(void **state)
@@ -331,6 +354,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_part_of_an_origin_waits_this_long),
+		cmocka_unit_test(test_an_exchange_is_no_gain),
 		cmocka_unit_test(test_what_does_not_share_a_set_does_not_wait),
 		cmocka_unit_test(test_slices_end_in_time),
 		cmocka_unit_test(test_a_slice_has_two_milliseconds),
