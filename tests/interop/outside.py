@@ -61,10 +61,10 @@ class Fabricd(fabricd.Fabricd):
 
 
 class OutsideFrr(Frr):
-    def __init__(self, *lines, neighbor=LAN4.format(1), asn=65001, **kw):
-        """lines: further ones of the address family."""
+    def __init__(self, *lines, neighbor=LAN4.format(1), asn=65001, router=(), **kw):
+        """lines: further ones of the address family; router: of the router."""
         super().__init__(**kw)
-        self.lines, self.neighbor, self.far_asn = lines, neighbor, asn
+        self.lines, self.neighbor, self.far_asn, self.router = lines, neighbor, asn, router
 
     def prepare(self, lab, clos, node, hosts=()):
         d = self.dir(lab, node)
@@ -78,7 +78,7 @@ class OutsideFrr(Frr):
             " no bgp ebgp-requires-policy", " no bgp network import-check", " no bgp default ipv4-unicast",
             " coalesce-time 0", " timers bgp 3 9", f" neighbor {self.neighbor} remote-as {self.far_asn}",
             f" neighbor {self.neighbor} timers connect 1", f" neighbor {self.neighbor} advertisement-interval 0",
-            *password, *ttl, f" address-family {family} unicast", f"  neighbor {self.neighbor} activate",
+            *password, *ttl, *[f" {line}" for line in self.router], f" address-family {family} unicast", f"  neighbor {self.neighbor} activate",
             *[f"  {line}" for line in self.lines], " exit-address-family", "exit", "",
         ]))  # fmt: skip
         shutil.chown(d, "frr", "frr")
@@ -90,9 +90,10 @@ class OutsideFrr(Frr):
 class OutsideBird(Bird):
     """routes: {"4": [...], "6": [...]}; one session per family that is in it."""
 
-    def __init__(self, routes, **kw):
+    def __init__(self, routes, more="", **kw):
+        """more: further settings of its sessions."""
         super().__init__(gtsm=False, **kw)
-        self.routes = routes
+        self.routes, self.more = routes, more
 
     def prepare(self, lab, clos, node, hosts=()):
         self.write(lab, node, self.routes)
@@ -109,7 +110,7 @@ class OutsideBird(Bird):
                     f"protocol bgp b{family} {{ local {lan.format(HOSTS[node.name])} as {ASN[node.name]}; "
                     f"neighbor {lan.format(1)} as 65001; direct;\n{password}"
                     "  hold time 9; keepalive time 3; connect delay time 1; connect retry time 1; error wait time 1, 2;\n"
-                    f"  ipv{family} {{ import all; export where source = RTS_STATIC; }}; }}"]  # fmt: skip
+                    f"  {self.more}\n  ipv{family} {{ import all; export where source = RTS_STATIC; }}; }}"]  # fmt: skip
         write(f"{self.dir(lab, node)}/bird.conf", "\n".join(out) + "\n")
 
     def replace(self, lab, node, routes):
@@ -117,7 +118,7 @@ class OutsideBird(Bird):
         self.do(lab, node, "configure")
 
 
-def fabric_file(external, fabric="lab", more=""):
+def fabric_file(external, fabric="lab", more="", timers="hold: 9s"):
     return f"""schema: 1
 fabric: {fabric}
 tiers:
@@ -126,7 +127,7 @@ tiers:
      up: {{to: spine, local: "eth1", remote: "eth[1-8]"}},
      hosts: {{ports: "eth65", rack_always: true, racks: [{{pool: 10.1.0.0/16, len: 24}}, {{pool: "fd00:1::/48", len: 64}}]}}}}
 external:
-""" + "".join(f"  - {{at: \"leaf1:eth81\", {e}}}\n" for e in external) + "timers: {hold: 9s}\n" + more
+""" + "".join(f"  - {{at: \"leaf1:eth81\", {e}}}\n" for e in external) + f"timers: {{{timers}}}\n" + more
 
 
 def session(name, host, family="4", rest=""):
@@ -137,10 +138,10 @@ def session(name, host, family="4", rest=""):
 
 
 class Outside:
-    def __init__(self, lab, external, stacks, keys=None, more=""):
-        """external: entries of the file; stacks: {host on the LAN: Stack}."""
+    def __init__(self, lab, external, stacks, keys=None, **kw):
+        """external: entries of the file; stacks: {host on the LAN: Stack}; kw: for fabric_file()."""
         self.lab, self.leaf, self.spine = lab, Node("leaf1"), Node("spine1")
-        self.fabricd = Fabricd(fabric_file(external, more=more), keys)
+        self.fabricd = Fabricd(fabric_file(external, **kw), keys)
         self.stacks = {"leaf1": self.fabricd, "spine1": self.fabricd, **stacks}
         self.processes = {}
         lab.add("leaf1", "spine1", "lan", *stacks)
