@@ -609,13 +609,19 @@ bfd_engine_tag_of(uint64_t seed)
 	return tag ? tag : 1;
 }
 
+void
+bfd_engine_set_tag(struct bfd_engine *e, uint16_t tag)
+{
+	e->tag = tag;
+}
+
 static uint32_t
 new_discr(struct bfd_engine *e)
 {
 	uint32_t d;
 
 	do
-		d = (uint32_t)bfd_engine_tag_of(e->seed) << 16 | (uint32_t)(draw(e) & 0xffff);
+		d = (uint32_t)e->tag << 16 | (uint32_t)(draw(e) & 0xffff);
 	while (bfd_session_by_discr(e, d));
 	return d;
 }
@@ -809,6 +815,7 @@ bfd_engine_new(struct mem *mem, uint64_t seed, const struct bfd_engine_ops *ops,
 
 	*e = (struct bfd_engine){ .mem = mem,
 		.seed = seed,
+		.tag = bfd_engine_tag_of(seed),
 		.ops = ops,
 		.arg = arg,
 		.by_discr = { .mem = mem, .kind = MEM_SESSION },

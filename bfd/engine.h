@@ -113,8 +113,10 @@ struct bfd_view {
 };
 
 struct bfd_engine *bfd_engine_new(struct mem *, uint64_t seed, const struct bfd_engine_ops *, void *arg);
-/* The upper half of all discriminators that an engine of that seed gives. Whoever speaks with us knows it. */
+/* The upper half of all discriminators that an engine of that seed gives. Whoever speaks with us knows it. Never 0. */
 uint16_t bfd_engine_tag_of(uint64_t seed);
+/* The one that is given from now on: that of who had the sessions before, however it came by it. */
+void bfd_engine_set_tag(struct bfd_engine *, uint16_t tag);
 void bfd_engine_free(struct bfd_engine *); /* and all sessions, without a word to anybody; NULL is allowed */
 
 /* When to call bfd_engine_run(); MONO_NEVER: not before something happens. */

@@ -63,6 +63,7 @@ struct bfd_session {
 struct bfd_engine {
 	struct mem *mem;
 	uint64_t seed;
+	uint16_t tag; /* upper half of the discriminators that we give */
 	const struct bfd_engine_ops *ops;
 	void *arg;
 

@@ -325,8 +325,9 @@ serve(struct daemon *d, const struct options *o)
 		cfg.seed = d->found.seed;
 	else
 		cfg.keep = NULL;
+	cfg.tag = d->store ? d->found.tag : bfd_engine_tag_of(cfg.seed);
 	cfg.store = d->store;
-	bfd_sockets_set_tag(d->sockets, bfd_engine_tag_of(cfg.seed));
+	bfd_sockets_set_tag(d->sockets, cfg.tag);
 	d->host = bfd_host_new(&cfg);
 	go_on(d);
 	err = bfd_server_new(d->rt, &d->mem, d->host, o->path, 0660, &d->server);

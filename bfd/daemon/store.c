@@ -42,6 +42,7 @@ struct bfd_store {
 	size_t restored;
 	struct bfd_image_id id;
 	uint64_t seed;
+	uint16_t tag;
 };
 
 static size_t
@@ -92,7 +93,7 @@ resize(struct bfd_store *s, uint32_t slots)
 static int
 begin_anew(struct bfd_store *s, struct mono now)
 {
-	struct bfd_image_header h = { .seed = s->seed, .id = s->id, .alive_us = now.us };
+	struct bfd_image_header h = { .seed = s->seed, .tag = s->tag, .id = s->id, .alive_us = now.us };
 	int err;
 
 	if (ftruncate(s->fd, 0) < 0)
@@ -135,6 +136,7 @@ judge(struct bfd_store *s, struct mono now, struct bfd_store_found *found)
 		return "it is too old: no neighbour waits so long";
 	}
 	s->seed = h.seed;
+	s->tag = h.tag ? h.tag : bfd_engine_tag_of(h.seed);
 	bfd_image_read(s->map, s->bytes, note, s, &found->image);
 	return NULL;
 }
@@ -146,9 +148,11 @@ bfd_store_open(struct mem *mem, const char *path, uint64_t seed, struct mono now
 	int err = 0;
 
 	*found = (struct bfd_store_found){ .away_us = -1 };
-	*s = (struct bfd_store){
-		.mem = mem, .path = mem_strdup(mem, MEM_SESSION, path), .seed = seed, .id = id_here()
-	};
+	*s = (struct bfd_store){ .mem = mem,
+		.path = mem_strdup(mem, MEM_SESSION, path),
+		.seed = seed,
+		.tag = bfd_engine_tag_of(seed),
+		.id = id_here() };
 	s->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->fd < 0 || flock(s->fd, LOCK_EX | LOCK_NB) < 0) {
 		err = errno;
@@ -170,6 +174,7 @@ bfd_store_open(struct mem *mem, const char *path, uint64_t seed, struct mono now
 		return NULL;
 	}
 	found->seed = s->seed;
+	found->tag = s->tag;
 	return s;
 }
 

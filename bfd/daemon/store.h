@@ -9,6 +9,7 @@ struct bfd_store;
 struct bfd_store_found {
 	struct bfd_image_found image;
 	uint64_t seed;   /* for the engine */
+	uint16_t tag;    /* the same */
 	int64_t away_us; /* since the process before was last at work; -1: there is nothing to go on with */
 	const char *why; /* there is nothing, a constant; NULL: none was looked for */
 };

@@ -853,6 +853,8 @@ bfd_host_new(const struct bfd_host_config *cfg)
 	if (!h->cfg.max_sessions)
 		h->cfg.max_sessions = MAX_SESSIONS;
 	h->engine = bfd_engine_new(cfg->mem, cfg->seed, &engine_ops, h);
+	if (cfg->tag)
+		bfd_engine_set_tag(h->engine, cfg->tag);
 	h->timer = rt_timer_new(cfg->rt, on_timer, h);
 	h->sweep = rt_timer_new(cfg->rt, on_sweep, h);
 	h->armed = MONO_NEVER;

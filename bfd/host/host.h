@@ -17,6 +17,7 @@ struct bfd_host_config {
 	struct runtime *rt;
 	struct mem *mem;
 	uint64_t seed;
+	uint16_t tag; /* of all discriminators; 0: the one that goes with the seed */
 	/* Calls bfd_host_run() at that time; NULL: a timer of the runtime does. */
 	void (*arm)(void *arg, struct mono at);
 	void *arg;

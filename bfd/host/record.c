@@ -1,11 +1,13 @@
 /*
  * bfd/host/record.c -- sessions as bytes for the next bfdd
  *
- *   header: "bfdstate", version, bytes of a slot, seed, boot, namespace, checksum, time
+ *   header: "bfdstate", version, bytes of a slot, seed, boot, namespace, tag, checksum, time
  *   half:   generation (0: never written), length (0: free), checksum, record
  *   record: path, port's name, parameters and keys, then struct bfd_saved, each number big-endian
  *
  * Always true: what is read has been checked for length and range; whether its values make a session, the engine says.
+ * What stands in it means the same to every version of bfdd that reads BFD_IMAGE_VERSION: nothing that a session is found
+ * by is computed anew, and the checksum (XXH3 of 64 bits) has values that its specification fixes.
  * Keys stand in it, so the file is for its owner alone.
  */
 #include "bfd/host/record.h"
@@ -39,7 +41,7 @@ bfd_image_begin(const struct bfd_image_header *h, uint8_t *to)
 	put_u64(to + 16, h->seed);
 	put_u64(to + 24, h->id.boot);
 	put_u64(to + 32, h->id.space);
-	put_u64(to + 40, 0);
+	put_u64(to + 40, h->tag);
 	put_u64(to + CHECKED, hash_bytes(BFD_IMAGE_VERSION, to, CHECKED));
 	bfd_image_alive(to, h->alive_us);
 }
@@ -61,7 +63,7 @@ bfd_image_header(const uint8_t *bytes, size_t n, const struct bfd_image_id *id, 
 	out->seed = rd_u64(&r);
 	out->id.boot = rd_u64(&r);
 	out->id.space = rd_u64(&r);
-	rd_u64(&r);
+	out->tag = (uint16_t)rd_u64(&r);
 	sum = rd_u64(&r);
 	out->alive_us = (int64_t)rd_u64(&r);
 	if (r.bad || memcmp(word, magic, sizeof(magic)) != 0)

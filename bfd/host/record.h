@@ -34,7 +34,8 @@ struct bfd_image_id {
 };
 
 struct bfd_image_header {
-	uint64_t seed; /* of the engine: tag and hashes */
+	uint64_t seed; /* of the engine */
+	uint16_t tag;  /* of the discriminators that the sessions have; 0: an earlier bfdd did not say */
 	struct bfd_image_id id;
 	int64_t alive_us; /* monotonic; when the process was last seen at work, roughly */
 };

@@ -432,6 +432,23 @@ no_engine_has_the_tag_0(void **state)
 		assert_int_not_equal(bfd_engine_tag_of(seed), 0);
 }
 
+/* Who goes on with another's sessions gives discriminators as that one did. */
+static void
+the_tag_of_who_was_before(void **state)
+{
+	const struct bfd_path path = { 1, ip_v4(0x0a000001), ip_v4(0x0a000002), false };
+	struct bench *b = bench_new(NULL);
+	struct bfd_session *s;
+
+	(void)state;
+	bfd_engine_set_tag(b->e, 0xbeef);
+	b->random = 0x12345;
+	assert_int_equal(bfd_session_new(b->e, &path, &usual, b->now, &s), 0);
+	assert_int_equal(bfd_session_discr(s), 0xbeef2345);
+	assert_ptr_equal(bfd_session_by_discr(b->e, 0xbeef2345), s);
+	bench_free(b);
+}
+
 /* Many sessions of random intervals, that come, go and change: each sends when it said that it would. */
 static void
 each_deadline_of_many_is_kept(void **state)
@@ -585,6 +602,7 @@ main(void)
 		cmocka_unit_test(an_unsolicited_session_becomes_a_wanted_one),
 		cmocka_unit_test(sessions_are_found_by_each_part_of_their_path),
 		cmocka_unit_test(no_engine_has_the_tag_0),
+		cmocka_unit_test(the_tag_of_who_was_before),
 		cmocka_unit_test(each_deadline_of_many_is_kept),
 		cmocka_unit_test(packets_go_along_with_others_that_are_due),
 		cmocka_unit_test(what_is_no_state_and_no_reason_has_no_name),
