@@ -286,7 +286,7 @@ desync(void *arg, const char *why)
 {
 	struct sync *s = arg;
 
-	sync_event(s, "fib.desync", "%s", why);
+	sync_event(s, "FIB_DESYNC", "%s", why);
 	audit_soon(s);
 	if (s->outer && s->outer->desync)
 		s->outer->desync(s->outer_arg, why);
@@ -300,7 +300,7 @@ problem(void *arg, const char *text)
 	if (s->outer && s->outer->problem)
 		s->outer->problem(s->outer_arg, text);
 	else
-		sync_event(s, "fib.problem", "%s", text);
+		sync_event(s, "FIB_PROBLEM", "%s", text);
 }
 
 static const struct platform_client platform_client = {

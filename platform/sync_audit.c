@@ -512,7 +512,7 @@ walk_end(struct sync *s)
 	s->stats.last_audit = rt_now(s->cfg.rt);
 	extras_send(s);
 	if (s->audit.differences && s->started && s->audit.repair)
-		sync_event(s, "fib.audit",
+		sync_event(s, "FIB_AUDIT",
 		    "the forwarding plane differed from what is wanted in %d places; being repaired",
 		    s->audit.differences);
 }
@@ -571,7 +571,7 @@ audit_failed(struct sync *s, int err)
 	s->stats.last_audit = rt_now(s->cfg.rt);
 	if (err != -EINTR && err != -EAGAIN && attempts == 1)
 		sync_event(
-		    s, "fib.audit_failed", "the forwarding plane cannot be read: %s; tried again", strerror(-err));
+		    s, "FIB_AUDIT_FAILED", "the forwarding plane cannot be read: %s; tried again", strerror(-err));
 	audit_soon(s);
 	s->audit.attempts = attempts;
 }
@@ -789,7 +789,7 @@ audit_lost(void *arg, const struct plat_op *what, const char *why)
 	struct sync *s = arg;
 	const struct id_slot *slot = what->kind == PLAT_ROUTE_DEL ? NULL : id_find(s, what->id);
 
-	sync_event(s, "fib.lost", "%s", why);
+	sync_event(s, "FIB_LOST", "%s", why);
 	if (what->kind == PLAT_ROUTE_DEL) {
 		route_lost(s, &what->route);
 		return;

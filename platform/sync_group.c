@@ -218,7 +218,7 @@ nh_deleted(struct sync *s, uint32_t nh, const struct plat_result *res)
 	h->state = NH_ABSENT;
 	if (res->outcome != PLAT_INSTALLED && !gone && !h->uses) {
 		if (!h->retry.times)
-			sync_event(s, "fib.nexthop_failed", "next hop %u cannot be deleted: %s; it is tried again",
+			sync_event(s, "FIB_NEXTHOP_FAILED", "next hop %u cannot be deleted: %s; it is tried again",
 			    h->id, res->detail ? res->detail : strerror(-res->error));
 		h->state = NH_PRESENT;
 		sync_refused(s, &h->retry);
@@ -264,7 +264,7 @@ nh_result(struct sync *s, const struct flight *f, const struct plat_result *res)
 		s->stats.foreign_conflicts++;
 		nh_queue(s, f->index);
 	} else if (res->outcome != PLAT_WAITS_LINK && !h->retry.times) {
-		sync_event(s, "fib.nexthop_failed", "next hop %s on port %u is refused: %s",
+		sync_event(s, "FIB_NEXTHOP_FAILED", "next hop %s on port %u is refused: %s",
 		    ip_print(&h->gateway, text), h->ifindex, res->detail ? res->detail : strerror(-res->error));
 	}
 	nh_tell_groups(s, f->index);
@@ -524,7 +524,7 @@ group_effective(struct sync *s, uint32_t handle)
 			continue;
 		if (m.n == max) {
 			if (!g->full)
-				sync_event(s, "fib.group_cut",
+				sync_event(s, "FIB_GROUP_CUT",
 				    "a group of %u next hops is cut to %u, the most that the forwarding plane takes",
 				    g->want.n, max);
 			g->full = true;
@@ -728,7 +728,7 @@ group_failed(struct sync *s, uint32_t pg, const struct plat_result *res)
 		return;
 	}
 	if (!g->err)
-		sync_event(s, "fib.group_failed", "a group of %u next hops is refused: %s", g->want.n,
+		sync_event(s, "FIB_GROUP_FAILED", "a group of %u next hops is refused: %s", g->want.n,
 		    res->detail ? res->detail : strerror(-res->error));
 	g->err = sync_error_slot(s, res->error, res->detail);
 	sync_refused(s, &g->retry);
@@ -744,7 +744,7 @@ pg_deleted(struct sync *s, uint32_t pg, const struct plat_result *res)
 
 	if (res->outcome != PLAT_INSTALLED && o->state == PG_DELETING) {
 		if (!o->retry.times)
-			sync_event(s, "fib.group_failed", "group %u cannot be deleted: %s; it is tried again", o->id,
+			sync_event(s, "FIB_GROUP_FAILED", "group %u cannot be deleted: %s; it is tried again", o->id,
 			    res->detail ? res->detail : strerror(-res->error));
 		o->state = PG_PRESENT;
 		sync_refused(s, &o->retry);

@@ -474,7 +474,7 @@ a_group_that_is_too_wide_is_cut_and_told_once(void **state)
 	settle(e);
 	assert_int_equal(e->events, 1);
 	assert_string_equal(
-	    e->event, "fib.group_cut a group of 4 next hops is cut to 3, the most that the forwarding plane takes");
+	    e->event, "FIB_GROUP_CUT a group of 4 next hops is cut to 3, the most that the forwarding plane takes");
 	assert_int_equal(sync_group_members(e->s, g, have, PORTS), 3);
 	carrier(e, 0, false);
 	settle(e);
@@ -886,10 +886,10 @@ what_was_refused_starts_anew(void **state)
 		const char *event;
 		enum plat_kind kind;
 	} cases[] = {
-		{ "fib.nexthop_failed next hop fe80::2 on port 1 is refused: no", PLAT_NH_SET },
-		{ "fib.group_failed a group of 2 next hops is refused: no", PLAT_GROUP_SET },
-		{ "fib.nexthop_failed next hop 1000 cannot be deleted: no; it is tried again", PLAT_NH_DEL },
-		{ "fib.group_failed group 1002 cannot be deleted: no; it is tried again", PLAT_GROUP_DEL },
+		{ "FIB_NEXTHOP_FAILED next hop fe80::2 on port 1 is refused: no", PLAT_NH_SET },
+		{ "FIB_GROUP_FAILED a group of 2 next hops is refused: no", PLAT_GROUP_SET },
+		{ "FIB_NEXTHOP_FAILED next hop 1000 cannot be deleted: no; it is tried again", PLAT_NH_DEL },
+		{ "FIB_GROUP_FAILED group 1002 cannot be deleted: no; it is tried again", PLAT_GROUP_DEL },
 	};
 	static const int64_t pauses[] = { 100, 200, 400, 800 };
 
@@ -926,7 +926,7 @@ what_was_refused_starts_anew(void **state)
 			settle(e);
 			assert_int_equal(e->events, again + 1);
 			if (cases[c].kind == PLAT_GROUP_DEL) /* ids are given anew */
-				assert_memory_equal(e->event, cases[c].event, strlen("fib.group_failed group 100"));
+				assert_memory_equal(e->event, cases[c].event, strlen("FIB_GROUP_FAILED group 100"));
 			else if (cases[c].kind != PLAT_NH_DEL)
 				assert_string_equal(e->event, cases[c].event);
 			expect_tries(e, cases[c].kind, pauses, ARRAY_LEN(pauses) - again);

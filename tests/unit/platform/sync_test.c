@@ -446,7 +446,7 @@ test_N09_groups_full(void **state)
 	route(&e, "10.3.0.0/24", c);
 	settle(&e);
 	assert_int_equal(state_of(&e, "10.3.0.0/24"), SYNC_FAILED);
-	assert_non_null(strstr(e.event, "fib.group_failed"));
+	assert_non_null(strstr(e.event, "FIB_GROUP_FAILED"));
 	assert_int_equal(e.installed, 2);
 	route(&e, "10.1.0.0/24", 0);
 	sync_group_free(e.s, a);
@@ -466,7 +466,7 @@ test_N10_group_wider_than_the_plane_takes(void **state)
 	env_open(&e, &cfg);
 	route(&e, "10.1.0.0/24", group(&e, 0xff));
 	settle(&e);
-	assert_non_null(strstr(e.event, "fib.group_cut"));
+	assert_non_null(strstr(e.event, "FIB_GROUP_CUT"));
 	assert_int_equal(__builtin_popcount(forwards(&e, "10.1.0.0/24")), 4);
 	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
 	env_close(&e);

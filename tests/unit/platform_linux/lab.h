@@ -114,7 +114,7 @@ lab_on_event(void *arg, const char *type, const char *text)
 {
 	struct lab *l = arg;
 
-	l->losts += strcmp(type, "fib.lost") == 0;
+	l->losts += strcmp(type, "FIB_LOST") == 0;
 	if (getenv("LAB_VERBOSE"))
 		fprintf(stderr, "   %s: %s\n", type, text);
 }
