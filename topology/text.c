@@ -154,3 +154,36 @@ edit_is_near(size_t distance, const char *word)
 {
 	return distance <= MAX_OF(strlen(word) / 3, 1u);
 }
+
+#define MEANT_MAX 3
+
+bool
+topo_did_you_mean(const char *typed, const char *const words[], size_t n, char *buf, size_t size)
+{
+	const char *meant[MEANT_MAX];
+	size_t found = 0, best = SIZE_MAX, at;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t d = words[i] ? edit_distance(typed, words[i]) : SIZE_MAX;
+		bool again = false;
+
+		if (d > best || !edit_is_near(d, typed))
+			continue;
+		if (d < best)
+			found = 0;
+		best = d;
+		for (size_t k = 0; k < found; k++)
+			again |= strcmp(meant[k], words[i]) == 0;
+		if (!again && found < MEANT_MAX)
+			meant[found++] = words[i];
+	}
+	buf[0] = '\0';
+	at = found ? (size_t)snprintf(buf, size, "did you mean ") : 0;
+	for (size_t i = 0; i < found && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s%s",
+		    i == 0          ? ""
+		    : i + 1 < found ? ", "
+				    : " or ",
+		    meant[i], i + 1 < found ? "" : "?");
+	return found > 0;
+}

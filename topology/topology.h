@@ -248,6 +248,12 @@ bool topo_host_network(
     const struct topo *, const struct topo_node *, const struct topo_port *, unsigned int family, struct prefix *);
 /* Bits that count `slots` ports, network 0 left out. */
 unsigned int topo_slot_bits(uint64_t slots);
+/*
+ * "did you mean eth1 or eth2?" of the words that are nearest to a misspelt one, at most three of them; false: none is
+ * near, and buf is empty. Words that are NULL are passed over.
+ */
+bool topo_did_you_mean(const char *typed, const char *const words[], size_t n, char *buf, size_t size);
+
 /* The node names nearest to a misspelt one, best first; at most max; returns how many. */
 size_t topo_node_near(const struct topo *, const char *name, const char *near[], size_t max);
 

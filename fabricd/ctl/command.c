@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "fabricd/ctl/views.h"
+#include "topology/topology.h"
 
 const struct command commands[] = {
 	{ "status", "", "what this switch should be, what it is, and every problem", &view_status, NULL, NULL, 0, 0,
@@ -20,8 +21,8 @@ const struct command commands[] = {
 	{ "bgp received", "PORT", "routes that the neighbour offers", &view_received, NULL, NULL, 1, 1, false },
 	{ "bgp advertised", "PORT", "routes that the neighbour is told", &view_advertised, NULL, NULL, 1, 1, false },
 	{ "bgp why", "PREFIX", "every path of a prefix, and why the best is best", &view_why, NULL, NULL, 1, 1, false },
-	{ "routes", "[PREFIX|ADDRESS]", "the routing table, or one route in full", &view_routes, &view_route, NULL, 0,
-	    1, false },
+	{ "routes", "[PREFIX|ADDRESS|ipv4|ipv6]", "the routing table, or one route in full", &view_routes, &view_route,
+	    NULL, 0, 1, false },
 	{ "fib", "", "wanted, sent and proved routes in numbers", &view_fib, NULL, NULL, 0, 0, false },
 	{ "fib check", "", "reads the forwarding plane back and compares", &view_fib_check, NULL, NULL, 0, 0, false },
 	{ "ports", "", "ports, cabling expected against seen", &view_ports, NULL, NULL, 0, 0, false },
@@ -39,6 +40,7 @@ const struct command commands[] = {
 	    "what it changes of the file that runs, and what that costs", NULL, NULL, ctl_topo_plan, 1, 2, false },
 	{ "topo import", "dot|containerlab|csv|devices FILE",
 	    "a topology file from another tool's cabling or inventory", NULL, NULL, ctl_topo_import, 2, 2, false },
+	{ "topo show", "", "the file that the daemon runs", &view_topology, NULL, NULL, 0, 0, false },
 	{ "topo upgrade", "FILE", "the file in the newest version of the language", NULL, NULL, ctl_topo_upgrade, 1, 1,
 	    false },
 	{ "lab up", "4x2|FILE [--no-hosts] [--bare] [--bfd] [--name N]", "raises a fabric in network namespaces", NULL,
@@ -55,7 +57,10 @@ const struct command commands[] = {
 };
 const size_t n_commands = ARRAY_LEN(commands);
 
-/* ---- habits: what others call it; "*" stands for one word that is kept and put behind ---- */
+/*
+ * ---- habits: what others call it. "*" stands for one word that is kept and put behind, "%" for one that is written
+ * as an address or a prefix. The table is gone through until no line of it fits any more.
+ */
 
 static const struct {
 	const char *typed, *meant;
@@ -63,22 +68,43 @@ static const struct {
 	{ "ip bgp", "bgp" },
 	{ "bgp ipv4 unicast", "bgp" },
 	{ "bgp ipv6 unicast", "bgp" },
+	{ "bgp unicast", "bgp" },
+	{ "bgp ipv4", "bgp" },
+	{ "bgp ipv6", "bgp" },
 	{ "bgp neighbors * received-routes", "bgp received" },
 	{ "bgp neighbors * advertised-routes", "bgp advertised" },
 	{ "bgp neighbors * routes", "bgp received" },
 	{ "bgp neighbors", "bgp neighbor" },
 	{ "bgp neighbours", "bgp neighbor" },
 	{ "bgp neighbour", "bgp neighbor" },
-	{ "ip route", "routes" },
-	{ "ipv6 route", "routes" },
+	{ "bgp %", "bgp why" },
+	{ "ip route %", "routes" },
+	{ "ipv6 route %", "routes" },
+	{ "ip route", "routes ipv4" },
+	{ "ipv6 route", "routes ipv6" },
+	{ "route for", "routes" },
 	{ "route", "routes" },
 	{ "interfaces", "ports" },
 	{ "interface", "ports" },
+	{ "ports brief", "ports" },
+	{ "ports status", "ports" },
+	{ "lldp neighbors", "ports" },
+	{ "lldp", "ports" },
+	{ "bfd peers brief", "bfd" },
+	{ "bfd peers", "bfd" },
 	{ "protocols", "bgp" },
 	{ "logging", "log" },
+	{ "running-config", "topo show" },
 };
+#define HABIT_PASSES 4 /* one may lead to another, and no further than this */
 
-/* The number of words that `typed` takes from the front, 0: it does not stand there. *kept is the word at "*". */
+static bool
+is_address(const char *word)
+{
+	return strpbrk(word, ".:") && !word[strspn(word, "0123456789abcdefABCDEF.:/")];
+}
+
+/* The number of words that `typed` takes from the front, 0: it does not stand there. *kept is the word at "*" or "%". */
 static size_t
 habit_takes(const char *typed, const char *const words[], size_t n, const char **kept)
 {
@@ -90,7 +116,7 @@ habit_takes(const char *typed, const char *const words[], size_t n, const char *
 
 		if (at >= n)
 			return 0;
-		if (len == 1 && *typed == '*')
+		if (len == 1 && (*typed == '*' || (*typed == '%' && is_address(words[at]))))
 			*kept = words[at];
 		else if (strlen(words[at]) != len || strncmp(words[at], typed, len) != 0)
 			return 0;
@@ -100,26 +126,28 @@ habit_takes(const char *typed, const char *const words[], size_t n, const char *
 	return at;
 }
 
-/* Words that are taken apart live in `store`. */
-static size_t
-apply_habits(const char *const words[], size_t n, const char *out[COMMAND_WORDS], char *store, size_t room)
+/* One habit, or none: then false. Words that are taken apart live in `store`. */
+static bool
+apply_habit(const char *words[COMMAND_WORDS], size_t *n, char *store, size_t room)
 {
-	const char *kept = NULL;
+	const char *kept = NULL, *out[COMMAND_WORDS];
 	size_t takes = 0, n_out = 0, i;
 	char *save = NULL;
 
 	for (i = 0; i < ARRAY_LEN(habits) && !takes; i++)
-		takes = habit_takes(habits[i].typed, words, n, &kept);
-	if (takes) {
-		snprintf(store, room, "%s", habits[i - 1].meant);
-		for (char *w = strtok_r(store, " ", &save); w; w = strtok_r(NULL, " ", &save))
-			out[n_out++] = w;
-		if (kept)
-			out[n_out++] = kept;
-	}
-	for (; takes < n && n_out < COMMAND_WORDS; takes++)
+		takes = habit_takes(habits[i].typed, words, *n, &kept);
+	if (!takes)
+		return false;
+	snprintf(store, room, "%s", habits[i - 1].meant);
+	for (char *w = strtok_r(store, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		out[n_out++] = w;
+	if (kept)
+		out[n_out++] = kept;
+	for (; takes < *n && n_out < COMMAND_WORDS; takes++)
 		out[n_out++] = words[takes];
-	return n_out;
+	memcpy(words, out, n_out * sizeof(*out));
+	*n = n_out;
+	return true;
 }
 
 /* ---- the search ---- */
@@ -280,12 +308,74 @@ command_is_raw(const char *const words[], size_t n)
 	return path && path->raw;
 }
 
+/* What may follow the first `depth` words of `path` (NULL: what a command may begin with), each word once. */
+static size_t
+followers(const struct command *path, size_t depth, char store[][24], const char *out[], size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_commands && n < max; i++) {
+		const struct command *c = &commands[i];
+		size_t len = 0;
+		const char *w = word_at(c, depth, &len);
+
+		if (!w || (path && !same_path(path, c, depth)))
+			continue;
+		snprintf(store[n], sizeof(store[n]), "%.*s", (int)len, w);
+		if (n && strcmp(store[n], store[n - 1]) == 0)
+			continue;
+		out[n] = store[n];
+		n++;
+	}
+	return n;
+}
+
+#define FOLLOWERS 32
+
+/* The next step after a word that does not go on from `path`; "": there is nothing to advise. */
+static void
+advise(const struct command *path, size_t depth, const char *typed, char *next, size_t size)
+{
+	char store[FOLLOWERS + 1][24];
+	const char *words[FOLLOWERS];
+	size_t n = followers(path, depth, store, words, FOLLOWERS), at;
+
+	if (typed && topo_did_you_mean(typed, words, n, next, size))
+		return;
+	*next = '\0';
+	if (!path || !n)
+		return;
+	at = (size_t)snprintf(next, size, "one of: %.*s", words_length(path, depth), path->words);
+	for (size_t i = 0; i < n && at < size; i++)
+		at += (size_t)snprintf(next + at, size - at, "%s%s", i ? ", " : " ", words[i]);
+}
+
+/* Words that are no command. */
+static void
+refuse(const struct command *path, size_t depth, const char *const words[], size_t n, struct command_match *out)
+{
+	const char *typed = depth < n ? words[depth] : NULL;
+
+	if (n == 0)
+		snprintf(out->error, sizeof(out->error), "no command");
+	else if (!path)
+		snprintf(out->error, sizeof(out->error), "there is no command \"%.100s\"", typed);
+	else if (typed)
+		snprintf(out->error, sizeof(out->error), "there is no command \"%.*s %.100s\"",
+		    words_length(path, depth), path->words, typed);
+	else
+		snprintf(out->error, sizeof(out->error), "\"%.*s\" is not a whole command", words_length(path, depth),
+		    path->words);
+	advise(path, depth, typed, out->next, sizeof(out->next));
+	if (!out->next[0])
+		snprintf(out->next, sizeof(out->next), "fabctl help");
+}
+
 void
 command_find(const char *const words[], size_t n, struct command_match *out)
 {
 	const char *mapped[COMMAND_WORDS];
 	const struct command *path, *entry;
-	char store[128];
 	size_t depth;
 
 	*out = (struct command_match){ 0 };
@@ -294,7 +384,9 @@ command_find(const char *const words[], size_t n, struct command_match *out)
 		words++;
 		n--;
 	}
-	n = apply_habits(words, n, mapped, store, sizeof(store));
+	memcpy(mapped, words, n * sizeof(*mapped));
+	for (int i = 0; i < HABIT_PASSES && apply_habit(mapped, &n, out->store[i], sizeof(out->store[i])); i++)
+		;
 	depth = follow(mapped, n, &path, out);
 	entry = entry_of(path, depth);
 	if (out->error[0]) {
@@ -302,17 +394,7 @@ command_find(const char *const words[], size_t n, struct command_match *out)
 		return;
 	}
 	if (!entry) {
-		snprintf(out->error, sizeof(out->error),
-		    n == 0 ? "no command"
-		    : path ? "\"%.100s\" is not a whole command"
-			   : "there is no command \"%.100s\"",
-		    path && depth ? mapped[depth - 1]
-		    : n           ? mapped[0]
-				  : "");
-		if (path && depth)
-			snprintf(out->next, sizeof(out->next), "fabctl help %.*s", words_length(path, 1), path->words);
-		else
-			snprintf(out->next, sizeof(out->next), "fabctl help");
+		refuse(path, depth, mapped, n, out);
 		return;
 	}
 	if (!entry->raw && n > depth && strcmp(mapped[n - 1], "json") == 0) {
@@ -327,24 +409,66 @@ command_find(const char *const words[], size_t n, struct command_match *out)
 		else
 			snprintf(out->error, sizeof(out->error), "\"%.40s\" cannot follow %s, which takes no arguments",
 			    out->argv[0], entry->words);
-		snprintf(out->next, sizeof(out->next), "fabctl help %.40s", entry->words);
+		if (out->argc && !*entry->args)
+			advise(path, depth, out->argv[0], out->next, sizeof(out->next));
+		if (!out->next[0])
+			snprintf(out->next, sizeof(out->next), "fabctl help %.40s", entry->words);
 		return;
 	}
 	out->command = entry;
 }
 
-bool
-command_help(FILE *f, const char *word)
+/* ---- help ---- */
+
+static void
+help_line(FILE *f, const struct command *c)
 {
-	bool any = false;
+	char line[96];
+
+	snprintf(line, sizeof(line), "%s%s%s", c->words, *c->args ? " " : "", c->args);
+	if (strlen(line) <= 42)
+		fprintf(f, "  %-42s %s\n", line, c->help);
+	else
+		fprintf(f, "  %s\n  %-42s %s\n", line, "", c->help);
+}
+
+/* Whether the command begins with these words, cut short or not. */
+static bool
+begins_with(const struct command *c, const char *const words[], size_t n)
+{
+	for (size_t d = 0; d < n; d++)
+		if (!begins_at(c, d, words[d]))
+			return false;
+	return true;
+}
+
+/* Whether it begins with them and the last of them stands there in full. */
+static bool
+names(const struct command *c, const char *const words[], size_t n)
+{
+	size_t len = 0;
+	const char *w = n ? word_at(c, n - 1, &len) : NULL;
+
+	return w && begins_with(c, words, n) && strlen(words[n - 1]) == len;
+}
+
+bool
+command_help(FILE *f, const char *const words[], size_t n)
+{
+	bool any = false, exact = false, begun = false;
 
 	for (size_t i = 0; i < n_commands; i++) {
-		char line[96];
+		exact |= names(&commands[i], words, n);
+		begun |= begins_with(&commands[i], words, n);
+	}
+	for (size_t i = 0; i < n_commands; i++) {
+		const struct command *c = &commands[i];
 
-		if (word && !strstr(commands[i].words, word))
+		if (exact   ? !names(c, words, n)
+		    : begun ? !begins_with(c, words, n)
+			    : !strstr(c->words, words[n - 1]) && !strstr(c->help, words[n - 1]))
 			continue;
-		snprintf(line, sizeof(line), "%s %s", commands[i].words, commands[i].args);
-		fprintf(f, "  %-42s %s\n", line, commands[i].help);
+		help_line(f, c);
 		any = true;
 	}
 	return any;

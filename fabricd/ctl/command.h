@@ -29,7 +29,8 @@ struct command_match {
 	int argc;                      /* arguments left, in argv */
 	const char *argv[COMMAND_WORDS];
 	bool json; /* they ended with "json" */
-	char error[256], next[64];
+	char error[256], next[200];
+	char store[4][32]; /* words of argv that nobody has typed */
 };
 
 /* Each word of a command may be cut short as long as it stays unambiguous; "show" in front and "json" behind are taken.
@@ -39,7 +40,10 @@ void command_find(const char *const words[], size_t n, struct command_match *out
 /* Whether the words so far begin a raw command, so that the rest is not to be looked at. */
 bool command_is_raw(const char *const words[], size_t n);
 
-/* All commands, or those whose words hold `word`; false: there are none. */
-bool command_help(FILE *, const char *word);
+/*
+ * All commands (no words), those that begin with the words, or if there are none those that speak of the last of them;
+ * false: there are none.
+ */
+bool command_help(FILE *, const char *const words[], size_t n);
 
 #endif

@@ -30,7 +30,7 @@ ctl_fail(enum query_status status, const char *next, const char *fmt, ...)
 char *
 ctl_read_file(const char *path, size_t max, size_t *len)
 {
-	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	char *text = NULL;
 	ssize_t n = 0;
@@ -71,7 +71,7 @@ ctl_duration(const char *text)
 		const char *unit;
 		int64_t us;
 	} units[] = { { "", SECONDS(1) }, { "s", SECONDS(1) }, { "ms", MS(1) }, { "m", SECONDS(60) },
-		{ "h", SECONDS(3600) } };
+		{ "h", SECONDS(3600) }, { "d", SECONDS(86400) } };
 	char *end;
 	unsigned long n;
 

@@ -31,8 +31,9 @@ struct ctl {
 	bool allow_renumber;
 	const char *filters[CTL_FILTERS]; /* KEY=VALUE; only rows that have all of them are shown */
 	size_t n_filters;
-	int64_t since_us; /* only rows of the last so many us are shown, where they have a time; 0: all */
-	FILE *out;        /* data */
+	int64_t since_us;      /* only rows of the last so many us are shown, where they have a time; 0: all */
+	FILE *out;             /* data */
+	struct before *before; /* of --watch: the answer before this one (output.h); NULL: asked once */
 };
 
 /* "fabctl: cause", then the next step on a line of its own (NULL: none), on stderr. Returns `status`. */
@@ -41,7 +42,7 @@ int ctl_fail(enum query_status status, const char *next, const char *fmt, ...) P
 /* The whole file (or stdin for "-") as text to free(); NULL after ctl_fail() has spoken. At most `max` bytes. */
 char *ctl_read_file(const char *path, size_t max, size_t *len);
 
-/* Microseconds of "500ms", "2s", "5m", "1h", or a bare number of seconds; -1: not understood. */
+/* Microseconds of "500ms", "2s", "5m", "1h", "3d", or a bare number of seconds; -1: not understood. */
 int64_t ctl_duration(const char *text);
 
 struct mono ctl_now(void);

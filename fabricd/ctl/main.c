@@ -17,10 +17,14 @@
 #include "fabricd/lib/version.h"
 #include "fabricd/query/client.h"
 
+#define COMMANDS_MAX 16 /* -c */
+
 struct options {
 	struct ctl ctl;
 	const char *words[COMMAND_WORDS];
 	size_t n_words;
+	size_t ends[COMMANDS_MAX]; /* of each "-c", how many words there are with it */
+	size_t n_ends;
 	const char *colour;
 	int64_t watch_us; /* 0: once */
 	bool help, version;
@@ -113,7 +117,7 @@ set_option(struct options *o, int id, const char *value)
 	case OPT_WATCH:
 		us = value ? ctl_duration(value) : SECONDS(2);
 		if (us <= 0)
-			return ctl_fail(QUERY_USAGE, "such as 500ms, 2s, 5m", "\"%s\" is no duration", value);
+			return ctl_fail(QUERY_USAGE, "such as 500ms, 2s, 5m, 1h, 3d", "\"%s\" is no duration", value);
 		*(id == OPT_WATCH ? &o->watch_us : id == OPT_SINCE ? &o->ctl.since_us : &o->ctl.timeout_us) = us;
 		return QUERY_OK;
 	case OPT_COLOUR:
@@ -175,11 +179,14 @@ short_option(struct options *o, char **argv, int argc, int *i)
 		value = argv[++*i];
 	if (c == 'o')
 		return set_option(o, 'o', value);
-	/* vtysh's -c "show bgp summary": its words, as if they had been typed one by one. */
+	/* vtysh's -c "show bgp summary": its words, as if they had been typed one by one; each -c is a command. */
+	if (o->n_ends == COMMANDS_MAX)
+		return ctl_fail(QUERY_USAGE, NULL, "more than %d commands", COMMANDS_MAX);
 	for (char *save = NULL, *w = strtok_r((char *)value, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
 		if (o->n_words < COMMAND_WORDS)
 			o->words[o->n_words++] = w;
 	}
+	o->ends[o->n_ends++] = o->n_words;
 	return QUERY_OK;
 }
 
@@ -264,10 +271,11 @@ ask(const struct options *o, const struct view *view, const struct command_match
 
 /* The same question again and again, on a screen of its own. */
 static int
-watch(const struct options *o, const struct view *view, const struct command_match *m)
+watch(struct options *o, const struct view *view, const struct command_match *m)
 {
 	int status;
 
+	o->ctl.before = o->ctl.colour ? before_new() : NULL;
 	do {
 		if (isatty(STDOUT_FILENO))
 			printf("\033[H\033[2J");
@@ -275,44 +283,48 @@ watch(const struct options *o, const struct view *view, const struct command_mat
 		fflush(stdout);
 		poll(NULL, 0, (int)(o->watch_us / 1000));
 	} while (!ferror(stdout) && status != QUERY_USAGE);
+	before_free(o->ctl.before);
+	o->ctl.before = NULL;
 	return status;
 }
 
 static int
-usage(FILE *f, const char *word)
+usage(FILE *f, const char *const words[], size_t n)
 {
-	if (!word)
+	if (!n)
 		fprintf(f,
 		    "fabctl [-j | -o table|wide|json|jsonl|csv] [--at NODE] [--run-dir DIR] [--watch[=2s]] [--timeout "
 		    "2s]\n       [--filter KEY=VALUE] [--since 10m] COMMAND\n"
 		    "words may be cut short (fabctl b s); \"show\" in front and \"json\" behind are understood\n");
-	if (!command_help(f, word))
-		return ctl_fail(QUERY_USAGE, "fabctl help", "no command holds the word \"%s\"", word);
-	if (!word)
+	if (!command_help(f, words, n))
+		return ctl_fail(QUERY_USAGE, "fabctl help", "no command has to do with \"%s\"", words[n - 1]);
+	if (!n)
 		fprintf(f, "exit codes: 0 fine, 1 findings, 2 usage, 3 incomplete answer, 4 no daemon, 5 refused by a "
 			   "safety rule\n");
 	return QUERY_OK;
 }
 
 static int
-run(struct options *o)
+run(struct options *o, const char *const words[], size_t n)
 {
 	struct command_match m;
 	const struct view *view;
 	char path[PATH_MAX];
+	bool help = n && strcmp(words[0], "help") == 0;
 	int status;
 
-	if (o->version || (o->n_words == 1 && strcmp(o->words[0], "version") == 0)) {
+	if (o->version || (n == 1 && strcmp(words[0], "version") == 0) ||
+	    (n == 2 && strcmp(words[0], "show") == 0 && strcmp(words[1], "version") == 0)) {
 		fprintf(o->ctl.out, "fabctl %s\n", FABRICD_VERSION);
 		return QUERY_OK;
 	}
-	if (o->help || (o->n_words && strcmp(o->words[0], "help") == 0))
-		return usage(o->ctl.out, o->help ? NULL : o->n_words > 1 ? o->words[o->n_words - 1] : NULL);
-	if (o->n_words == 0) {
-		usage(stderr, NULL);
+	if (o->help || help)
+		return usage(o->ctl.out, words + help, n - help);
+	if (n == 0) {
+		usage(stderr, NULL, 0);
 		return QUERY_USAGE;
 	}
-	command_find(o->words, o->n_words, &m);
+	command_find(words, n, &m);
 	if (!m.command)
 		return ctl_fail(QUERY_USAGE, m.next, "%s", m.error);
 	if (m.json)
@@ -327,11 +339,26 @@ run(struct options *o)
 	}
 	if ((status = find_run_dir(o)))
 		return status;
-	view = m.argc && m.command->view_with_args ? m.command->view_with_args : m.command->view;
+	view = m.argc && m.command->view_with_args && strcmp(m.argv[0], "ipv4") && strcmp(m.argv[0], "ipv6")
+		   ? m.command->view_with_args
+		   : m.command->view;
 	if (view == &view_upgrade && m.argc && m.argv[0][0] != '/' &&
 	    realpath(m.argv[0], path)) /* the daemon is elsewhere */
 		m.argv[0] = path;
 	return o->watch_us ? watch(o, view, &m) : ask(o, view, &m);
+}
+
+/* What could not be written is missing in the answer, unless its reader wanted no more of it (| head). */
+static int
+written(int status)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+	int err = fflush(stdout) ? errno : ferror(stdout) ? EIO : 0;
+
+	if (!err || err == EPIPE || (poll(&out, 1, 0) == 1 && (out.revents & POLLERR)))
+		return status;
+	return ctl_fail(MAX_OF(status, QUERY_INCOMPLETE), "room on the disk, or a place that may be written to",
+	    "the answer could not be written: %s", strerror(err));
 }
 
 int
@@ -345,9 +372,14 @@ main(int argc, char **argv)
 	if ((status = read_options(&o, argc, argv)))
 		return status;
 	o.ctl.colour = want_colour(&o);
-	o.ctl.pager = isatty(STDOUT_FILENO) && !o.watch_us;
-	status = run(&o);
-	if (fflush(stdout) && status == QUERY_OK)
-		status = QUERY_INCOMPLETE;
-	return status;
+	o.ctl.pager = isatty(STDOUT_FILENO) && !o.watch_us && o.n_ends < 2;
+	if (o.n_ends < 2)
+		return written(run(&o, o.words, o.n_words));
+	for (size_t i = 0; i < o.n_ends; i++) {
+		size_t from = i ? o.ends[i - 1] : 0;
+		int one = run(&o, o.words + from, o.ends[i] - from);
+
+		status = MAX_OF(status, one);
+	}
+	return written(status);
 }

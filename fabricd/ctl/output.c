@@ -19,7 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BATCH 5000
+#include "fabricd/lib/mem.h"
+#include "topology/topology.h"
+
+#define BATCH        5000
+#define REMEMBERED   5000 /* rows that --watch compares */
+#define UNKNOWN_KEYS 400  /* bytes */
 
 struct out {
 	const struct ctl *ctl;
@@ -31,6 +36,8 @@ struct out {
 	json_t *problems; /* rows that have "next" */
 	struct libscols_table *table;
 	size_t rows, left_out, in_table;
+	uint32_t unseen;  /* bit i: no row had the key of filter i yet */
+	json_t *last_out; /* the last row that was left out */
 	bool headed, failed;
 	enum query_status status;
 };
@@ -199,9 +206,125 @@ state_colour(const json_t *row)
 	return json_object_get(row, "next") ? "red" : "green";
 }
 
+/* ---- what --watch remembers ---- */
+
+struct remembered {
+	char *key;
+	char **cells;
+	size_t n;
+};
+
+struct before {
+	struct remembered *rows, *next;
+	size_t n_rows, n_next, cap_next;
+	size_t hint;   /* where the row of before is looked for first */
+	bool compares; /* there was an answer before this one */
+};
+
+struct before *
+before_new(void)
+{
+	return mem_zalloc(NULL, MEM_OTHER, sizeof(struct before));
+}
+
+static void
+forget(struct remembered *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t c = 0; c < rows[i].n; c++)
+			free(rows[i].cells[c]);
+		mem_free(NULL, MEM_OTHER, rows[i].cells);
+		free(rows[i].key);
+	}
+	mem_free(NULL, MEM_OTHER, rows);
+}
+
+void
+before_free(struct before *b)
+{
+	if (!b)
+		return;
+	forget(b->rows, b->n_rows);
+	forget(b->next, b->n_next);
+	mem_free(NULL, MEM_OTHER, b);
+}
+
+/* The next answer is compared with this one. */
+static void
+before_turn(struct before *b)
+{
+	forget(b->rows, b->n_rows);
+	b->rows = b->next;
+	b->n_rows = b->n_next;
+	b->next = NULL;
+	b->n_next = b->cap_next = b->hint = 0;
+	b->compares = true;
+}
+
+static const struct remembered *
+before_find(struct before *b, const char *key)
+{
+	for (size_t i = 0; i < b->n_rows; i++) {
+		size_t at = (b->hint + i) % b->n_rows;
+
+		if (b->rows[at].key && strcmp(b->rows[at].key, key) == 0) {
+			b->hint = at + 1;
+			return &b->rows[at];
+		}
+	}
+	return NULL;
+}
+
+/* The texts that tell the row from the others; rows that are alike in them are told apart by nothing. To free(). */
+static char *
+row_key(const struct view *view, const json_t *row)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	for (size_t i = 0; f && i < MIN_OF((size_t)MAX_OF(view->key_columns, 1u), view->n_columns); i++) {
+		const json_t *v = json_object_get(row, view->columns[i].key);
+		char *one = v ? plain(v) : NULL;
+
+		fprintf(f, "%s\n", one ? one : "");
+		free(one);
+	}
+	if (f)
+		fclose(f);
+	return text;
+}
+
+/* Times run on by themselves: that they do is no change. */
+static bool
+ticks(enum cell kind)
+{
+	return kind == CELL_DURATION || kind == CELL_MS;
+}
+
+/* Remembers the row; the row that stood there before, NULL: it is new. */
+static const struct remembered *
+remember(struct out *o, const json_t *row, struct remembered **mine)
+{
+	struct before *b = o->ctl->before;
+	const struct remembered *old;
+
+	*mine = NULL;
+	if (!b || !o->view->verb || b->n_next == REMEMBERED)
+		return NULL;
+	b->next = mem_grow(NULL, MEM_OTHER, b->next, &b->cap_next, b->n_next + 1, sizeof(*b->next));
+	*mine = &b->next[b->n_next++];
+	**mine = (struct remembered){ .key = row_key(o->view, row) };
+	(*mine)->cells = mem_zalloc(NULL, MEM_OTHER, (o->view->n_columns + 1) * sizeof(char *));
+	old = (*mine)->key ? before_find(b, (*mine)->key) : NULL;
+	return old;
+}
+
 static void
 table_row(struct out *o, const json_t *row)
 {
+	const struct remembered *old;
+	struct remembered *mine;
 	struct libscols_line *line;
 	size_t at = 0;
 
@@ -209,14 +332,25 @@ table_row(struct out *o, const json_t *row)
 		table_new(o);
 	if (!(line = scols_table_new_line(o->table, NULL)))
 		return;
+	old = remember(o, row, &mine);
 	for (size_t i = 0; i < o->view->n_columns; i++) {
 		const struct column *c = &o->view->columns[i];
+		char *text;
 
 		if (!shown(o, c))
 			continue;
+		text = readable(c, json_object_get(row, c->key));
 		if (strcmp(c->key, "state") == 0)
 			scols_cell_set_color(scols_line_get_cell(line, at), state_colour(row));
-		scols_line_refer_data(line, at++, readable(c, json_object_get(row, c->key)));
+		if (mine && text) {
+			bool changed = o->ctl->before->compares && !ticks(c->kind) &&
+				       (!old || at >= old->n || strcmp(old->cells[at], text) != 0);
+
+			mine->cells[mine->n++] = strdup(text);
+			if (changed)
+				scols_cell_set_color(scols_line_get_cell(line, at), "reverse");
+		}
+		scols_line_refer_data(line, at++, text);
 	}
 	if (++o->in_table == BATCH)
 		table_flush(o);
@@ -288,6 +422,7 @@ out_new(const struct ctl *ctl, const struct view *view)
 	o->view = view;
 	o->problems = json_array();
 	o->to = ctl->out;
+	o->unseen = UINT32_MAX;
 	if (ctl->pager && ctl->format <= FORMAT_WIDE)
 		o->to = open_memstream(&o->page, &o->page_len);
 	if (!o->to)
@@ -303,6 +438,7 @@ out_free(struct out *o)
 	scols_unref_table(o->table);
 	json_decref(o->envelope);
 	json_decref(o->problems);
+	json_decref(o->last_out);
 	if (o->to != o->ctl->out)
 		fclose(o->to);
 	free(o->page);
@@ -353,22 +489,58 @@ show_row(struct out *o, json_t *row)
 	o->rows++;
 }
 
-/* A filter's value is compared with the value as a machine has it. */
-static bool
-passes(const json_t *row, const char *filter)
+/* Keys may be written as the table's titles are: in capitals. */
+static const json_t *
+value_of(const json_t *row, const char *key)
 {
-	const char *eq = strchr(filter, '=');
-	char key[64], *text;
-	const json_t *v;
-	bool same;
+	const json_t *v = json_object_get(row, key);
+	const char *name;
+	json_t *one;
 
-	snprintf(key, sizeof(key), "%.*s", (int)(eq - filter), filter);
-	if (!(v = json_object_get(row, key)) || json_is_null(v))
-		return eq[1] == '\0'; /* KEY= is for rows without it */
-	text = plain(v);
-	same = text && strcmp(text, eq + 1) == 0;
+	if (v)
+		return v;
+	json_object_foreach((json_t *)row, name, one)
+	{
+		if (strcasecmp(name, key) == 0)
+			return one;
+	}
+	return NULL;
+}
+
+static bool
+same_value(const json_t *v, const char *wanted)
+{
+	char *text = plain(v);
+	bool same = text && strcasecmp(text, wanted) == 0;
+
 	free(text);
+	for (size_t i = 0; !same && i < json_array_size(v); i++) {
+		text = plain(json_array_get(v, i));
+		same = text && strcasecmp(text, wanted) == 0;
+		free(text);
+	}
 	return same;
+}
+
+static void
+filter_key(const char *filter, char key[64])
+{
+	snprintf(key, 64, "%.*s", (int)strcspn(filter, "="), filter);
+}
+
+/* A filter's value is compared with the value as a machine has it, or with any of a list. */
+static bool
+passes(struct out *o, const json_t *row, size_t filter)
+{
+	const char *text = o->ctl->filters[filter], *wanted = strchr(text, '=') + 1;
+	const json_t *v;
+	char key[64];
+
+	filter_key(text, key);
+	if (!(v = value_of(row, key)))
+		return *wanted == '\0'; /* KEY= is for rows without it */
+	o->unseen &= ~(1u << filter);
+	return json_is_null(v) ? *wanted == '\0' : same_value(v, wanted);
 }
 
 static bool
@@ -388,8 +560,9 @@ recent(const json_t *row, int64_t since_us)
 
 /* Whether --filter and --since let the row through. */
 static bool
-wanted(const struct ctl *ctl, const char *text, size_t n)
+wanted(struct out *o, const char *text, size_t n)
 {
+	const struct ctl *ctl = o->ctl;
 	json_t *row;
 	bool yes;
 
@@ -397,10 +570,47 @@ wanted(const struct ctl *ctl, const char *text, size_t n)
 		return true;
 	row = json_loadb(text, n, 0, NULL);
 	yes = row && (!ctl->since_us || recent(row, ctl->since_us));
-	for (size_t i = 0; yes && i < ctl->n_filters; i++)
-		yes = passes(row, ctl->filters[i]);
+	for (size_t i = 0; row && i < ctl->n_filters; i++)
+		yes = passes(o, row, i) && yes;
+	if (!yes) {
+		json_decref(o->last_out);
+		o->last_out = json_incref(row);
+	}
 	json_decref(row);
 	return yes;
+}
+
+/* Nothing is shown: is it that no row can have what a filter asks for? */
+static void
+say_nothing_passes(struct out *o)
+{
+	const char *name, *words[64];
+	char keys[UNKNOWN_KEYS] = "", next[UNKNOWN_KEYS + 32], key[64];
+	size_t n = 0, at = 0;
+	json_t *one;
+
+	fprintf(stderr, "none of %zu row%s passes\n", o->left_out, o->left_out == 1 ? "" : "s");
+	for (size_t i = 0; i < o->view->n_columns && n < ARRAY_LEN(words); i++)
+		words[n++] = o->view->columns[i].key;
+	json_object_foreach(o->last_out, name, one)
+	{
+		if (n < ARRAY_LEN(words))
+			words[n++] = name;
+	}
+	for (size_t i = 0; i < o->view->n_columns && at < sizeof(keys); i++)
+		at += (size_t)snprintf(keys + at, sizeof(keys) - at, "%s%s", i ? " " : "", words[i]);
+	for (size_t f = 0; f < o->ctl->n_filters; f++) {
+		bool known = !(o->unseen & 1u << f);
+
+		filter_key(o->ctl->filters[f], key);
+		for (size_t i = 0; i < n && !known; i++)
+			known = strcasecmp(words[i], key) == 0;
+		if (known)
+			continue;
+		if (!topo_did_you_mean(key, words, n, next, sizeof(next)))
+			snprintf(next, sizeof(next), "one of: %s", keys);
+		ctl_fail(QUERY_OK, next, "no row has a key \"%s\"", key);
+	}
 }
 
 /* JSON forms pass a row's text on as it is. */
@@ -409,7 +619,7 @@ show_text(struct out *o, const char *text, size_t n)
 {
 	json_t *row;
 
-	if (!wanted(o->ctl, text, n)) {
+	if (!wanted(o, text, n)) {
 		o->left_out++;
 	} else if (o->ctl->format == FORMAT_JSON) {
 		head(o);
@@ -471,6 +681,8 @@ out_end(struct out *o, enum query_status status)
 	table_flush(o);
 	if (table)
 		print_problems(o);
+	if (o->ctl->before)
+		before_turn(o->ctl->before);
 	if (o->ctl->format == FORMAT_JSON) {
 		json_t *missing = json_object_get(o->envelope, "missing");
 		char *text = missing ? json_dumps(missing, JSON_COMPACT) : NULL;
@@ -483,7 +695,7 @@ out_end(struct out *o, enum query_status status)
 		print_page(o);
 	fflush(o->ctl->out);
 	if (table && !o->rows && o->left_out)
-		fprintf(stderr, "none of %zu row%s passes\n", o->left_out, o->left_out == 1 ? "" : "s");
+		say_nothing_passes(o);
 	else if (table && !o->rows && o->view->empty)
 		fprintf(stderr, "%s\n", o->view->empty);
 	return (int)status;

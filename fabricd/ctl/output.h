@@ -37,14 +37,22 @@ struct view {
 	void (*heading)(FILE *, const json_t *envelope); /* lines above the table; NULL: none */
 	void (*page)(
 	    FILE *, const json_t *row, const json_t *envelope); /* shows a row in a form of its own, no table */
-	bool problems;     /* rows with "next" are problems, repeated below with cause and next command */
-	const char *empty; /* said on stderr when a table has no rows */
+	bool problems;       /* rows with "next" are problems, repeated below with cause and next command */
+	const char *empty;   /* said on stderr when a table has no rows */
+	uint8_t key_columns; /* that tell a row from the others, for --watch; 0: the first one does */
 };
 
 struct out;
 
 struct out *out_new(const struct ctl *, const struct view *);
 void out_free(struct out *);
+
+/*
+ * What --watch remembers of one answer for the next: cells that changed since are shown in reverse. With ctl->before
+ * set, each struct out compares with it and leaves its own rows there.
+ */
+struct before *before_new(void);
+void before_free(struct before *);
 
 /* A struct out takes an answer as this sink's arg. */
 extern const struct query_sink out_sink;

@@ -74,6 +74,8 @@ status_heading(FILE *f, const json_t *envelope)
 	    : up == links && established == sessions     ? "OK"
 							 : "DEGRADED",
 	    up, links, established, sessions, row_number(s, "prefixes", 0));
+	if (json_object_get(s, "links_planned"))
+		fprintf(f, "%.0f planned   ", row_number(s, "links_planned", 0));
 	if (pending > 0)
 		fprintf(f, "fib pending %.0f", pending);
 	else
@@ -457,7 +459,9 @@ static const struct column log_columns[] = {
 	{ "suppressed", "SUPPRESSED", CELL_NUMBER, true },
 };
 
-const struct view view_log = { .verb = "log", VIEW(log_columns), .empty = "nothing has happened yet" };
+const struct view view_log = {
+	.verb = "log", VIEW(log_columns), .key_columns = 4, .empty = "nothing has happened yet"
+};
 
 static const struct column memory_columns[] = {
 	{ "kind", "KIND", CELL_TEXT, false },
@@ -468,3 +472,16 @@ static const struct column memory_columns[] = {
 };
 
 const struct view view_memory = { .verb = "memory", VIEW(memory_columns) };
+
+/* ---- the topology file that runs ---- */
+
+static const struct column topology_columns[] = { { "line", "LINE", CELL_TEXT, false } };
+
+static void
+topology_page(FILE *f, const json_t *row, const json_t *envelope)
+{
+	(void)envelope;
+	fprintf(f, "%s\n", row_text(row, "line", ""));
+}
+
+const struct view view_topology = { .verb = "topology", VIEW(topology_columns), .page = topology_page };

@@ -83,7 +83,10 @@ put_session(json_t *row, const struct node_peer *p, struct mono now)
 	if (p->bfd)
 		put_text(row, "bfd", !bfd_client_connected(p->node->cfg.bfd) ? "off" : p->bfd_up ? "up" : "down");
 	put_policy(row, p);
-	if (!p->established) {
+	if (!p->established && peer_is_planned(p)) {
+		node_peer_why(p, why, sizeof(why));
+		put_textf(row, "reason", "planned: %s, as expected", why);
+	} else if (!p->established) {
 		node_peer_why(p, why, sizeof(why));
 		put_problem(row, p->label, why, "fabctl bgp neighbor %s", call_name(p));
 	}
@@ -115,7 +118,7 @@ view_bgp(struct query_call *call)
 
 			put_session(row, p, now);
 			query_row(call, row);
-			if (!p->established && !(p->far && p->far->state == TOPO_PLANNED))
+			if (!p->established && !peer_is_planned(p))
 				query_exit(call, QUERY_FINDINGS);
 		}
 	return false;
@@ -443,6 +446,66 @@ view_advertised(struct query_call *call)
 
 /* ---- bgp why ---- */
 
+/* Text that is no prefix: is it one with bits behind its length? */
+static void
+no_prefix(struct query_call *call, const char *text)
+{
+	char address[IP_TEXT], printed[PREFIX_TEXT], next[160];
+	const char *slash = strchr(text, '/');
+	struct prefix p;
+	struct ip ip;
+	unsigned int len;
+
+	snprintf(address, sizeof(address), "%.*s", slash ? (int)MIN_OF(slash - text, (ptrdiff_t)IP_TEXT - 1) : 0, text);
+	if (!slash || !ip_parse(address, &ip) || slash[1] < '0' || slash[1] > '9' ||
+	    sscanf(slash + 1, "%3u", &len) != 1 || len > family_bits(ip.family)) {
+		query_fail(call, QUERY_USAGE, "such as 10.0.1.3, 10.0.1.0/24, fd00::1 or fd00::/64",
+		    "\"%.60s\" is neither a prefix nor an address", text);
+		return;
+	}
+	p = prefix_of(&ip, len);
+	snprintf(next, sizeof(next), "%s is the network; %s alone is looked up by longest match",
+	    prefix_print(&p, printed), address);
+	query_fail(call, QUERY_USAGE, next, "\"%.60s\" has bits set behind its length", text);
+}
+
+/* A prefix that is not there: what is there in its place? */
+static void
+no_such_prefix(struct query_call *call, const struct prefix *prefix, const char *text)
+{
+	const struct node *node = query_ctx(call);
+	struct ip ip = prefix_addr(prefix);
+	char printed[PREFIX_TEXT], next[PREFIX_TEXT * 2 + 40];
+	struct rib_view v;
+
+	snprintf(next, sizeof(next), "fabctl bgp (are all sessions up?)");
+	if (rib_match(node->rib, RIB_MAIN_TABLE, &ip, &v) && v.prefix.len != prefix->len)
+		snprintf(
+		    next, sizeof(next), "%s is there: fabctl routes %s", prefix_print(&v.prefix, printed), printed);
+	query_fail(call, QUERY_FINDINGS, next, "nobody offers %s", text);
+}
+
+/* An address that no route covers: whose is it by the file? */
+static void
+no_route(struct query_call *call, const struct ip *ip, const char *text)
+{
+	const struct topo *t = ((const struct node *)query_ctx(call))->topo;
+	char next[96] = "fabctl routes";
+
+	for (size_t i = 0; i < t->nnodes; i++) {
+		const struct topo_node *n = &t->nodes[i];
+		bool rack = n->has_rack[ip->family] && prefix_has(&n->rack[ip->family], ip);
+
+		if (rack || (n->has_loopback[ip->family] && prefix_has(&n->loopback[ip->family], ip))) {
+			query_fail(call, QUERY_FINDINGS, "fabctl status (what is cut off?)",
+			    "no route covers %s, %s %s by the file", text,
+			    rack ? "a host's address at" : "the loopback of", n->name);
+			return;
+		}
+	}
+	query_fail(call, QUERY_FINDINGS, next, "no route covers %s", text);
+}
+
 /* The argument as a prefix of the table: exactly, or as the longest match of an address. */
 static bool
 find_prefix(struct query_call *call, struct rib_view *v)
@@ -455,17 +518,16 @@ find_prefix(struct query_call *call, struct rib_view *v)
 	if (ip_parse(text, &ip)) {
 		if (rib_match(node->rib, RIB_MAIN_TABLE, &ip, v))
 			return true;
-		query_fail(call, QUERY_FINDINGS, "fabctl routes", "no route covers %s", text);
+		no_route(call, &ip, text);
 		return false;
 	}
 	if (!prefix_parse(text, &prefix)) {
-		query_fail(call, QUERY_USAGE, "such as 10.0.1.3/32 or fd00::/64",
-		    "\"%.60s\" is neither a prefix nor an address", text);
+		no_prefix(call, text);
 		return false;
 	}
 	if (rib_get(node->rib, RIB_MAIN_TABLE, &prefix, v) && v->list)
 		return true;
-	query_fail(call, QUERY_FINDINGS, "fabctl bgp (are all sessions up?)", "nobody offers %s", text);
+	no_such_prefix(call, &prefix, text);
 	return false;
 }
 
@@ -563,13 +625,20 @@ bool
 view_routes(struct query_call *call)
 {
 	const struct node *node = query_ctx(call);
+	const char *family = query_arg(call, 0);
 	struct walk *w = query_cursor(call);
 	struct rib_view v;
 
-	while (!query_full(call)) {
+	if (family && strcmp(family, "ipv4") && strcmp(family, "ipv6")) {
+		query_fail(
+		    call, QUERY_USAGE, "fabctl routes ipv4, or fabctl routes ipv6", "\"%.40s\" is no family", family);
+		return false;
+	}
+	/* The other family may be all of a large table: the slice is bounded by what is looked at, too. */
+	for (size_t looked = 0; !query_full(call) && looked < 8 * QUERY_SLICE_ROWS; looked++) {
 		if (!walk_next(node, w, &v))
 			return false;
-		if (v.list)
+		if (v.list && (!family || (family[3] == '6') == (v.prefix.family == FAMILY_IPV6)))
 			query_row(call, route_row(node, &v));
 	}
 	return true;

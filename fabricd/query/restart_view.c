@@ -83,7 +83,7 @@ put_own_restart(json_t *summary, const struct node *n, struct mono now)
 	const char *phase = node_restart_phase(n, &until), *why;
 	json_t *one, *list;
 
-	if (!phase)
+	if (!phase || !n->restart.found) /* a cold start: there is nothing to keep, and so nothing to tell */
 		return;
 	one = json_object();
 	list = json_array();

@@ -25,6 +25,8 @@ uint64_t stale_paths(const struct node_peer *);                              /* 
 /* "spine2", or the name of an external peer. */
 const char *peer_name(const struct node_peer *);
 uint32_t peer_as(const struct node_peer *);
+/* One end is `state: planned`: that nothing is there is as it ought to be. */
+bool peer_is_planned(const struct node_peer *);
 /* Of its state; not before the node was. */
 struct mono session_since(const struct node_peer *);
 

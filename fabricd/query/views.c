@@ -68,6 +68,8 @@ static const struct query_verb node_verbs[] = {
 	    .step = view_why },
 	{ .name = "routes",
 	    .schema = "fabricd.routes/1",
+	    .max_args = 1,
+	    .usage = "[ipv4|ipv6]",
 	    .cursor_size = sizeof(struct walk),
 	    .step = view_routes,
 	    .done = view_walk_done },
@@ -126,6 +128,8 @@ node_query_adopt(
 {
 	return open_socket(node, run_dir, own_uid, parcel, out);
 }
+
+#define NEAR_MAX 1024 /* names that are looked at for "did you mean" */
 
 /* ---- keys ---- */
 
@@ -230,6 +234,12 @@ peer_as(const struct node_peer *p)
 	return p->far ? p->far->asn : p->external ? p->external->asn : 0;
 }
 
+bool
+peer_is_planned(const struct node_peer *p)
+{
+	return p->far && (p->far->state == TOPO_PLANNED || p->node->self->state == TOPO_PLANNED);
+}
+
 /* A port to the outside may have several; each has a name. */
 static void
 several_sessions(struct query_call *call, const struct node_port *port)
@@ -240,6 +250,26 @@ several_sessions(struct query_call *call, const struct node_port *port)
 	for (const struct node_peer *p = port->peer; p && at < sizeof(next); p = p->next)
 		at += (size_t)snprintf(next + at, sizeof(next) - at, "%s%s", at ? ", " : "one of ", peer_name(p));
 	query_fail(call, QUERY_USAGE, next, "port %s has several sessions: give the name of one", port->name);
+}
+
+/* Its nearest are looked for among those that have a session. */
+static void
+no_such_peer(struct query_call *call, const struct node *node, const char *name)
+{
+	const char *known[NEAR_MAX];
+	size_t n = 0;
+	char next[160];
+
+	for (size_t i = 0; i < node->nports; i++) {
+		if (node->ports[i].peer && n < NEAR_MAX)
+			known[n++] = node->ports[i].name;
+		for (const struct node_peer *p = node->ports[i].peer; p && n < NEAR_MAX; p = p->next)
+			known[n++] = peer_name(p);
+	}
+	if (!topo_did_you_mean(name, known, n, next, sizeof(next)))
+		snprintf(next, sizeof(next), "fabctl ports");
+	query_fail(call, QUERY_USAGE, next, "%s has neither a port nor a neighbour \"%.40s\" in the topology file",
+	    node->self->name, name);
 }
 
 const struct node_peer *
@@ -259,8 +289,7 @@ peer_of_call(struct query_call *call)
 		return NULL;
 	}
 	if (!port)
-		query_fail(call, QUERY_USAGE, "fabctl ports",
-		    "%s has neither a port nor a neighbour \"%.40s\" in the topology file", node->self->name, name);
+		no_such_peer(call, node, name);
 	else if (!port->peer)
 		query_fail(call, QUERY_USAGE, "fabctl bgp",
 		    "port %s has no BGP session: the file does not say who is behind it", port->name);

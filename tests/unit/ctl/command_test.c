@@ -37,7 +37,21 @@ static const struct {
 	{ "show bgp neighbors swp1", "bgp neighbor", "swp1", false },
 	{ "show bgp neighbors swp1 received-routes", "bgp received", "swp1", false },
 	{ "show bgp neighbors swp1 advertised-routes json", "bgp advertised", "swp1", true },
-	{ "show ip route", "routes", "", false },
+	{ "show ip route", "routes", "ipv4", false },
+	{ "show ip route json", "routes", "ipv4", true },
+	{ "show ipv6 route", "routes", "ipv6", false },
+	{ "show route for 10.0.0.1", "routes", "10.0.0.1", false },
+	{ "show ip bgp 10.1.3.0/24", "bgp why", "10.1.3.0/24", false },
+	{ "show bgp ipv6 unicast fd00::1", "bgp why", "fd00::1", false },
+	{ "show bgp ipv6 summary", "bgp summary", "", false },
+	{ "show ip bgp neighbors swp1 advertised-routes", "bgp advertised", "swp1", false },
+	{ "show interface brief", "ports", "", false },
+	{ "show lldp neighbors", "ports", "", false },
+	{ "show bfd peers", "bfd", "", false },
+	{ "show running-config", "topo show", "", false },
+	{ "routes ipv6", "routes", "ipv6", false },
+	{ "bgpp", NULL, "there is no command \"bgpp\"", false },
+	{ "topo chekc a.yaml", NULL, "there is no command \"topo chekc\"", false },
 	{ "show ip route 10.0.0.1 json", "routes", "10.0.0.1", true },
 	{ "show ipv6 route fd00::/64", "routes", "fd00::/64", false },
 	{ "route 10.0.0.1", "routes", "10.0.0.1", false },
@@ -98,6 +112,65 @@ words_to_commands(void **state)
 	}
 }
 
+/* What a refusal advises. */
+static void
+next_steps(void **state)
+{
+	static const struct {
+		const char *typed, *next;
+	} steps[] = {
+		{ "bgpp", "did you mean bgp?" },
+		{ "topo chekc a.yaml", "did you mean check?" },
+		{ "topo", "one of: topo check, expand, export, fmt, plan, import, show, upgrade" },
+		{ "lab foo", "one of: lab up, status, exec, cut, heal, wait, down" },
+		{ "bgp sumary", "did you mean summary?" },
+		{ "bgp neighbor", "fabctl help bgp neighbor" },
+		{ "nonsense", "fabctl help" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		const char *words[COMMAND_WORDS];
+		struct command_match m;
+		char store[256];
+
+		command_find(words, split(steps[i].typed, store, words), &m);
+		if (m.command || strcmp(m.next, steps[i].next) != 0)
+			fail_msg("%s: next \"%s\"", steps[i].typed, m.next);
+	}
+}
+
+/* Which commands `help` shows for some words. */
+static void
+help_for_words(void **state)
+{
+	static const struct {
+		const char *typed, *shown; /* one text that is there */
+		size_t lines;
+		const char *hidden; /* and one that is not; NULL: any */
+	} helps[] = {
+		{ "lab up", "lab up 4x2|FILE", 2, "upgrade" }, { "bgp why", "bgp why PREFIX", 1, "routes" },
+		{ "fib", "fib check", 2, "bgp" }, { "la e", "lab exec", 1, "lab up" },
+		{ "cabling", "topo export", 5, "bgp" }, /* what they are about */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(helps); i++) {
+		const char *words[COMMAND_WORDS];
+		char store[256], *text = NULL;
+		size_t n = 0, lines = 0;
+		FILE *f = open_memstream(&text, &n);
+
+		assert_true(command_help(f, words, split(helps[i].typed, store, words)));
+		fclose(f);
+		for (const char *at = text; (at = strchr(at, '\n')); at++)
+			lines++;
+		if (lines != helps[i].lines || !strstr(text, helps[i].shown) || strstr(text, helps[i].hidden))
+			fail_msg("%s: %zu lines\n%s", helps[i].typed, lines, text);
+		free(text);
+	}
+}
+
 /* Every command is found by its own words, and by each unambiguous cut of its last word. */
 static void
 every_command_is_found(void **state)
@@ -154,6 +227,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_to_commands),
+		cmocka_unit_test(next_steps),
+		cmocka_unit_test(help_for_words),
 		cmocka_unit_test(every_command_is_found),
 		cmocka_unit_test(raw_commands_keep_their_words),
 		cmocka_unit_test(too_many_words),

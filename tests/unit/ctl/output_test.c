@@ -244,6 +244,9 @@ static const struct {
 	{ "a truth value", "used=true", 0, "1 " },
 	{ "a list", "ports=a b", 0, "2 " },
 	{ "without the key", "port=", 0, "2 3 " },
+	{ "in other letters", "Port=SWP1", 0, "1 " },
+	{ "one of a list", "ports=b", 0, "2 " },
+	{ "a part of one of a list", "ports=", 0, "1 3 " },
 	{ "no such key", "colour=red", 0, "" },
 	{ "young", NULL, 3600LL * 1000000, "1 3 " }, /* a row without a time stays */
 	{ "young and so", "port=swp1", 3600LL * 1000000, "1 " },
@@ -285,6 +288,76 @@ filters_and_times(void **state)
 	}
 }
 
+/* What --watch shows of three rows, with cells in reverse between "<" and ">". */
+static char *
+frame(struct ctl *ctl, const char *const rows[], size_t n)
+{
+	static const struct column three[] = { { "port", "PORT", CELL_TEXT, false },
+		{ "word", "WORD", CELL_TEXT, false }, { "since_s", "SINCE", CELL_DURATION, false } };
+	static const struct view watched = { .verb = "w", .columns = three, .n_columns = 3 };
+	char *text = NULL, *to;
+	size_t len = 0;
+	struct out *out;
+
+	ctl->out = open_memstream(&text, &len);
+	out = out_new(ctl, &watched);
+	for (size_t i = 0; i < n; i++)
+		assert_true(out_sink.row(out, rows[i], strlen(rows[i])));
+	out_end(out, QUERY_OK);
+	out_free(out);
+	fclose(ctl->out);
+	to = text;
+	for (char *at = text; *at;) {
+		bool on = strncmp(at, "\033[7m", 4) == 0, off = strncmp(at, "\033[0m", 4) == 0;
+
+		if (on || off)
+			*to++ = on ? '<' : '>';
+		else if (*at != ' ')
+			*to++ = *at;
+		at += on || off ? 4 : 1;
+	}
+	*to = '\0';
+	return text;
+}
+
+static void
+watch_shows_what_changed(void **state)
+{
+	static const struct {
+		const char *name, *rows[3];
+		const char *want;
+	} frames[] = {
+		{ "the first is no change", { "{\"port\":\"a\",\"word\":\"x\",\"since_s\":1}", "{\"port\":\"b\"}" },
+		    "PORTWORDSINCE\nax1s\nb--\n" },
+		{ "the same; time runs on", { "{\"port\":\"a\",\"word\":\"x\",\"since_s\":2}", "{\"port\":\"b\"}" },
+		    "PORTWORDSINCE\nax2s\nb--\n" },
+		{ "a cell", { "{\"port\":\"a\",\"word\":\"x\"}", "{\"port\":\"b\",\"word\":\"y\"}" },
+		    "PORTWORDSINCE\nax-\nb<y>-\n" },
+		{ "once", { "{\"port\":\"a\",\"word\":\"x\"}", "{\"port\":\"b\",\"word\":\"y\"}" },
+		    "PORTWORDSINCE\nax-\nby-\n" },
+		{ "a new row in front",
+		    { "{\"port\":\"0\"}", "{\"port\":\"a\",\"word\":\"x\"}", "{\"port\":\"b\",\"word\":\"y\"}" },
+		    "PORTWORDSINCE\n<0><->-\nax-\nby-\n" },
+		{ "a row that went", { "{\"port\":\"b\",\"word\":\"y\"}" }, "PORTWORDSINCE\nby-\n" },
+		{ "and came back", { "{\"port\":\"a\",\"word\":\"x\"}" }, "PORTWORDSINCE\n<a><x>-\n" },
+	};
+	struct ctl ctl = { .format = FORMAT_TABLE, .colour = true, .before = before_new() };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(frames); i++) {
+		size_t n = 0;
+		char *text;
+
+		while (n < 3 && frames[i].rows[n])
+			n++;
+		text = frame(&ctl, frames[i].rows, n);
+		if (strcmp(text, frames[i].want) != 0)
+			fail_msg("%s:\n%s\nwanted:\n%s", frames[i].name, text, frames[i].want);
+		free(text);
+	}
+	before_free(ctl.before);
+}
+
 static void
 microseconds(void **state)
 {
@@ -305,6 +378,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_and_times),
+		cmocka_unit_test(watch_shows_what_changed),
 		cmocka_unit_test(microseconds),
 		cmocka_unit_test(forms),
 		cmocka_unit_test(times),

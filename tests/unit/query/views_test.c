@@ -162,13 +162,13 @@ static const char file[] =
     "     hosts: {ports: \"eth[3-6]\", racks: [{pool: 10.1.0.0/16, len: 24}, {pool: \"fd00:1::/48\", len: 64}]}}\n";
 
 static void
-open_fabric(struct asker *a)
+open_fabric_of(struct asker *a, const char *text)
 {
 	struct topo_errors errs = { 0 };
 	struct world_config cfg = { .seed = 7 };
 	char err[256] = "";
 
-	*a = (struct asker){ .topo = topo_load(file, sizeof(file) - 1, &errs) };
+	*a = (struct asker){ .topo = topo_load(text, strlen(text), &errs) };
 	topo_errors_free(&errs);
 	cfg.topo = a->topo;
 	if (!(a->world = world_new(&cfg, err, sizeof(err))))
@@ -180,6 +180,12 @@ open_fabric(struct asker *a)
 	assert_int_equal(
 	    sim_unix_connect(a->outside, a->leaf->rt, RUN_DIR "/" QUERY_SOCKET, &handler, a, &a->stream), 0);
 	world_run(a->world, MS(1));
+}
+
+static void
+open_fabric(struct asker *a)
+{
+	open_fabric_of(a, file);
 }
 
 static void
@@ -312,16 +318,26 @@ wrong_questions(void **state)
 	static const struct {
 		const char *verb, *arg;
 		uint32_t status;
+		const char *error, *next; /* parts of them */
 	} cases[] = {
-		{ "bgp.neighbor", "eth99", QUERY_USAGE },
-		{ "bgp.neighbor", "eth3", QUERY_USAGE },
-		{ "bgp.why", "10.0.0.0/33", QUERY_USAGE },
-		{ "bgp.why", "10.0.0.1/24", QUERY_USAGE },
-		{ "route", "192.0.2.1", QUERY_FINDINGS },
-		{ "route", "10.99.0.0/16", QUERY_FINDINGS },
-		{ "bgp.received", "%n%s", QUERY_USAGE },
-		{ "log", "0", QUERY_USAGE },
-		{ "log", "1e3", QUERY_USAGE },
+		{ "bgp.neighbor", "eth9", QUERY_USAGE, "neither a port nor a neighbour", "did you mean eth1 or eth2?" },
+		{ "bgp.neighbor", "spin2", QUERY_USAGE, "neither a port nor a neighbour", "did you mean spine2?" },
+		{ "bgp.neighbor", "nonsense", QUERY_USAGE, "neither a port nor a neighbour", "fabctl ports" },
+		{ "bgp.neighbor", "eth3", QUERY_USAGE, "no BGP session", "fabctl bgp" },
+		{ "bgp.why", "10.0.0.0/33", QUERY_USAGE, "neither a prefix nor an address", "such as" },
+		{ "bgp.why", "10.0.0.1/24", QUERY_USAGE, "bits set behind its length", "10.0.0.0/24 is the network" },
+		{ "route", "fd00:1:0:3::1/64", QUERY_USAGE, "bits set behind", "fd00:1:0:3::/64 is the network" },
+		{ "route", "10.1.3", QUERY_USAGE, "neither a prefix nor an address", "such as" },
+		{ "route", "10.1.3.0/", QUERY_USAGE, "neither a prefix nor an address", "such as" },
+		{ "route", "10.1.3.0/-1", QUERY_USAGE, "neither a prefix nor an address", "such as" },
+		{ "route", "/24", QUERY_USAGE, "neither a prefix nor an address", "such as" },
+		{ "route", "192.0.2.1", QUERY_FINDINGS, "no route covers 192.0.2.1", "fabctl routes" },
+		{ "route", "10.99.0.0/16", QUERY_FINDINGS, "nobody offers", "fabctl bgp" },
+		{ "route", "10.1.3.0/26", QUERY_FINDINGS, "nobody offers", "10.1.3.0/24 is there" },
+		{ "routes", "ipv5", QUERY_USAGE, "no family", "fabctl routes ipv4" },
+		{ "bgp.received", "%n%s", QUERY_USAGE, "neither a port nor a neighbour", "fabctl ports" },
+		{ "log", "0", QUERY_USAGE, "no number", "fabctl log 20" },
+		{ "log", "1e3", QUERY_USAGE, "no number", "fabctl log 20" },
 	};
 	struct asker a;
 
@@ -329,9 +345,74 @@ wrong_questions(void **state)
 	open_fabric(&a);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		ask(&a, cases[i].verb, cases[i].arg);
-		if (!a.error || a.status != cases[i].status || !*text_of(a.error, "next"))
-			fail_msg("%s %s: status %u", cases[i].verb, cases[i].arg, a.status);
+		if (!a.error || a.status != cases[i].status || !strstr(text_of(a.error, "error"), cases[i].error) ||
+		    !strstr(text_of(a.error, "next"), cases[i].next))
+			fail_msg("%s %s: status %u, \"%s\", next \"%s\"", cases[i].verb, cases[i].arg, a.status,
+			    text_of(a.error, "error"), text_of(a.error, "next"));
 	}
+	close_fabric(&a);
+}
+
+static void
+routes_of_one_family(void **state)
+{
+	struct asker a;
+
+	(void)state;
+	open_fabric(&a);
+	assert_int_equal(json_array_size(ask(&a, "routes", "ipv4")), 10);
+	row_where(a.rows, "prefix", "10.1.3.0/24");
+	assert_int_equal(json_array_size(ask(&a, "routes", "ipv6")), 10);
+	row_where(a.rows, "prefix", "fd00:1:0:3::/64");
+	close_fabric(&a);
+}
+
+/* An address of the fabric that is cut off: whose it is. */
+static void
+an_address_without_a_route(void **state)
+{
+	struct asker a;
+
+	(void)state;
+	open_fabric(&a);
+	assert_int_equal(world_link_set(a.world, "leaf1", "eth1", false), 0);
+	assert_int_equal(world_link_set(a.world, "leaf1", "eth2", false), 0);
+	world_run(a.world, SECONDS(1));
+	ask(&a, "route", "10.0.1.3");
+	assert_string_equal(text_of(a.error, "error"), "no route covers 10.0.1.3, the loopback of leaf3 by the file");
+	ask(&a, "route", "fd00:1:0:4::9");
+	assert_string_equal(
+	    text_of(a.error, "error"), "no route covers fd00:1:0:4::9, a host's address at leaf4 by the file");
+	close_fabric(&a);
+}
+
+/* What is planned may be dark: it is told, but no finding. */
+static void
+planned_is_no_problem(void **state)
+{
+	char text[1024];
+	json_t *summary, *row;
+	struct asker a;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%sdevices: {spine2: {state: planned}}\n", file);
+	open_fabric_of(&a, text);
+	assert_int_equal(world_link_set(a.world, "leaf1", "eth2", false), 0);
+	world_run(a.world, SECONDS(1));
+	assert_int_equal(json_array_size(ask(&a, "status", NULL)), 0);
+	assert_int_equal(a.status, QUERY_OK);
+	summary = json_object_get(a.header, "summary");
+	assert_int_equal(number_of(summary, "links"), 1);
+	assert_int_equal(number_of(summary, "links_up"), 1);
+	assert_int_equal(number_of(summary, "links_planned"), 1);
+	assert_int_equal(number_of(summary, "sessions"), 1);
+	row = row_where(ask(&a, "bgp.summary", NULL), "port", "eth2");
+	assert_int_equal(a.status, QUERY_OK);
+	assert_string_equal(text_of(row, "reason"), "planned: port dark, as expected");
+	assert_null(json_object_get(row, "next"));
+	row = row_where(ask(&a, "ports", NULL), "port", "eth2");
+	assert_int_equal(a.status, QUERY_OK);
+	assert_null(json_object_get(row, "next"));
 	close_fabric(&a);
 }
 
@@ -474,6 +555,9 @@ main(void)
 		cmocka_unit_test(a_dark_port_says_where_it_stopped),
 		cmocka_unit_test(what_is_offered_and_told),
 		cmocka_unit_test(wrong_questions),
+		cmocka_unit_test(routes_of_one_family),
+		cmocka_unit_test(an_address_without_a_route),
+		cmocka_unit_test(planned_is_no_problem),
 		cmocka_unit_test(every_state_has_a_reason),
 		cmocka_unit_test(test_Q05_dump_during_churn),
 	};
