@@ -189,7 +189,7 @@ ctl_lab_exec(struct ctl *ctl, int argc, char **argv)
 	if ((status = lab_open(ctl, &lab)))
 		return status;
 	if (!lab_node_find(&lab, argv[at]))
-		return ctl_fail(QUERY_USAGE, "fabctl lab status", "the laboratory has no node \"%s\"", argv[at]);
+		return lab_no_node(&lab, argv[at]);
 	if ((err = lab_enter(&lab, argv[at])))
 		return ctl_fail(
 		    QUERY_UNREACHABLE, "fabctl lab status", "%s cannot be entered: %s", argv[at], strerror(-err));
@@ -209,7 +209,8 @@ lab_host_net(struct lab_nl *nl, const struct lab_node *host)
 	for (int f = 0; f < FAMILIES && !err; f++) {
 		if (!host->net[f].set)
 			continue;
-		if ((err = lab_nl_address(nl, "eth0", &host->net[f].address, host->net[f].len)) == 0)
+		err = lab_nl_address(nl, "eth0", &host->net[f].address, host->net[f].len);
+		if (!err && host->kind == LAB_HOST)
 			err = lab_nl_default(nl, "eth0", &host->net[f].gateway);
 	}
 	return err;
@@ -221,6 +222,23 @@ struct target {
 	const char *port; /* NULL: all of its ports */
 };
 
+/* Nothing is connected there; which ports of the node are. */
+static int
+no_wire(const struct lab *lab, const struct target *t)
+{
+	char next[200] = "";
+	size_t at = 0;
+
+	for (size_t w = 0; w < 2 * lab->n_wires && at < sizeof(next); w++) {
+		const struct lab_end *e = &lab->wires[w / 2].end[w % 2];
+
+		if (e->node == t->node)
+			at += (size_t)snprintf(next + at, sizeof(next) - at, "%s%s", at ? " " : "its ports: ", e->port);
+	}
+	return ctl_fail(QUERY_USAGE, at ? next : "fabctl lab status", "nothing is connected to %s:%s", t->text,
+	    t->port ? t->port : "*");
+}
+
 static int
 read_target(const struct lab *lab, char *text, struct target *out)
 {
@@ -231,7 +249,7 @@ read_target(const struct lab *lab, char *text, struct target *out)
 	if (colon)
 		*colon = '\0';
 	if (!(node = lab_node_find(lab, text)))
-		return ctl_fail(QUERY_USAGE, "fabctl lab status", "the laboratory has no node \"%s\"", text);
+		return lab_no_node(lab, text);
 	*out = (struct target){ .text = text, .node = (uint32_t)(node - lab->nodes), .port = colon ? colon + 1 : NULL };
 	for (size_t w = 0; w < 2 * lab->n_wires && !found; w++) {
 		const struct lab_end *e = &lab->wires[w / 2].end[w % 2];
@@ -239,8 +257,7 @@ read_target(const struct lab *lab, char *text, struct target *out)
 		found = e->node == out->node && (!out->port || strcmp(e->port, out->port) == 0);
 	}
 	if (!found)
-		return ctl_fail(QUERY_USAGE, "fabctl lab status -o wide", "nothing is connected to %s:%s", text,
-		    colon ? colon + 1 : "*");
+		return no_wire(lab, out);
 	return QUERY_OK;
 }
 
@@ -264,7 +281,7 @@ set_end(struct lab *lab, struct lab_end *e, bool down)
 
 	if (!err && (err = lab_nl_open(&nl)) == 0)
 		err = lab_nl_link_up(&nl, e->port, !down);
-	if (!err && !down && lab->nodes[e->node].kind == LAB_HOST)
+	if (!err && !down && lab->nodes[e->node].kind != LAB_SWITCH)
 		err = lab_host_net(&nl, &lab->nodes[e->node]);
 	lab_nl_close(&nl);
 	if (err)
@@ -351,6 +368,7 @@ ctl_lab_heal(struct ctl *ctl, int argc, char **argv)
 
 struct tally {
 	size_t sessions, up;
+	size_t outside; /* sessions over ports that the laboratory does not have */
 	char waits[96]; /* one that is not up */
 	bool fib_pending;
 };
@@ -371,10 +389,14 @@ tally_row(void *arg, const char *text, size_t n)
 	struct tally *t = arg;
 	json_t *row = json_loadb(text, n, 0, NULL);
 	bool up = strcmp(row_text(row, "state", ""), "Established") == 0;
+	bool planned = !up && !json_object_get(row, "next"); /* no problem: it is not to be up */
+	bool outside = strcmp(row_text(row, "kind", ""), "external") == 0 &&
+		       strcmp(row_text(row, "reason", ""), "port missing") == 0;
 
-	t->sessions++;
+	t->sessions += !planned && !outside;
+	t->outside += outside;
 	t->up += up;
-	if (!up && !t->waits[0])
+	if (!up && !planned && !outside && !t->waits[0])
 		snprintf(
 		    t->waits, sizeof(t->waits), "%s: %s", row_text(row, "port", "?"), row_text(row, "reason", "?"));
 	json_decref(row);
@@ -392,7 +414,8 @@ node_ready(const struct lab *lab, const struct lab_node *node, struct tally *t)
 
 	*t = (struct tally){ 0 };
 	if (query_client_open(lab_path(lab, "run", node->name, "", run), SECONDS(2), &c)) {
-		snprintf(t->waits, sizeof(t->waits), "its fabricd does not answer");
+		snprintf(t->waits, sizeof(t->waits), "its fabricd %s",
+		    node->process.pid && !lab_process_alive(&node->process) ? "has ended" : "does not answer");
 		return false;
 	}
 	status = query_client_ask(c, "bgp.summary", NULL, 0, &sink, t);
@@ -404,35 +427,63 @@ node_ready(const struct lab *lab, const struct lab_node *node, struct tally *t)
 	return t->up == t->sessions && !t->fib_pending;
 }
 
+/* "--timeout 5s" or "--timeout=5s"; -1 after its error was told. */
+static int64_t
+read_timeout(int argc, char **argv)
+{
+	const char *text = argc > 1 && strncmp(argv[1], "--timeout=", 10) == 0 ? argv[1] + 10
+			   : argc == 3 && strcmp(argv[1], "--timeout") == 0    ? argv[2]
+									       : NULL;
+	int64_t us = argc == 1 ? SECONDS(60) : text ? ctl_duration(text) : -1;
+
+	if (!text && argc > 1)
+		ctl_fail(QUERY_USAGE, "fabctl lab wait --timeout 60s", "lab wait takes --timeout only");
+	else if (us < 0)
+		ctl_fail(QUERY_USAGE, "fabctl lab wait --timeout 60s", "\"%s\" is no duration", text);
+	return us;
+}
+
 int
 ctl_lab_wait(struct ctl *ctl, int argc, char **argv)
 {
 	struct mono begun = ctl_now();
-	int64_t timeout = SECONDS(60);
+	int64_t timeout = read_timeout(argc, argv);
+	size_t outside = 0;
 	struct lab lab;
 	int status;
 
-	if (argc == 3 && (strcmp(argv[1], "--timeout") == 0) && (timeout = ctl_duration(argv[2])) < 0)
-		return ctl_fail(QUERY_USAGE, "fabctl lab wait --timeout 60s", "\"%s\" is no duration", argv[2]);
+	if (timeout < 0)
+		return QUERY_USAGE;
 	if ((status = lab_open(ctl, &lab)))
 		return status;
 	for (size_t i = 0; i < lab.n_nodes && !status; i++) {
-		struct tally t;
+		const struct lab_node *node = &lab.nodes[i];
+		struct tally t = { 0 };
 
-		while (lab.nodes[i].kind == LAB_SWITCH && !node_ready(&lab, &lab.nodes[i], &t)) {
-			char next[96];
+		while (node->kind == LAB_SWITCH && !node_ready(&lab, node, &t)) {
+			char next[LAB_PATH + 8], path[LAB_PATH];
 
-			snprintf(next, sizeof(next), "fabctl --at %s bgp", lab.nodes[i].name);
-			if (mono_sub(ctl_now(), begun) > timeout) {
-				status = ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %zu of %zu sessions, %s",
-				    lab.nodes[i].name, t.up, t.sessions, t.waits);
-				break;
+			if (mono_sub(ctl_now(), begun) <= timeout) {
+				poll(NULL, 0, 10);
+				continue;
 			}
-			poll(NULL, 0, 10);
+			snprintf(next, sizeof(next), "fabctl --at %s bgp", node->name);
+			if (node->process.pid && !lab_process_alive(&node->process))
+				snprintf(
+				    next, sizeof(next), "less %s", lab_path(&lab, "log", node->name, ".log", path));
+			status = t.sessions
+				     ? ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %zu of %zu sessions, %s",
+					   node->name, t.up, t.sessions, t.waits)
+				     : ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %s", node->name, t.waits);
+			break;
 		}
+		outside += t.outside;
 	}
 	if (!status)
 		fprintf(stderr, "converged after %.2f s\n", (double)mono_sub(ctl_now(), begun) / 1e6);
+	if (!status && outside)
+		fprintf(stderr, "not waited for: %zu session%s to the outside over ports that are not there\n", outside,
+		    outside == 1 ? "" : "s");
 	lab_clear(&lab);
 	return status;
 }

@@ -27,7 +27,7 @@ struct lab_node {
 		bool set;
 		struct ip address, gateway;
 		uint8_t len;
-	} net[FAMILIES]; /* of a host */
+	} net[FAMILIES]; /* of a host; of a neighbour outside, whose gateway is the border */
 };
 
 /* One veth pair. An end that is down was cut there; the other end then has no carrier. */
@@ -59,10 +59,15 @@ bool lab_size(const char *text, unsigned int *leaves, unsigned int *spines);
 bool lab_size_meant(const char *text, char *why, size_t size);
 /* A topology file of that size, to free(). */
 char *lab_generate(unsigned int leaves, unsigned int spines);
-/* Nodes and wires of the file: what is planned there is left out; with one host per rack when `hosts`. */
-void lab_plan(struct lab *, const struct topo *, bool hosts);
+/*
+ * Nodes and wires of the file: what is planned there is left out; with one host per rack when `hosts`, and one foreign
+ * node behind each port to the outside when `externals`.
+ */
+void lab_plan(struct lab *, const struct topo *, bool hosts, bool externals);
 void lab_clear(struct lab *);
 struct lab_node *lab_node_find(const struct lab *, const char *name);
+/* Says that there is no such node, and which are near. Returns the exit code. */
+int lab_no_node(const struct lab *, const char *name);
 
 /* ---- lab_state.c: where it is kept ---- */
 
@@ -78,7 +83,8 @@ char *lab_path(const struct lab *, const char *what, const char *node, const cha
 int lab_open(const struct ctl *, struct lab *);
 /* Moves this process into the laboratory's user namespace (when it has one), and into the node's network. */
 int lab_enter(struct lab *, const char *node);
-/* Addresses and default routes of a host whose namespace the caller is in; the kernel drops some with its carrier. */
+/* Addresses (and a host's default routes) of a node whose namespace the caller is in; the kernel drops some with its
+ * carrier. */
 int lab_host_net(struct lab_nl *, const struct lab_node *host);
 
 /* ---- lab_up.c, lab.c ---- */

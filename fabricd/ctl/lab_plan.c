@@ -134,8 +134,78 @@ host_add(
 	wire_add(lab, (uint32_t)(lab->n_nodes - 1), "eth0", leaf_index, port->name);
 }
 
+int
+lab_no_node(const struct lab *lab, const char *name)
+{
+	const char **names = mem_alloc(NULL, MEM_OTHER, (lab->n_nodes + 1) * sizeof(*names));
+	char next[160];
+
+	for (size_t i = 0; i < lab->n_nodes; i++)
+		names[i] = lab->nodes[i].name;
+	if (!topo_did_you_mean(name, names, lab->n_nodes, next, sizeof(next)))
+		snprintf(next, sizeof(next), "fabctl lab status");
+	mem_free(NULL, MEM_OTHER, names);
+	return ctl_fail(QUERY_USAGE, next, "the laboratory \"%s\" has no node \"%s\"", lab->name, name);
+}
+
+/* Whether a file and a namespace may be called so, and no other node is. */
+static bool
+name_is_free(const struct lab *lab, const struct topo *topo, const char *name)
+{
+	return *name && *name != '.' && !strchr(name, '/') && strlen(name) < TOPO_NAME_MAX &&
+	       !lab_node_find(lab, name) && !topo_node_find(topo, name);
+}
+
+/*
+ * Whoever is behind a port to the outside: one foreign node, with the address of its first session of each family. It
+ * is called as that session is, or x1, x2, ...
+ */
+static void
+external_add(struct lab *lab, const struct topo *topo, uint32_t border, uint32_t index, const struct topo_port *port,
+    unsigned int number)
+{
+	char name[TOPO_NAME_MAX];
+	struct lab_node *peer;
+
+	snprintf(name, sizeof(name), "%.31s", topo->externals[port->external].name);
+	if (!name_is_free(lab, topo, topo->externals[port->external].name))
+		snprintf(name, sizeof(name), "x%u", number);
+	if (!name_is_free(lab, topo, name))
+		snprintf(name, sizeof(name), "external-%u", number);
+	peer = node_add(lab, name, LAB_FOREIGN);
+	for (size_t i = port->external; i < topo->nexternals; i++) {
+		const struct topo_external *x = &topo->externals[i];
+
+		if (x->node != border || strcmp(x->port, port->name) != 0 || peer->net[x->peer.family].set)
+			continue;
+		peer->net[x->peer.family].set = true;
+		peer->net[x->peer.family].address = x->peer;
+		peer->net[x->peer.family].gateway = x->local;
+		peer->net[x->peer.family].len = x->len;
+	}
+	wire_add(lab, (uint32_t)(lab->n_nodes - 1), "eth0", index, port->name);
+}
+
+static void
+externals_add(struct lab *lab, const struct topo *topo, const uint32_t *index)
+{
+	unsigned int number = 0;
+
+	for (uint32_t i = 0; i < topo->nnodes; i++) {
+		const struct topo_node *node = &topo->nodes[i];
+
+		for (uint32_t p = 0; p < node->nports; p++) {
+			if (node->ports[p].kind != TOPO_EXTERNAL)
+				continue;
+			number++;
+			if (index[i] != TOPO_NONE)
+				external_add(lab, topo, i, index[i], &node->ports[p], number);
+		}
+	}
+}
+
 void
-lab_plan(struct lab *lab, const struct topo *topo, bool hosts)
+lab_plan(struct lab *lab, const struct topo *topo, bool hosts, bool externals)
 {
 	uint32_t *index = mem_alloc(NULL, MEM_OTHER, (topo->nnodes + 1) * sizeof(*index));
 	unsigned int number = 0;
@@ -165,6 +235,8 @@ lab_plan(struct lab *lab, const struct topo *topo, bool hosts)
 		if (hosts && index[i] != TOPO_NONE && !node->foreign)
 			host_add(lab, topo, node, index[i], number);
 	}
+	if (externals)
+		externals_add(lab, topo, index);
 	mem_free(NULL, MEM_OTHER, index);
 }
 

@@ -1,6 +1,7 @@
 /* fabricd/ctl/lab_state.c -- where a laboratory is kept between commands, and how a command gets into it */
 #include "fabricd/ctl/lab.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -237,14 +238,40 @@ lab_load(const char *name, struct lab *lab)
 	return 0;
 }
 
+/* "there is: --lab a, --lab b" of this user's laboratories; "": none. */
+static void
+other_labs(char *text, size_t size)
+{
+	char base[LAB_PATH], path[LAB_PATH + 300];
+	struct dirent *e;
+	DIR *d = base_dir(base) ? NULL : opendir(base);
+	size_t at = 0;
+
+	*text = '\0';
+	while (d && at < size && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s/lab.json", base, e->d_name);
+		if (name_is_plain(e->d_name) && access(path, F_OK) == 0)
+			at += (size_t)snprintf(text + at, size - at, "%s--lab %s", at ? ", " : "there is: ", e->d_name);
+	}
+	if (d)
+		closedir(d);
+}
+
 int
 lab_open(const struct ctl *ctl, struct lab *lab)
 {
 	int err = lab_load(ctl->lab, lab);
 
-	if (err == -ENOENT)
-		return ctl_fail(
-		    QUERY_UNREACHABLE, "fabctl lab up 4x2", "there is no laboratory named \"%s\"", ctl->lab);
+	if (err == -ENOENT) {
+		char others[200];
+
+		other_labs(others, sizeof(others));
+		return ctl_fail(QUERY_UNREACHABLE, *others ? others : "fabctl lab up 4x2",
+		    "there is no laboratory named \"%s\"", ctl->lab);
+	}
+	if (err == -EPERM || err == -EACCES)
+		return ctl_fail(QUERY_UNREACHABLE, "as root, or as the user who raised it",
+		    "the laboratory \"%s\" is another user's: %s", ctl->lab, strerror(-err));
 	if (err)
 		return ctl_fail(QUERY_UNREACHABLE, "fabctl lab down", "the laboratory \"%s\" cannot be read: %s",
 		    ctl->lab, strerror(-err));

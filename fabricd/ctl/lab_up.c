@@ -33,7 +33,7 @@
 #define START_US SECONDS(10) /* for all fabricds to answer */
 
 struct up {
-	bool hosts, bare, bfd;
+	bool hosts, bare, bfd, externals;
 	const char *what, *fabricd;
 	char found[LAB_PATH];
 	char *text; /* of the topology file */
@@ -290,6 +290,8 @@ set_up_others(const struct lab *lab, const int *ns)
 				if (e->node == i)
 					err = lab_nl_link_up(&nl, e->port, true);
 			}
+			if (!err)
+				err = lab_host_net(&nl, node);
 			lab_nl_close(&nl);
 		}
 		if (err)
@@ -482,6 +484,7 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 		{ "no-hosts", no_argument, NULL, 'H' },
 		{ "bare", no_argument, NULL, 'b' },
 		{ "bfd", no_argument, NULL, 'B' },
+		{ "externals", no_argument, NULL, 'e' },
 		{ "fabricd", required_argument, NULL, 'f' },
 		{ 0 },
 	};
@@ -499,6 +502,8 @@ read_options(struct ctl *ctl, int argc, char **argv, struct up *up)
 			up->bare = true;
 		else if (c == 'B')
 			up->bfd = true;
+		else if (c == 'e')
+			up->externals = true;
 		else if (c == 'f')
 			up->fabricd = optarg;
 		else
@@ -544,7 +549,7 @@ raise_lab(struct ctl *ctl, struct lab *lab, const struct up *up, const struct to
 {
 	struct mono begun = ctl_now();
 	int err, status = 1;
-	size_t switches = 0;
+	size_t switches = 0, hosts = 0;
 	pid_t pid;
 
 	if ((err = make_folder(lab)) == -EEXIST)
@@ -568,11 +573,15 @@ raise_lab(struct ctl *ctl, struct lab *lab, const struct up *up, const struct to
 		return ctl_fail(QUERY_UNREACHABLE, NULL, "the new laboratory cannot be read: %s", strerror(-err));
 	if (!up->bare && (status = await_daemons(lab)))
 		return status;
-	for (size_t i = 0; i < lab->n_nodes; i++)
-		switches += lab->nodes[i].kind != LAB_HOST;
-	fprintf(stderr, "laboratory \"%s\": %zu switches, %zu hosts, %zu wires in %.2f s%s\n", lab->name, switches,
-	    lab->n_nodes - switches, lab->n_wires, (double)mono_sub(ctl_now(), begun) / 1e6,
-	    lab->holder.pid ? " (in a user namespace)" : "");
+	for (size_t i = 0; i < lab->n_nodes; i++) {
+		switches += topo_node_find(topo, lab->nodes[i].name) != NULL;
+		hosts += lab->nodes[i].kind == LAB_HOST;
+	}
+	fprintf(stderr, "laboratory \"%s\": %zu switch%s, %zu host%s, %zu wire%s in %.2f s%s\n", lab->name, switches,
+	    switches == 1 ? "" : "es", hosts, hosts == 1 ? "" : "s", lab->n_wires, lab->n_wires == 1 ? "" : "s",
+	    (double)mono_sub(ctl_now(), begun) / 1e6, lab->holder.pid ? " (in a user namespace)" : "");
+	if (topo->nexternals && !up->externals)
+		fprintf(stderr, "ports to the outside are not there: with --externals each leads to a namespace\n");
 	return QUERY_OK;
 }
 
@@ -594,7 +603,7 @@ ctl_lab_up(struct ctl *ctl, int argc, char **argv)
 		free(up.text);
 		return QUERY_USAGE;
 	}
-	lab_plan(&lab, topo, up.hosts);
+	lab_plan(&lab, topo, up.hosts, up.externals);
 	status = raise_lab(ctl, &lab, &up, topo);
 	lab_clear(&lab);
 	topo_free(topo);

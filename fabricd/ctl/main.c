@@ -231,6 +231,7 @@ static int
 find_run_dir(struct options *o)
 {
 	const char *env = getenv("FABRICD_RUN_DIR");
+	const struct lab_node *node;
 	struct lab lab;
 	int status;
 
@@ -241,9 +242,11 @@ find_run_dir(struct options *o)
 		return QUERY_OK;
 	if ((status = lab_open(&o->ctl, &lab)))
 		return status;
-	if (!lab_node_find(&lab, o->ctl.at))
-		return ctl_fail(QUERY_USAGE, "fabctl lab status", "the laboratory \"%s\" has no node \"%s\"",
-		    o->ctl.lab, o->ctl.at);
+	if (!(node = lab_node_find(&lab, o->ctl.at)))
+		return lab_no_node(&lab, o->ctl.at);
+	if (node->kind != LAB_SWITCH)
+		return ctl_fail(QUERY_USAGE, "fabctl lab status", "%s runs no fabricd: it is a %s", node->name,
+		    node->kind == LAB_HOST ? "host" : "foreign switch");
 	o->ctl.run_dir = lab_path(&lab, "run", o->ctl.at, "", o->run_dir);
 	lab_clear(&lab);
 	return QUERY_OK;
@@ -260,6 +263,7 @@ ask(const struct options *o, const struct view *view, const struct command_match
 	if ((err = query_client_open(o->ctl.run_dir, o->ctl.timeout_us, &client)))
 		return ctl_fail(QUERY_UNREACHABLE,
 		    err == -EACCES ? "as root, or as a member of the socket's group"
+		    : o->ctl.at    ? "fabctl lab status"
 				   : "systemctl status fabricd; in a laboratory: fabctl --at NODE ...",
 		    "no fabricd answers at %s/%s: %s", o->ctl.run_dir, QUERY_SOCKET, strerror(-err));
 	out = out_new(&o->ctl, view);
