@@ -93,6 +93,7 @@ def sources(*endings):
 STEPS = {
     "build": lambda: make("all", "unit-bins"),
     "layers": lambda: command("/usr/bin/python3", "tests/layers.py", "build/gcc"),
+    "docs": lambda: command("/usr/bin/python3", "tests/docs.py"),
     "unit": lambda: unit("build/gcc"),
     "format": lambda: command("clang-format", "--dry-run", "-Werror", *sources(".c", ".h")),
     "cppcheck": lambda: command(
