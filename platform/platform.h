@@ -46,6 +46,12 @@ struct platform_caps {
 	 * and its routes stay, and drop packets until the group is set again. Of each group its result tells.
 	 */
 	bool group_outlives;
+	/*
+	 * From so many IPv6 routes on a group of several next hops it is worth while that these are of its own: a change of
+	 * such a group visits each of its routes, and the deletion of a next hop, which takes it out of its groups, visits
+	 * none. 0: never; not 0 only where carrier_deletes_nexthops.
+	 */
+	uint32_t own_nexthops;
 };
 
 /* ---- operations ---- */
@@ -78,8 +84,12 @@ struct plat_op {
 		} nh;
 		struct {
 			const struct plat_member *members; /* valid until submit() returns */
-			size_t n;                          /* dumped: 0 when it has outlived its member */
-			bool outlives;                     /* dumped: see plat_result */
+			size_t n;                          /* dumped: 0 when it has outlived its members */
+			/*
+			 * Set: it shall outlive its members though it has several now, where one that is alone would be
+			 * outlived anyhow. Weights may be multiplied by one number for that. Dumped: see plat_result.
+			 */
+			bool outlives;
 		} group;
 		struct plat_route route;
 	};

@@ -432,6 +432,7 @@ sync_free(struct sync *s)
 	for (size_t i = 0; i < s->n_pgs; i++) {
 		mem_free(mem, MEM_FIB, s->pgs[i].have.m);
 		mem_free(mem, MEM_FIB, s->pgs[i].sent.m);
+		mem_free(mem, MEM_FIB, s->pgs[i].own.m);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(s->errors); i++)
 		mem_free(mem, MEM_FIB, s->errors[i].detail);
@@ -523,7 +524,7 @@ sync_stats(const struct sync *s, struct sync_stats *out)
 			out->routes_waiting += g->wants;
 	}
 	for (size_t i = 0; i < s->n_nhs; i++)
-		out->nexthops += s->nhs[i].live;
+		out->nexthops += s->nhs[i].live && !s->nhs[i].own;
 	out->routes_failed = (uint64_t)s->refused[FAMILY_IPV4] + s->refused[FAMILY_IPV6];
 	wanted = out->routes_wanted[FAMILY_IPV4] + out->routes_wanted[FAMILY_IPV6];
 	installed = out->routes_installed[FAMILY_IPV4] + out->routes_installed[FAMILY_IPV6];

@@ -115,8 +115,8 @@ void sync_audit(struct sync *);
 
 struct sync_stats {
 	uint64_t routes_wanted[FAMILIES], routes_installed[FAMILIES], routes_pending, routes_failed, routes_waiting;
-	uint64_t groups, members, nexthops;
-	uint64_t routes_found[FAMILIES]; /* of ours, at the start, without cover routes */
+	uint64_t groups, members, nexthops; /* without those that are of one group alone */
+	uint64_t routes_found[FAMILIES];    /* of ours, at the start, without cover routes */
 	uint64_t ops_sent, ops_failed, audits, repairs, foreign_conflicts;
 	uint64_t group_messages, route_messages;
 	struct mono last_audit;

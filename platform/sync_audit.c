@@ -103,7 +103,8 @@ nh_unknown(struct sync *s, const struct plat_op *op)
 		if (!s->audit.repair)
 			return;
 	}
-	nh = nh_get(s, op->nh.ifindex, &op->nh.gateway);
+	nh = id_is_own(s, op->id) ? nh_new_own(s, op->nh.ifindex, &op->nh.gateway, 0)
+				  : nh_get(s, op->nh.ifindex, &op->nh.gateway);
 	if (s->nhs[nh].id) { /* a second one for the same neighbour: its id stays taken until it is gone */
 		extra(s, &(struct plat_op){ .kind = PLAT_NH_DEL, .id = op->id });
 		id_set(s, op->id, ID_FOREIGN);
@@ -177,7 +178,7 @@ static void
 group_strength(const struct sync *s, struct pgroup *o, const struct plat_op *op)
 {
 	o->outlives = op->group.outlives;
-	o->weak = o->have.n == 1 && !o->outlives && s->platform->caps.group_outlives;
+	o->weak = (o->have.n == 1 || o->private) && !o->outlives && s->platform->caps.group_outlives;
 }
 
 static void
@@ -194,8 +195,10 @@ group_unknown(struct sync *s, const struct plat_op *op)
 		if (!s->audit.repair)
 			return;
 	}
-	(void)members_from(s, op, &m); /* with unknown members it equals nothing, and goes with the sweep */
 	pg = pg_new(s, op->id);
+	/* With unknown members, or those of another group, it equals nothing, and goes with the sweep. */
+	if (members_from(s, op, &m) && !own_found(s, pg, &m))
+		members_free(s, &m);
 	o = pg_at(s, pg);
 	pg_set_have(s, o, &m);
 	o->state = PG_PRESENT;
@@ -230,7 +233,7 @@ group_item(struct sync *s, const struct plat_dumped *d)
 	if (o->flight || o->state == PG_DELETING)
 		return;
 	known = members_from(s, &d->op, &m);
-	equal = known && o->state == PG_PRESENT && members_alike(&m, &o->have);
+	equal = known && o->state == PG_PRESENT && members_proportional(&m, &o->have);
 	if (!equal) {
 		snprintf(text, sizeof(text), "group %u has other members than were sent", d->op.id);
 		differs(s, "group", NULL, text);

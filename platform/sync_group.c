@@ -17,8 +17,6 @@
 
 #include "platform/sync_internal.h"
 
-#define NH_ALL UINT32_MAX
-
 /* ---- sets of members ---- */
 
 void
@@ -42,11 +40,50 @@ members_equal(const struct members *a, const struct members *b)
 	return true;
 }
 
-/* As far as can be read back: a member that is alone gets all, whatever its weight. */
-bool
-members_alike(const struct members *a, const struct members *b)
+/* Which of them is of this neighbour, n: none. Looked for from `at` on, where it is when both have the same order. */
+static uint32_t
+members_find(const struct sync *s, const struct members *m, uint32_t nh, uint32_t at)
 {
-	return members_equal(a, b) || (a->n == 1 && b->n == 1 && a->m[0].nh == b->m[0].nh);
+	for (uint32_t k = 0; k < m->n; k++) {
+		uint32_t i = at + k < m->n ? at + k : at + k - m->n;
+
+		if (nh_same(s, m->m[i].nh, nh))
+			return i;
+	}
+	return m->n;
+}
+
+bool
+members_proportional(const struct members *a, const struct members *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++) {
+		if (a->m[i].nh != b->m[i].nh ||
+		    (uint32_t)a->m[i].weight * b->m[0].weight != (uint32_t)a->m[0].weight * b->m[i].weight)
+			return false;
+	}
+	return true;
+}
+
+bool
+members_alike(const struct sync *s, const struct members *a, const struct members *b)
+{
+	uint32_t first = 0;
+
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++) {
+		uint32_t k = members_find(s, b, a->m[i].nh, i);
+
+		if (k == b->n)
+			return false;
+		if (i == 0)
+			first = k;
+		if ((uint32_t)a->m[i].weight * b->m[first].weight != (uint32_t)a->m[0].weight * b->m[k].weight)
+			return false;
+	}
+	return true;
 }
 
 bool
@@ -70,7 +107,7 @@ members_add(struct sync *s, struct members *m, uint32_t nh, uint16_t weight)
 	return true;
 }
 
-static bool
+bool
 members_have(const struct members *m, uint32_t nh)
 {
 	for (uint32_t i = 0; i < m->n; i++) {
@@ -80,8 +117,7 @@ members_have(const struct members *m, uint32_t nh)
 	return false;
 }
 
-/* Takes out the members on a dark port, or of these the next hop `only`; returns whether there was any. */
-static bool
+bool
 members_prune(struct sync *s, struct members *m, uint32_t ifindex, uint32_t only)
 {
 	uint32_t kept = 0;
@@ -167,6 +203,13 @@ nh_coming(const struct nexthop *h)
 static void
 nh_tell_groups(struct sync *s, uint32_t nh)
 {
+	const struct nexthop *h = &s->nhs[nh];
+
+	if (h->own) {
+		if (h->owner && pg_at(s, h->owner)->group)
+			group_queue(s, pg_at(s, h->owner)->group);
+		return;
+	}
 	for (uint32_t i = 1; i <= s->n_groups; i++) {
 		if (group_at(s, i)->live && members_have(&group_at(s, i)->want, nh))
 			group_queue(s, i);
@@ -199,7 +242,7 @@ nh_push(struct sync *s, uint32_t nh)
 	if (h->state != NH_ABSENT || h->dark || !h->uses)
 		return; /* one that was refused waits for the retry timer, or for its port */
 	if (!h->id)
-		h->id = id_new(s, ID_NH | nh);
+		h->id = h->own ? id_new_own(s, ID_NH | nh) : id_new(s, ID_NH | nh);
 	op = (struct plat_op){ .kind = PLAT_NH_SET, .id = h->id, .only_new = true };
 	op.nh.ifindex = h->ifindex;
 	op.nh.gateway = h->gateway;
@@ -222,6 +265,7 @@ nh_deleted(struct sync *s, uint32_t nh, const struct plat_result *res)
 			    h->id, res->detail ? res->detail : strerror(-res->error));
 		h->state = NH_PRESENT;
 		sync_refused(s, &h->retry);
+		own_refused(s, nh);
 		return;
 	}
 	if (res->outcome != PLAT_INSTALLED && h->lost) /* then it is still in its groups */
@@ -349,6 +393,7 @@ pg_free(struct sync *s, uint32_t pg)
 	struct pgroup *o = pg_at(s, pg);
 	const struct id_slot *slot = id_find(s, o->id);
 
+	own_release_all(s, pg);
 	members_free(s, &o->have);
 	members_free(s, &o->sent);
 	if (slot && slot->what == (ID_PG | pg))
@@ -413,6 +458,7 @@ pg_unbind(struct sync *s, uint32_t pg)
 		g->lost = g->lost || o->refs;
 		o->group = 0;
 	}
+	own_release_all(s, pg);
 	pg_hollow(s, o, false);
 	for (int f = 0; f < FAMILIES; f++) {
 		s->stats.routes_installed[f] -= o->right[f];
@@ -487,7 +533,7 @@ static bool
 group_any(const struct sync *s, const struct group *g, bool (*is)(const struct nexthop *))
 {
 	for (uint32_t i = 0; i < g->want.n; i++) {
-		if (is(&s->nhs[g->want.m[i].nh]))
+		if (is(&s->nhs[own_or_shared(s, g, g->want.m[i].nh)]))
 			return true;
 	}
 	return false;
@@ -520,7 +566,9 @@ group_effective(struct sync *s, uint32_t handle)
 	struct members m = { 0 };
 
 	for (uint32_t i = 0; i < g->want.n; i++) {
-		if (!nh_usable(&s->nhs[g->want.m[i].nh]))
+		uint32_t nh = own_or_shared(s, g, g->want.m[i].nh);
+
+		if (!nh_usable(&s->nhs[nh]))
 			continue;
 		if (m.n == max) {
 			if (!g->full)
@@ -530,7 +578,7 @@ group_effective(struct sync *s, uint32_t handle)
 			g->full = true;
 			break;
 		}
-		members_add(s, &m, g->want.m[i].nh, g->want.m[i].weight);
+		members_add(s, &m, nh, g->want.m[i].weight);
 	}
 	return m;
 }
@@ -569,6 +617,7 @@ group_send(struct sync *s, uint32_t handle, struct members *m)
 	op = (struct plat_op){ .kind = PLAT_GROUP_SET, .id = o->id, .only_new = o->state != PG_PRESENT };
 	op.group.members = group_message(s, m);
 	op.group.n = m->n;
+	op.group.outlives = o->private;
 	members_free(s, &o->sent);
 	o->sent = *m;
 	*m = (struct members){ 0 };
@@ -616,10 +665,10 @@ group_usable(struct sync *s, uint32_t handle)
 
 /* The object leads to a next hop that the group does not want. */
 static bool
-group_is_stale(const struct group *g, const struct pgroup *o)
+group_is_stale(const struct sync *s, const struct group *g, const struct pgroup *o)
 {
 	for (uint32_t i = 0; i < o->have.n; i++) {
-		if (!members_have(&g->want, o->have.m[i].nh))
+		if (members_find(s, &g->want, o->have.m[i].nh, i) == g->want.n)
 			return true;
 	}
 	return false;
@@ -638,24 +687,39 @@ group_abandon(struct sync *s, uint32_t handle)
  * lose next hops, and never gain one. Then the group gets an object of its own, and its routes move there.
  */
 static bool
-group_must_move(const struct sync *s, const struct group *g, const struct members *m)
+group_must_move(const struct sync *s, const struct group *g)
 {
 	const struct pgroup *o = g->pg ? pg_at(s, g->pg) : NULL;
 
 	if (!o || !o->taken || o->state != PG_PRESENT || o->refs == o->right[FAMILY_IPV4] + o->right[FAMILY_IPV6])
 		return false;
-	for (uint32_t i = 0; i < m->n; i++) {
-		if (!members_have(&o->have, m->m[i].nh))
+	for (uint32_t i = 0; i < g->want.n; i++) {
+		uint32_t nh = g->want.m[i].nh;
+
+		if (nh_usable(&s->nhs[nh]) && members_find(s, &o->have, nh, i) == o->have.n)
 			return true;
 	}
 	return false;
+}
+
+/* What is there does for what is wanted: from now on it counts as that. */
+static bool
+group_is_right(struct sync *s, struct pgroup *o, struct members *m)
+{
+	if (!o || o->state != PG_PRESENT || o->again || o->weak)
+		return false;
+	if (!members_proportional(m, &o->have))
+		return false;
+	if (!members_equal(m, &o->have))
+		pg_set_have(s, o, m);
+	return true;
 }
 
 static void
 group_push(struct sync *s, uint32_t handle)
 {
 	struct group *g = group_at(s, handle);
-	const struct pgroup *o;
+	struct pgroup *o;
 	struct members m;
 	uint32_t n;
 
@@ -667,24 +731,27 @@ group_push(struct sync *s, uint32_t handle)
 		return;
 	}
 	o = g->pg ? pg_at(s, g->pg) : NULL;
-	if ((o && o->flight) || group_any(s, g, nh_coming))
+	if (o && o->flight)
 		return; /* the result puts it here again */
-	m = group_effective(s, handle);
-	n = m.n;
-	if (group_must_move(s, g, &m)) {
+	if (group_must_move(s, g)) {
 		pg_unbind(s, g->pg);
 		o = NULL;
 	}
+	own_update(s, handle);
+	if (group_any(s, g, nh_coming))
+		return;
+	m = group_effective(s, handle);
+	n = m.n;
 	if (n == 0) {
 		/* The last member is never taken out by a group change: the routes leave. Dark members may stay. */
-		if (o && (group_is_stale(g, o) || (o->hollow && sync_retry_due(s, &o->empty))))
+		if (o && (group_is_stale(s, g, o) || (o->hollow && sync_retry_due(s, &o->empty))))
 			group_abandon(s, handle);
 		else if (g->err && g->waiters)
 			group_replay(s, handle); /* they kept their old entries while it was merely refused */
 		g->err = 0;
 		g->retry.times = 0;
 		group_tell(s, handle, false);
-	} else if (!o || o->state != PG_PRESENT || o->again || o->weak || !members_equal(&m, &o->have)) {
+	} else if (!group_is_right(s, o, &m) && !own_narrow(s, handle, &m)) {
 		group_send(s, handle, &m);
 	} else {
 		g->err = 0;
@@ -993,10 +1060,14 @@ sync_nexthop_down(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 
 	if (!nh_find(s, ifindex, gateway, &nh) || s->nhs[nh].lost)
 		return;
-	s->nhs[nh].lost = s->nhs[nh].dark = true;
-	if (nh_can_go_first(s, nh))
-		nh_delete_first(s, nh);
-	nh_tell_groups(s, nh);
+	for (uint32_t i = 0; i < s->n_nhs; i++) {
+		if (!s->nhs[i].live || !nh_same(s, i, nh))
+			continue;
+		s->nhs[i].lost = s->nhs[i].dark = true;
+		if (nh_can_go_first(s, i))
+			nh_delete_first(s, i);
+		nh_tell_groups(s, i);
+	}
 	if (s->stopped)
 		return;
 	urgent_push(s);
@@ -1006,15 +1077,20 @@ sync_nexthop_down(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 void
 sync_nexthop_up(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 {
+	bool dark = false;
 	uint32_t nh;
 
 	if (!nh_find(s, ifindex, gateway, &nh) || !s->nhs[nh].lost)
 		return;
-	s->nhs[nh].lost = false;
 	for (size_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].ifindex == ifindex && !s->ports[i].up)
-			return;
-	nh_light(s, nh);
+		dark = dark || (s->ports[i].ifindex == ifindex && !s->ports[i].up);
+	for (uint32_t i = 0; i < s->n_nhs; i++) {
+		if (!s->nhs[i].live || !nh_same(s, i, nh))
+			continue;
+		s->nhs[i].lost = false;
+		if (!dark)
+			nh_light(s, i);
+	}
 }
 
 /*

@@ -27,7 +27,7 @@ is_alike(const struct sync *s, const struct sroute *r)
 	if (!r->want || ROUTE_SPECIAL(r->want) || !r->have || ROUTE_SPECIAL(r->have))
 		return false;
 	o = pg_at(s, r->have);
-	return o->state == PG_PRESENT && members_equal(&o->have, &group_at(s, r->want)->want);
+	return o->state == PG_PRESENT && members_alike(s, &o->have, &group_at(s, r->want)->want);
 }
 
 uint64_t

@@ -76,17 +76,35 @@ id_drop(struct sync *s, uint32_t id)
 }
 
 /* Ids go up and come round, so that an id is not used again soon after its object went away. */
-uint32_t
-id_new(struct sync *s, uint32_t what)
+static uint32_t
+id_take(struct sync *s, uint32_t first, uint32_t n, uint32_t *next, uint32_t what)
 {
 	uint32_t id;
 
 	do {
-		id = s->cfg.id_base + s->next_id;
-		s->next_id = (s->next_id + 1) % SYNC_IDS;
+		id = first + *next;
+		*next = (*next + 1) % n;
 	} while (!id || id_find(s, id));
 	id_set(s, id, what);
 	return id;
+}
+
+uint32_t
+id_new(struct sync *s, uint32_t what)
+{
+	return id_take(s, s->cfg.id_base, SYNC_IDS - SYNC_OWN_IDS, &s->next_id, what);
+}
+
+uint32_t
+id_new_own(struct sync *s, uint32_t what)
+{
+	return id_take(s, s->cfg.id_base + SYNC_IDS - SYNC_OWN_IDS, SYNC_OWN_IDS, &s->next_own_id, what);
+}
+
+bool
+id_is_own(const struct sync *s, uint32_t id)
+{
+	return id - s->cfg.id_base >= SYNC_IDS - SYNC_OWN_IDS && id - s->cfg.id_base < SYNC_IDS;
 }
 
 static size_t
@@ -135,13 +153,11 @@ nh_find(const struct sync *s, uint32_t ifindex, const struct ip *gateway, uint32
 	return false;
 }
 
-uint32_t
-nh_get(struct sync *s, uint32_t ifindex, const struct ip *gateway)
+static uint32_t
+nh_new(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 {
 	uint32_t nh;
 
-	if (nh_find(s, ifindex, gateway, &nh))
-		return nh;
 	if (s->free_nh) {
 		nh = s->free_nh - 1;
 		s->free_nh = s->nhs[nh].next_free;
@@ -154,6 +170,28 @@ nh_get(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 		if (s->ports[i].ifindex == ifindex)
 			s->nhs[nh].dark = !s->ports[i].up;
 	}
+	return nh;
+}
+
+/* Of such there are several for one neighbour: they are not found by it. */
+uint32_t
+nh_new_own(struct sync *s, uint32_t ifindex, const struct ip *gateway, uint32_t owner)
+{
+	uint32_t nh = nh_new(s, ifindex, gateway);
+
+	s->nhs[nh].own = true;
+	s->nhs[nh].owner = owner;
+	return nh;
+}
+
+uint32_t
+nh_get(struct sync *s, uint32_t ifindex, const struct ip *gateway)
+{
+	uint32_t nh;
+
+	if (nh_find(s, ifindex, gateway, &nh))
+		return nh;
+	nh = nh_new(s, ifindex, gateway);
 	if (s->nh_slots_used * 2 >= s->nh_slots_size)
 		nh_slots_grow(s);
 	nh_insert(s, nh);
@@ -161,10 +199,10 @@ nh_get(struct sync *s, uint32_t ifindex, const struct ip *gateway)
 	return nh;
 }
 
-void
-nh_forget(struct sync *s, uint32_t nh)
+static void
+nh_remove(struct sync *s, uint32_t nh)
 {
-	struct nexthop *h = &s->nhs[nh];
+	const struct nexthop *h = &s->nhs[nh];
 	size_t mask = s->nh_slots_size - 1, hole = nh_home(s, h->ifindex, &h->gateway);
 
 	while (s->nh_slots[hole] != nh + 1)
@@ -179,6 +217,15 @@ nh_forget(struct sync *s, uint32_t nh)
 	}
 	s->nh_slots[hole] = 0;
 	s->nh_slots_used--;
+}
+
+void
+nh_forget(struct sync *s, uint32_t nh)
+{
+	struct nexthop *h = &s->nhs[nh];
+
+	if (!h->own)
+		nh_remove(s, nh);
 	if (h->id)
 		id_drop(s, h->id);
 	*h = (struct nexthop){ .next_free = s->free_nh };

@@ -18,6 +18,8 @@
  * - a pgroup is deleted only when no route has it and none is in flight to it; a next hop only when no pgroup, wanted
  *   or installed or in flight, uses it. So deletes need no ordering of their own;
  * - operations of a lane leave in the order in which they were put into its batch; results come back in that order.
+ * - a next hop has one object that all groups share; a group with many IPv6 routes has one of its own for each of its
+ *   next hops beside it (sync_own.c), which only this group refers to. Wanted members are always shared ones.
  */
 #ifndef PLATFORM_SYNC_INTERNAL_H
 #define PLATFORM_SYNC_INTERNAL_H
@@ -31,6 +33,7 @@
 #define SYNC_SLICE      512        /* routes looked at or repeated in one slice of work */
 #define SEND_US         1500       /* a slice of sending */
 #define SYNC_IDS        (1u << 20) /* size of our range of ids */
+#define SYNC_OWN_IDS    (1u << 19) /* its upper part is for next hops of one group */
 #define SYNC_ERRORS     255        /* different (error, detail) pairs that are kept */
 
 #define BULK_US         MS(500) /* a window in which route messages are counted */
@@ -112,6 +115,8 @@ struct nexthop {
 	bool dark;  /* its port has no carrier, or the neighbour is lost */
 	bool lost;  /* the neighbour, for as long as anybody wants it, or until sync_nexthop_up() */
 	bool again; /* the port went dark while an operation was in flight: the result proves nothing */
+	bool own;   /* of one group; there may be a shared one, and others of other groups, for the same neighbour */
+	uint32_t owner; /* own: the pgroup, 0: not known (found at start), or no more */
 	uint32_t next_free;
 };
 
@@ -145,7 +150,9 @@ struct pgroup {
 	uint32_t id;
 	uint32_t group; /* handle of its owner, 0: none (adopted and not wanted, or left behind) */
 	struct members have, sent;
-	uint32_t refs;            /* routes that have it or are in flight to it */
+	struct members
+	    own;       /* next hops of its own, for those that are wanted or were lately; weights have no meaning */
+	uint32_t refs; /* routes that have it or are in flight to it */
 	uint32_t right[FAMILIES]; /* routes that have it and want its owner */
 	struct backoff retry;     /* of its deletion */
 	uint8_t state;
@@ -153,6 +160,7 @@ struct pgroup {
 	bool again;           /* what is installed is not known exactly: send it whatever it was */
 	bool taken;           /* over at start: routes may be on it that nobody has asked for yet */
 	bool outlives;        /* it stays when its last member goes */
+	bool private;         /* it is to have next hops of its own, from now on */
 	bool weak;            /* it has one member and does not outlive it, but would if it were set again */
 	bool hollow;          /* it has outlived its members: its routes drop packets, and do not count as installed */
 	struct backoff empty; /* hollow: when its routes are given up */
@@ -258,7 +266,8 @@ struct sync {
 	size_t nh_slots_size, nh_slots_used;
 	struct id_slot *ids;
 	size_t ids_size, ids_used;
-	uint32_t next_id;
+	uint32_t next_id, next_own_id;
+	uint32_t n_private; /* pgroups that are */
 	struct sync_port *ports;
 	size_t n_ports, ports_cap;
 	struct plat_op *extras; /* ours, found, and wanted by nobody: deletions that wait for the sweep */
@@ -362,7 +371,14 @@ void pg_bind(struct sync *, uint32_t handle, uint32_t pg);
 bool group_ready(const struct sync *, const struct group *); /* routes may be sent to it */
 bool group_dark(const struct sync *, const struct group *);  /* none of its next hops can be used */
 bool members_equal(const struct members *, const struct members *);
-bool members_alike(const struct members *, const struct members *);              /* the same in the forwarding plane */
+/* The same, as far as can be read back: proportions are all that counts. */
+bool members_proportional(const struct members *, const struct members *);
+/* The same for packets: equal next hops, shared or not, in the same proportions. */
+bool members_alike(const struct sync *, const struct members *, const struct members *);
+bool members_have(const struct members *, uint32_t nh);
+/* Takes out the members on a dark port, or of these the next hop `only`; returns whether there was any. */
+#define NH_ALL UINT32_MAX
+bool members_prune(struct sync *, struct members *, uint32_t ifindex, uint32_t only);
 bool members_add(struct sync *, struct members *, uint32_t nh, uint16_t weight); /* keeps the order; merges */
 void members_free(struct sync *, struct members *);
 bool urgent_push(struct sync *); /* operations of next hops and groups; false: the platform is full */
@@ -370,12 +386,28 @@ void nh_result(struct sync *, const struct flight *, const struct plat_result *)
 void group_result(struct sync *, const struct flight *, const struct plat_result *);
 void objects_retry(struct sync *);
 
+/* ---- sync_own.c: next hops of one group ---- */
+
+bool nh_same(const struct sync *, uint32_t a, uint32_t b); /* of the same neighbour */
+/* What stands for this wanted next hop in the messages of the group: its own, or the shared one. */
+uint32_t own_or_shared(const struct sync *, const struct group *, uint32_t nh);
+void own_update(
+    struct sync *, uint32_t handle); /* the group gets those that it needs, and loses those that it does not */
+/* The object has what is wanted and more: those leave that are not, if these are its own. False: nothing was done. */
+bool own_narrow(struct sync *, uint32_t handle, const struct members *);
+void own_release_all(struct sync *, uint32_t pg);
+bool own_found(struct sync *, uint32_t pg, const struct members *); /* at start; false: they are another's */
+void own_refused(struct sync *, uint32_t nh);                       /* its deletion: it is still in its group */
+
 /* ---- sync_id.c: which ids of the forwarding plane are in use ---- */
 
 struct id_slot *id_find(const struct sync *, uint32_t id);
 void id_set(struct sync *, uint32_t id, uint32_t what);
 void id_drop(struct sync *, uint32_t id);
 uint32_t id_new(struct sync *, uint32_t what);
+uint32_t id_new_own(struct sync *, uint32_t what); /* for a next hop of one group */
+bool id_is_own(const struct sync *, uint32_t id);
+uint32_t nh_new_own(struct sync *, uint32_t ifindex, const struct ip *gateway, uint32_t owner);
 void nh_forget(struct sync *, uint32_t nh); /* nothing uses it, and it is not in the forwarding plane */
 
 /* ---- sync_route.c: what routes want and have ---- */

@@ -53,10 +53,16 @@ route_is_right(const struct sync *s, const struct sroute *r)
 static void
 account(struct sync *s, enum family f, const struct sroute *r, int by)
 {
+	struct pgroup *o;
+
 	if (!is_counted(s, r))
 		return;
-	if (is_pg(r->have))
-		pg_at(s, r->have)->right[f] += (uint32_t)by;
+	if (is_pg(r->have)) {
+		o = pg_at(s, r->have);
+		o->right[f] += (uint32_t)by;
+		if (f == FAMILY_IPV6 && by > 0 && o->right[f] == s->platform->caps.own_nexthops)
+			group_queue(s, o->group);
+	}
 	if (!is_pg(r->have) || !pg_at(s, r->have)->hollow)
 		s->stats.routes_installed[f] += (uint64_t)(int64_t)by;
 }
@@ -503,11 +509,9 @@ adopt_object(struct sync *s, uint32_t handle, const struct sroute *r)
 	if (g->pg || g->mismatch || !is_pg(r->have) || r->want)
 		return;
 	o = pg_at(s, r->have);
-	if (o->adopted && !o->group && o->state == PG_PRESENT && members_alike(&o->have, &g->want)) {
+	if (o->adopted && !o->group && o->state == PG_PRESENT && members_alike(s, &o->have, &g->want)) {
 		pg_bind(s, handle, r->have);
 		o->taken = true;
-		if (o->have.n == 1)
-			o->have.m[0].weight = g->want.m[0].weight;
 	} else {
 		g->mismatch = true;
 	}

@@ -307,6 +307,8 @@ world_boot(struct world_node *wn, char *err, size_t errlen)
 		struct model_config model = w->cfg.model;
 
 		model.group_outlives = model.group_outlives || hash_u64(w->cfg.seed, OUTLIVE_SEED) & 1;
+		if (!model.own_nexthops && hash_u64(w->cfg.seed, OUTLIVE_SEED) & 6)
+			model.own_nexthops = 4;
 		wn->platform = model_open(wn->rt, &wn->mem, &model, NULL, NULL);
 		model_admin_watch(wn->platform, on_admin, wn);
 		model_watch(wn->platform, w->see.fib ? fib_changed : NULL, wn);

@@ -66,18 +66,18 @@ outcome_of(enum plat_kind kind, int error)
 	}
 }
 
-/* As nl_put_op(); a group of one gets its second member (drop.c) when there is one. */
+/* As nl_put_op(); a group that shall outlive its members gets the one that is never usable (drop.c) when there is one. */
 static bool
 put_op(struct linux_platform *lp, struct nl_out *out, const struct plat_op *op, bool *outlives)
 {
-	struct plat_member both[2];
+	struct plat_member all[GROUP_WIDE + 1];
 	struct plat_op with;
 
 	*outlives = false;
 	if (op->kind != PLAT_GROUP_SET || !lp->drop.ready)
 		return nl_put_op(out, op, lp->protocol, 0, lp->seq + 1);
 	with = *op;
-	*outlives = linux_drop_join(lp, &with, both);
+	*outlives = linux_drop_join(lp, &with, all);
 	return nl_put_op(out, &with, lp->protocol, 0, lp->seq + 1);
 }
 

@@ -1,5 +1,5 @@
 /*
- * platform/linux/drop.c -- the member that is never usable: why a group of one next hop outlives it
+ * platform/linux/drop.c -- the member that is never usable: why a group outlives its last next hop
  *
  *   group ---> real next hop      chosen for every packet while its neighbour can be reached
  *         ---> drop next hop ---> fabric-drop ==veth== fabric-drop-end
@@ -13,6 +13,9 @@
  * Which place in the group it must have differs. Up to Linux 6.4 a member that cannot be used sends the packet on to the
  * members behind it; so it stands first. Later ones look at all members, and when none can be used (the neighbour of the
  * real one is being asked for, say) they take the first; so it stands last. It has 1 of 256 parts of the hash space.
+ *
+ * A group with next hops of its own (platform/sync_own.c) has it while it is wide, too, since such a group is narrowed
+ * without being set. Its one part is one of 255 times the number of the others, and falls to the first of these.
  *
  * Owns both devices, the neighbour entry and the next hop; they stay when fabricd ends, as routes do, and are taken over
  * by the next one. Taken away by another hand they are made again, and sync is told to read everything, since groups
@@ -37,7 +40,7 @@
 #define DEVICE       "fabric-drop"
 #define END          "fabric-drop-end"
 #define LOWER_UP     0x10000 /* IFF_LOWER_UP, which net/if.h does not have */
-#define PART         255     /* of the real next hop; the other has 1 */
+#define PART         255u    /* of the real next hop; the other has 1 */
 
 #define AGAIN_MIN_US MS(10)
 #define AGAIN_MAX_US SECONDS(60)
@@ -364,34 +367,56 @@ linux_drop_refresh(struct linux_platform *lp)
 }
 
 bool
-linux_drop_join(const struct linux_platform *lp, struct plat_op *op, struct plat_member both[2])
+linux_drop_join(const struct linux_platform *lp, struct plat_op *op, struct plat_member all[GROUP_WIDE + 1])
 {
 	bool first = lp->drop.first;
+	uint32_t most = 1;
+	size_t n = op->group.n;
 
-	if (!lp->drop.ready || op->kind != PLAT_GROUP_SET || op->group.n != 1)
+	if (!lp->drop.ready || op->kind != PLAT_GROUP_SET || n == 0 || n > GROUP_WIDE || (n > 1 && !op->group.outlives))
 		return false;
-	both[first] = (struct plat_member){ .nh = op->group.members[0].nh, .weight = PART };
-	both[!first] = (struct plat_member){ .nh = LINUX_DROP_NEXTHOP, .weight = 1 };
-	op->group.members = both;
-	op->group.n = 2;
+	for (size_t i = 0; i < n; i++)
+		most = MAX_OF(most, op->group.members[i].weight);
+	for (size_t i = 0; i < n; i++) {
+		all[i + first] = op->group.members[i];
+		all[i + first].weight = (uint16_t)(n == 1 ? PART : all[i + first].weight * MAX_OF(PART / most, 1u));
+	}
+	all[first ? 0 : n] = (struct plat_member){ .nh = LINUX_DROP_NEXTHOP, .weight = 1 };
+	op->group.members = all;
+	op->group.n = n + 1;
 	return true;
+}
+
+static uint32_t
+common(uint32_t a, uint32_t b)
+{
+	while (b) {
+		uint32_t rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
 }
 
 bool
 linux_drop_part(struct plat_op *op, struct plat_member *members)
 {
 	size_t at = 0;
+	uint32_t part = 0;
 
 	if (op->kind == PLAT_NH_SET)
 		return op->id == LINUX_DROP_NEXTHOP;
 	while (at < op->group.n && members[at].nh != LINUX_DROP_NEXTHOP)
 		at++;
-	if (at == op->group.n || op->group.n > 2) /* with more it was not us: to be told as it is */
+	if (at == op->group.n)
 		return false;
-	members[at] = members[op->group.n - 1];
 	op->group.n--;
+	memmove(&members[at], &members[at + 1], (op->group.n - at) * sizeof(*members));
 	op->group.outlives = true;
-	if (op->group.n)
-		members[0].weight = 1;
+	for (size_t i = 0; i < op->group.n; i++)
+		part = common(part, members[i].weight);
+	for (size_t i = 0; i < op->group.n; i++)
+		members[i].weight = (uint16_t)(members[i].weight / part);
 	return false;
 }

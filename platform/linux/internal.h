@@ -14,6 +14,7 @@
 #define IN_BYTES    (64 * 1024)   /* the kernel makes datagrams of 32 KiB at most */
 #define CMD_BUFFER  (1024 * 1024) /* 832 bytes are charged per answer: holds a batch of which all fail */
 #define MAX_MEMBERS 2048
+#define GROUP_WIDE  512 /* members that we set */
 
 /* How a datagram is handed over: false stops reading. */
 typedef bool nl_in_fn(void *arg, const struct nl_in *);
@@ -171,8 +172,8 @@ void linux_drop_suspect(struct linux_platform *); /* it may be gone: looks in a 
 void linux_drop_refresh(struct linux_platform *); /* what nobody tells us of is set again */
 /* A link event: whether it is about a device of its own, which is no port. */
 bool linux_drop_link(struct linux_platform *, const struct nl_link *, bool gone);
-/* A group of one gets the second member, in `both`; false: it stays as it is. */
-bool linux_drop_join(const struct linux_platform *, struct plat_op *, struct plat_member both[2]);
+/* A group of one, or one that is to outlive its members, gets one member more, in `all`; false: it stays as it is. */
+bool linux_drop_join(const struct linux_platform *, struct plat_op *, struct plat_member all[GROUP_WIDE + 1]);
 /* Takes it out of what was read, whose members are in `members`; true: it is the next hop itself. */
 bool linux_drop_part(struct plat_op *, struct plat_member *members);
 

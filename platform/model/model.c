@@ -657,6 +657,7 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
 		.carrier_deletes_nexthops = !m->cfg.keep_nexthops,
 		.batch = 128,
 		.group_outlives = m->cfg.group_outlives,
+		.own_nexthops = m->cfg.keep_nexthops ? 0 : m->cfg.own_nexthops,
 	};
 	lo = port_add(m, "lo", LO_IFINDEX);
 	lo->wire = lo->p.carrier = true;

@@ -18,12 +18,13 @@
 struct model_config {
 	uint32_t max_routes[FAMILIES]; /* 0: no limit, here and below */
 	uint32_t max_nexthops, max_groups, max_members, max_group_size;
-	int64_t ack_us;      /* from submit to the result of its first operation */
-	int64_t op_us;       /* and for each further operation */
-	uint32_t queue;      /* operations in flight at most; 0: 4096 */
-	bool keep_nexthops;  /* carrier loss deletes nothing, as on an ASIC */
-	bool eager;          /* a next hop on a dark port is accepted, as on an ASIC */
-	bool group_outlives; /* groups of one member outlive it, as platform/linux makes them */
+	int64_t ack_us;        /* from submit to the result of its first operation */
+	int64_t op_us;         /* and for each further operation */
+	uint32_t queue;        /* operations in flight at most; 0: 4096 */
+	bool keep_nexthops;    /* carrier loss deletes nothing, as on an ASIC */
+	bool eager;            /* a next hop on a dark port is accepted, as on an ASIC */
+	bool group_outlives;   /* groups of one member outlive it, as platform/linux makes them */
+	uint32_t own_nexthops; /* see platform_caps; 0: never */
 };
 
 /* cfg NULL: no limits, results in the next turn of the loop. Ends with platform->ops->close(). */

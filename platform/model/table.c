@@ -338,7 +338,7 @@ group_set(struct model *m, const struct plat_op *op)
 	group_drop_members(m, g);
 	g->members = members;
 	g->n = op->group.n;
-	g->outlives = g->n == 1 && m->cfg.group_outlives;
+	g->outlives = (g->n == 1 || op->group.outlives) && m->cfg.group_outlives;
 	m->members += g->n;
 	for (size_t i = 0; i < g->n; i++)
 		model_nh_find(m, members[i].nh)->groups++;

@@ -42,11 +42,36 @@ sound_queue(const struct vec32 *q, uint32_t id, bool queued)
 	assert_int_equal(n, queued);
 }
 
+/* Its next hops: nobody else refers to them, and there is one for each neighbour. */
+static inline void
+sound_own(const struct sync *s, uint32_t pg)
+{
+	const struct pgroup *o = pg_at(s, pg);
+
+	assert_true(o->private || !o->own.n);
+	for (uint32_t i = 0; i < o->own.n; i++) {
+		const struct nexthop *h = &s->nhs[o->own.m[i].nh];
+
+		assert_true(h->own);
+		assert_int_equal(h->owner, pg);
+		if (h->id)
+			assert_true(id_is_own(s, h->id));
+		for (uint32_t k = 0; k < i; k++)
+			assert_false(nh_same(s, o->own.m[i].nh, o->own.m[k].nh));
+	}
+	for (uint32_t i = 1; i <= s->n_groups; i++)
+		for (uint32_t k = 0; k < group_at(s, i)->want.n; k++)
+			assert_false(s->nhs[group_at(s, i)->want.m[k].nh].own);
+	for (uint32_t i = 0; o->group && i < o->have.n; i++)
+		if (s->nhs[o->have.m[i].nh].own)
+			assert_true(members_have(&o->own, o->have.m[i].nh));
+}
+
 static inline void
 sound_objects(const struct sync *s, bool quiet)
 {
 	uint32_t *uses = calloc(s->n_nhs + 1, sizeof(*uses));
-	size_t live = 0, free_ones = 0;
+	size_t live = 0, free_ones = 0, private = 0;
 
 	for (uint32_t i = 1; i <= s->n_groups; i++) {
 		const struct group *g = group_at(s, i);
@@ -78,6 +103,9 @@ sound_objects(const struct sync *s, bool quiet)
 			continue;
 		sound_members(s, &o->have, uses);
 		sound_members(s, &o->sent, uses);
+		sound_members(s, &o->own, uses);
+		sound_own(s, i);
+		private += o->private;
 		if (o->group)
 			assert_int_equal(group_at(s, o->group)->pg, i);
 		if (!o->flight)
@@ -95,6 +123,7 @@ sound_objects(const struct sync *s, bool quiet)
 	for (uint32_t i = s->free_pg; i; i = pg_at(s, i)->next_free)
 		free_ones++;
 	assert_int_equal(live + free_ones, s->n_pgs);
+	assert_int_equal(private, s->n_private);
 	for (uint32_t i = 0; i < s->n_nhs; i++) {
 		const struct nexthop *h = &s->nhs[i];
 
