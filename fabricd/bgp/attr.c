@@ -564,6 +564,36 @@ walk(struct decoder *d, struct rd r)
 
 /* ---- the canonical form ---- */
 
+size_t
+bgp_attr_begin(struct wr *w, uint8_t flags, uint8_t type)
+{
+	size_t start = wr_len(w);
+
+	wr_u8(w, flags | BGP_FLAG_EXTENDED);
+	wr_u8(w, type);
+	wr_u16(w, 0);
+	return start;
+}
+
+void
+bgp_attr_end(struct wr *w, size_t start)
+{
+	uint8_t *head = w->start + start;
+	size_t len;
+
+	if (w->full)
+		return;
+	len = wr_len(w) - start - 4;
+	if (len > 255) {
+		put_u16(head + 2, (uint16_t)len);
+		return;
+	}
+	head[0] &= (uint8_t)~BGP_FLAG_EXTENDED;
+	head[2] = (uint8_t)len;
+	memmove(head + 3, head + 4, len);
+	w->at--;
+}
+
 /* Writes AS numbers, opening a segment when the type changes or one is full. */
 struct path_writer {
 	struct wr *w;
@@ -599,44 +629,13 @@ path_part(struct path_writer *p, struct rd r, unsigned int width, uint32_t hops)
 	}
 }
 
-/* A header with a length that is not known yet; slot_end() shortens it when one octet is enough. */
-static size_t
-slot_begin(struct wr *w, uint8_t flags, uint8_t type)
-{
-	size_t start = wr_len(w);
-
-	wr_u8(w, flags | BGP_FLAG_EXTENDED);
-	wr_u8(w, type);
-	wr_u16(w, 0);
-	return start;
-}
-
-static void
-slot_end(struct wr *w, size_t start)
-{
-	uint8_t *head = w->start + start;
-	size_t len;
-
-	if (w->full)
-		return;
-	len = wr_len(w) - start - 4;
-	if (len > 255) {
-		put_u16(head + 2, (uint16_t)len);
-		return;
-	}
-	head[0] &= (uint8_t)~BGP_FLAG_EXTENDED;
-	head[2] = (uint8_t)len;
-	memmove(head + 3, head + 4, len);
-	w->at--;
-}
-
 /* RFC 6793 4.2.3: as many leading AS numbers of AS_PATH as AS4_PATH is shorter, then AS4_PATH. */
 static void
 write_merged_path(struct decoder *d, struct wr *w)
 {
 	struct attrs_view old = { 0 }, new = { 0 };
 	struct path_writer p = { .w = w };
-	size_t start = slot_begin(w, BGP_FLAG_TRANSITIVE, BGP_ATTR_AS_PATH);
+	size_t start = bgp_attr_begin(w, BGP_FLAG_TRANSITIVE, BGP_ATTR_AS_PATH);
 	struct rd merged;
 
 	check_path(d->as_path, 2, false, 0, &old);
@@ -648,7 +647,7 @@ write_merged_path(struct decoder *d, struct wr *w)
 	if (w->full)
 		return;
 	merged = rd_make(w->start + start + 4, wr_len(w) - start - 4);
-	slot_end(w, start);
+	bgp_attr_end(w, start);
 	merged = rd_make(w->at - rd_left(&merged), rd_left(&merged));
 	check_path(merged, 4, false, d->opt->local_as, &d->out->view);
 }

@@ -123,6 +123,13 @@ void bgp_attrs_condemn(
 
 const char *bgp_attr_name(uint8_t type); /* "ORIGIN"; "attribute" when we have no name: print the number beside it */
 
+/* ---- writing ---- */
+
+/* An attribute of unknown length: returns where it begins, for bgp_attr_end(), which takes the Extended Length bit back
+ * when one octet of length is enough (RFC 4271 4.3). A buffer that is full stays as it is. */
+size_t bgp_attr_begin(struct wr *, uint8_t flags, uint8_t type);
+void bgp_attr_end(struct wr *, size_t begin);
+
 /* ---- reading the canonical form ---- */
 
 /* Walks attributes: false at the end. */

@@ -56,37 +56,6 @@ struct out {
 	unsigned int next;             /* extras before this one are done */
 };
 
-/* Begins an attribute of unknown length. */
-static size_t
-attr_begin(struct out *o, uint8_t flags, uint8_t type)
-{
-	size_t start = wr_len(&o->w);
-
-	wr_u8(&o->w, flags | BGP_FLAG_EXTENDED);
-	wr_u8(&o->w, type);
-	wr_u16(&o->w, 0);
-	return start;
-}
-
-static void
-attr_end(struct out *o, size_t start)
-{
-	uint8_t *head = o->w.start + start;
-	size_t len;
-
-	if (o->w.full)
-		return;
-	len = wr_len(&o->w) - start - 4;
-	if (len > 255) {
-		put_u16(head + 2, (uint16_t)len);
-		return;
-	}
-	head[0] &= (uint8_t)~BGP_FLAG_EXTENDED;
-	head[2] = (uint8_t)len;
-	memmove(head + 3, head + 4, len);
-	o->w.at--;
-}
-
 static void
 attr_u32(struct out *o, uint8_t flags, uint8_t type, uint32_t value)
 {
@@ -166,7 +135,7 @@ static void
 write_communities(struct out *o, uint8_t flags, struct rd value)
 {
 	static const uint8_t graceful_shutdown[4] = { 0xff, 0xff, 0, 0 };
-	size_t start = attr_begin(o, flags, BGP_ATTR_COMMUNITIES);
+	size_t start = bgp_attr_begin(&o->w, flags, BGP_ATTR_COMMUNITIES);
 	bool there = !o->opt->add_graceful_shutdown;
 	struct rd r = value;
 
@@ -175,7 +144,7 @@ write_communities(struct out *o, uint8_t flags, struct rd value)
 	wr_bytes(&o->w, value.at, rd_left(&value));
 	if (!there)
 		wr_bytes(&o->w, graceful_shutdown, sizeof(graceful_shutdown));
-	attr_end(o, start);
+	bgp_attr_end(&o->w, start);
 }
 
 /* RFC 4360 6: what is not transitive stays in its AS. The attribute is left out when nothing of it remains. */
@@ -183,7 +152,7 @@ static void
 write_extended(struct out *o, uint8_t flags, struct rd value)
 {
 	struct wr before = o->w;
-	size_t start = attr_begin(o, flags, BGP_ATTR_EXT_COMMUNITIES), empty = wr_len(&o->w);
+	size_t start = bgp_attr_begin(&o->w, flags, BGP_ATTR_EXT_COMMUNITIES), empty = wr_len(&o->w);
 
 	while (!rd_done(&value)) {
 		const uint8_t *one = rd_take(&value, 8);
@@ -196,7 +165,7 @@ write_extended(struct out *o, uint8_t flags, struct rd value)
 	if (!o->w.full && wr_len(&o->w) == empty)
 		o->w = before;
 	else
-		attr_end(o, start);
+		bgp_attr_end(&o->w, start);
 }
 
 static void
@@ -221,9 +190,9 @@ write_extra(struct out *o, enum extra which)
 	size_t start;
 
 	if (which == EX_AS_PATH) {
-		start = attr_begin(o, BGP_FLAG_TRANSITIVE, BGP_ATTR_AS_PATH);
+		start = bgp_attr_begin(&o->w, BGP_FLAG_TRANSITIVE, BGP_ATTR_AS_PATH);
 		write_path(o, opt->as4);
-		attr_end(o, start);
+		bgp_attr_end(&o->w, start);
 	} else if (which == EX_MED && opt->has_med) {
 		attr_u32(o, BGP_FLAG_OPTIONAL, BGP_ATTR_MED, opt->med);
 	} else if (which == EX_LOCAL_PREF && opt->internal) {
@@ -231,9 +200,9 @@ write_extra(struct out *o, enum extra which)
 	} else if (which == EX_COMMUNITIES && opt->add_graceful_shutdown) {
 		write_communities(o, BGP_FLAG_OPTIONAL | BGP_FLAG_TRANSITIVE, (struct rd){ 0 });
 	} else if (which == EX_AS4_PATH && !opt->as4 && path_needs_as4(o)) {
-		start = attr_begin(o, BGP_FLAG_OPTIONAL | BGP_FLAG_TRANSITIVE, BGP_ATTR_AS4_PATH);
+		start = bgp_attr_begin(&o->w, BGP_FLAG_OPTIONAL | BGP_FLAG_TRANSITIVE, BGP_ATTR_AS4_PATH);
 		write_path(o, true);
-		attr_end(o, start);
+		bgp_attr_end(&o->w, start);
 	} else if (which == EX_AS4_AGGREGATOR && !opt->as4 && rd_u32(&r) > UINT16_MAX) {
 		wr_u8(&o->w, BGP_FLAG_OPTIONAL | BGP_FLAG_TRANSITIVE);
 		wr_u8(&o->w, BGP_ATTR_AS4_AGGREGATOR);
@@ -263,9 +232,9 @@ write_attr(struct out *o, uint8_t flags, uint8_t type, const uint8_t *start, str
 
 	switch (type) {
 	case BGP_ATTR_AS_PATH:
-		begin = attr_begin(o, flags, type);
+		begin = bgp_attr_begin(&o->w, flags, type);
 		write_path(o, opt->as4);
-		attr_end(o, begin);
+		bgp_attr_end(&o->w, begin);
 		break;
 	case BGP_ATTR_MED: /* RFC 4271 5.1.4: not to other neighbouring ASes; ours is written as an extra */
 		if (opt->internal && !opt->has_med)

@@ -13,8 +13,9 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
+from fabric.cabled import cabled  # noqa: E402
 from support.bfd import BIN, Bfdd, BirdBfd, FrrBfd  # noqa: E402
-from support.netns import Failed, Lab, link_local  # noqa: E402
+from support.netns import link_local  # noqa: E402
 from support.wait import holds, until  # noqa: E402
 
 MACS = {"a": "02:01:00:00:0b:0a", "b": "02:01:00:00:0b:0b"}
@@ -24,17 +25,7 @@ FOUR = {"a": "10.1.0.1", "b": "10.1.0.2"}
 
 @pytest.fixture
 def lab():
-    """Two nodes a and b, one cable: eth1."""
-    try:
-        lab = Lab("bfd")
-        lab.add("a", "b")
-    except (Failed, PermissionError) as e:
-        pytest.skip(f"no namespaces here: {e}")
-    with lab:
-        lab.cables((("a", "eth1", MACS["a"]), ("b", "eth1", MACS["b"])))
-        for n in "ab":
-            lab.ip(n, "link set eth1 up", f"addr add {FOUR[n]}/24 dev eth1")
-        until(lambda: all(LL[n] in lab.run(n, ["ip", "-6", "addr", "show", "eth1"]) for n in "ab"), 5, "addresses")
+    with cabled("bfd", MACS, FOUR) as lab:
         yield lab
 
 
