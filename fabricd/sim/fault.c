@@ -395,12 +395,31 @@ lose(struct deed *d, uint64_t with, enum plat_kind kind, bool tell)
 	return hop.id && model_lose_nexthop(p, hop.id, tell) == 0;
 }
 
+/*
+ * What groups outlive their members by goes, with those that have, and nobody hears of it; or it comes (back). Until the
+ * audit has read the groups, a port that goes dark takes away routes that are believed to have stayed.
+ */
+static int
+weaken(struct deed *d)
+{
+	struct platform *p = d->wn[0]->platform;
+
+	if (!p || !d->wn[0]->node)
+		return 0;
+	model_outlive(p, !p->caps.group_outlives);
+	d->unnoticed_us = 2 * AUDIT_US;
+	d->slow = d->tidy = mono_add(d->f->at, d->unnoticed_us);
+	return 1;
+}
+
 static int
 begin_lose(struct deed *d)
 {
-	static const enum plat_kind kinds[] = { PLAT_ROUTE_SET, PLAT_ROUTE_SET, PLAT_GROUP_SET, PLAT_NH_SET };
+	static const enum plat_kind kinds[] = { PLAT_ROUTE_SET, 0, PLAT_GROUP_SET, PLAT_NH_SET };
 	bool tell = d->f->with & 1;
 
+	if ((d->f->with >> 1 & 3) == 1)
+		return weaken(d);
 	if (!lose(d, d->f->with >> 3, kinds[d->f->with >> 1 & 3], tell))
 		return 0;
 	d->unnoticed_us = tell ? TOLD_US : AUDIT_US;

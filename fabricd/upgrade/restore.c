@@ -466,6 +466,8 @@ announce(struct state *st, struct node *n, const struct prefix *p, const struct 
 
 	if (v == POLICY_ACCEPT) {
 		rib_announce(n->rib, RIB_MAIN_TABLE, m->source, p, m->attrs, m->hop);
+		if (m->peer && policy_is_witness(m->peer->policy, p, &m->attrs->v))
+			rib_witness(n->rib, RIB_MAIN_TABLE, p);
 		return;
 	}
 	if (st->refused++ == 0)

@@ -162,6 +162,17 @@ model_asic_row(struct env *e)
 	return true;
 }
 
+static bool
+model_outlives_row(struct env *e)
+{
+	const struct model_config cfg = { .group_outlives = true };
+
+	e->p = model_open(&e->tiny.rt, &e->mem, &cfg, NULL, NULL);
+	for (int i = 0; i < PORTS; i++)
+		model_carrier(e, i, true);
+	return true;
+}
+
 static void
 model_foreign(struct env *e, const char *prefix, uint32_t metric)
 {
@@ -189,6 +200,7 @@ null_open_row(struct env *e)
 static const struct impl impls[] = {
 	{ "model", true, model_open_row, model_carrier, model_foreign, model_remove },
 	{ "model like a slow ASIC", true, model_asic_row, model_carrier, model_foreign, model_remove },
+	{ "model whose groups outlive", true, model_outlives_row, model_carrier, model_foreign, model_remove },
 	{ "linux", true, linux_open_row, linux_carrier, linux_foreign, linux_remove },
 	{ "null", false, null_open_row, NULL, NULL, NULL },
 };
@@ -318,6 +330,7 @@ setup(struct env *e)
 
 struct seen {
 	size_t nexthops, groups, members, routes, foreign;
+	bool outlives;
 	enum plat_kind last;
 	bool disorder;
 	const char *find;
@@ -343,6 +356,7 @@ on_dump(void *arg, const struct plat_dumped *d)
 	s->routes += d->kind == PLAT_ROUTE_SET;
 	if (d->kind == PLAT_GROUP_SET) {
 		s->members = d->op.group.n;
+		s->outlives = d->op.group.outlives;
 		memcpy(s->m, d->op.group.members, MIN_OF(d->op.group.n, ARRAY_LEN(s->m)) * sizeof(s->m[0]));
 	}
 	if (s->find && d->kind == PLAT_ROUTE_SET && prefix_parse(s->find, &p) &&
@@ -572,6 +586,60 @@ carrier(struct env *e)
 }
 
 static bool
+can_outlive(void *arg)
+{
+	const struct env *e = arg;
+
+	return e->p->caps.group_outlives;
+}
+
+/* A group of one member, whose port goes dark, and whose next hop is deleted: it stays, with its routes, where it said so. */
+static void
+outlives(struct env *e)
+{
+	bool can = tiny_until(&e->tiny, can_outlive, e, 1000), deletes = e->p->caps.carrier_deletes_nexthops;
+	struct seen s;
+
+	setup(e);
+	s = dump(e, NULL);
+	assert_false(s.outlives); /* it has two */
+	assert_int_equal(op(e, group_set(201, two, 1)), PLAT_INSTALLED);
+	assert_int_equal(e->results[e->n - 1].outlives, can);
+	s = dump(e, NULL);
+	assert_int_equal(s.outlives, can);
+	assert_int_equal(s.members, 1);
+
+	e->impl->carrier(e, 0, false);
+	assert_true(tiny_until(&e->tiny, port_0_dark, e, 2000));
+	run(e, 20);
+	s = dump(e, NULL);
+	assert_int_equal(s.groups, can || !deletes);
+	assert_int_equal(s.routes, can || !deletes ? 2 : 0);
+	if (!can)
+		return;
+	assert_int_equal(s.members, 0);
+	assert_true(s.outlives);
+
+	assert_int_equal(op(e, group_set(201, two + 1, 1)), PLAT_INSTALLED); /* filled again, its routes go on */
+	assert_true(e->results[e->n - 1].outlives);
+	s = dump(e, NULL);
+	assert_int_equal(s.members, 1);
+	assert_int_equal(s.routes, 2);
+	assert_int_equal(op(e, deletion(nh_set(e, 102, 1))), PLAT_INSTALLED);
+	s = dump(e, NULL);
+	assert_int_equal(s.groups, 1);
+	assert_int_equal(s.members, 0);
+	assert_int_equal(s.routes, 2);
+
+	assert_int_equal(op(e, deletion(route_set("10.1.0.0/24", 201))), PLAT_INSTALLED);
+	assert_int_equal(op(e, deletion(route_set("2001:db8:1::/64", 201))), PLAT_INSTALLED);
+	assert_int_equal(op(e, deletion(group_set(201, NULL, 0))), PLAT_INSTALLED);
+	s = dump(e, NULL);
+	assert_int_equal(s.groups, 0);
+	assert_int_equal(s.routes, 0);
+}
+
+static bool
 port_1_gone(void *arg)
 {
 	return !port(arg, 1);
@@ -607,6 +675,7 @@ static const struct {
 	{ "a group changes in place", group_changes_in_place, true },
 	{ "another owner's route stays", another_owner, true },
 	{ "loss and return of carrier", carrier, true },
+	{ "a group that outlives its member", outlives, true },
 	{ "ports", ports, true },
 };
 
@@ -650,17 +719,24 @@ contract_model_asic(void **state)
 }
 
 static void
-contract_linux(void **state)
+contract_model_outlives(void **state)
 {
 	(void)state;
 	contract(&impls[2]);
 }
 
 static void
-contract_null(void **state)
+contract_linux(void **state)
 {
 	(void)state;
 	contract(&impls[3]);
+}
+
+static void
+contract_null(void **state)
+{
+	(void)state;
+	contract(&impls[4]);
 }
 
 int
@@ -669,6 +745,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(contract_model),
 		cmocka_unit_test(contract_model_asic),
+		cmocka_unit_test(contract_model_outlives),
 		cmocka_unit_test(contract_linux),
 		cmocka_unit_test(contract_null),
 	};

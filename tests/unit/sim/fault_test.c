@@ -18,6 +18,7 @@ struct seen {
 	struct node *node;
 	bool told_carrier; /* the switch was */
 	bool powered, stalled;
+	bool outlives;   /* groups of one member, that member */
 	int64_t wall_us; /* less the virtual time */
 	uint64_t lost, failed;
 	size_t routes, in_flight;
@@ -41,8 +42,10 @@ look(struct bench *b, struct seen *s)
 		s->wall_us = rt_wall_us(wn->rt) - sim_now(world_net(b->w)).us;
 	sim_stats(world_net(b->w), &sim);
 	s->lost = sim.packets_lost;
-	if (wn->platform)
+	if (wn->platform) {
 		model_stats(wn->platform, &m);
+		s->outlives = wn->platform->caps.group_outlives;
+	}
 	s->failed = m.failed + m.full + m.transient;
 	s->routes = m.routes[FAMILY_IPV4];
 	s->in_flight = m.in_flight;
@@ -106,6 +109,12 @@ has_lost_a_route(const struct seen *was, const struct seen *is)
 }
 
 static bool
+has_weak_groups(const struct seen *was, const struct seen *is)
+{
+	return is->outlives != was->outlives;
+}
+
+static bool
 does_nothing(const struct seen *was, const struct seen *is)
 {
 	return is->in_flight > was->in_flight && is->routes < was->routes;
@@ -160,6 +169,7 @@ static const struct {
 	{ FAULT_SWAP, "@8 swap leaf1:eth1 leaf2:eth2 for 3", MS(1), leads_elsewhere, false },
 	{ FAULT_REFUSE, "@8 refuse leaf1 for 3 with 40", MS(1), refuses, false },
 	{ FAULT_LOSE, "@8 lose leaf1 with 16", MS(1), has_lost_a_route, true },
+	{ FAULT_LOSE, "@8 lose leaf1 with 2", MS(1), has_weak_groups, true },
 	{ FAULT_HANG, "@8 hang leaf1 for 3 with 8", MS(1), does_nothing, false },
 	{ FAULT_LIE, "@8 lie leaf1 for 3 with 8", MS(1), lies, true },
 	{ FAULT_CLOCK, "@8 clock leaf1 with 37", MS(1), lives_in_another_time, true },

@@ -234,6 +234,33 @@ upgrades_lose_nothing(void **state)
 	topo_free(t);
 }
 
+/*
+ * What a neighbour no longer reaches is known by its loopback alone (rib/cut.c), before the withdrawals of the rest have been
+ * waited for: who has just taken over knows it as well.
+ */
+static void
+a_successor_knows_its_witnesses(void **state)
+{
+	static const char *const runs[] = { "topology x; @110 cut leaf1:eth1 for 3",
+		"topology x; @101 upgrade leaf2; @103 upgrade spine1; @110 cut leaf1:eth1 for 3" };
+	struct topo *t = load_file("4x2.yaml");
+	struct outcome out[2];
+	char err[256];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct scenario sc;
+
+		assert_true(scenario_parse(runs[i], give, t, &sc, err, sizeof(err)));
+		expect_nothing(&sc, &out[i]);
+		scenario_done(&sc);
+	}
+	assert_int_equal(out[1].stats.unnoticed, 2);
+	assert_true(out[0].stats.worst_us > 0);
+	assert_int_equal(out[0].stats.worst_us, out[1].stats.worst_us);
+	topo_free(t);
+}
+
 /* A switch alone: half of the kinds of faults find nothing to be done to. */
 static void
 chaos_without_a_link(void **state)
@@ -309,6 +336,7 @@ main(void)
 		cmocka_unit_test(chaos_finds_nothing_with_bfd),
 		cmocka_unit_test(bfd_ends_silence_within_its_detection_time),
 		cmocka_unit_test(upgrades_lose_nothing),
+		cmocka_unit_test(a_successor_knows_its_witnesses),
 		cmocka_unit_test(chaos_without_a_link),
 		cmocka_unit_test(the_same_seed_gives_the_same_log),
 		cmocka_unit_test(shrinking_keeps_the_violation),
