@@ -1,4 +1,4 @@
-/* fabricd/node_impl.h -- what the files of the node share: node.c, node_port.c, node_peer.c, node_rib.c */
+/* fabricd/node_impl.h -- what the files of the node share: node.c and node_*.c */
 #ifndef FABRICD_NODE_IMPL_H
 #define FABRICD_NODE_IMPL_H
 

@@ -3,7 +3,7 @@
  *
  *   old:  node_freeze() -> node_settled() -> (saved by fabricd/upgrade) -> node_give() -> its process ends
  *                      \-> node_thaw(): it goes on as if nothing had been
- *   new:  node_new(inherit) -> held -> (restored by fabricd/upgrade) -> node_agrees() -> node_take_over()
+ *   new:  node_new(inherit) -> held -> (restored and compared by fabricd/upgrade) -> node_take_over()
  *
  * Frozen: nothing is read and no session begins; keepalives go out; what happens to ports and sessions is done as ever, and
  * counted in node.disturbed: what was saved is not true any more then.

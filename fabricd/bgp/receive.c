@@ -312,7 +312,7 @@ on_update(struct bgp_conn *c, const struct bgp_message *m)
 		restart_end_of_rib(p, u.end_of_rib);
 }
 
-/* W13: as often as they like, answered at most once in cfg.refresh_us; the last request is never lost. */
+/* However often requests come, they are answered once in cfg.refresh_us at most, and the last one is never lost. */
 static void
 on_refresh_request(struct bgp_peer *p, enum family f)
 {

@@ -224,7 +224,7 @@ void bgp_peer_link_up(struct bgp_peer *, struct mono now);
 void bgp_peer_link_down(struct bgp_peer *, const char *why, struct mono now);
 /*
  * Cease with this subcode; text goes into the reason and, for subcodes 2 and 4, to the peer. Idle for idle_us, then
- * again from the start (0: at once). For maximum prefixes (W20): BGP_CEASE_MAX_PREFIXES with data = AFI, SAFI, limit,
+ * again from the start (0: at once). For maximum prefixes: BGP_CEASE_MAX_PREFIXES with data = AFI, SAFI, limit,
  * as a hard reset where the peer knows that (RFC 8538 5: its paths are not to be kept).
  */
 void bgp_peer_reset(struct bgp_peer *, enum bgp_cease subcode, const char *text, int64_t idle_us, struct mono now);

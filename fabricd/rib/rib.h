@@ -90,7 +90,7 @@ void rib_source_down(struct rib *, struct rib_source *s);
 void rib_announce(struct rib *, uint32_t table, struct rib_source *, const struct prefix *, struct attrs *,
     struct rib_nexthop *nexthop);
 /*
- * A prefix that was announced is the loopback of the switch that all of its fate comes from (policy_witness): when a
+ * A prefix that was announced is the loopback of the switch that all of its fate comes from (policy_is_witness()): when a
  * source withdraws the last witness of a fate, its hop is taken out of all groups of that fate at once, as long as
  * others remain; and the loss of a witness is told before all other changes.
  */

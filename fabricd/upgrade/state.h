@@ -5,13 +5,13 @@
  *                                                                       node_new(state->inherit)
  *                                                                       state_restore()  held
  *                                                                       state_agrees()   asked until it is true
- *   old, given:  state_save_output() ---- what TCP has not taken yet ----> state_take_over()  in charge
+ *   old, given:  state_save_output() ---- what TCP has not taken yet ----> state_adopt()   node_take_over(): in charge
  *
  * The snapshot holds what cannot be learned again without the peers: sessions, and paths with what was told of them.
  * Ports, neighbours, the forwarding plane and BFD are looked at anew by the successor, and compared with what the
  * snapshot says; the decision, groups and routes follow from the paths.
  *
- * Not here: processes, descriptors, time limits (handover.h).
+ * Not here: processes, descriptors, time limits (giver.c, taker.c).
  */
 #ifndef FABRICD_UPGRADE_STATE_H
 #define FABRICD_UPGRADE_STATE_H

@@ -42,7 +42,7 @@ struct platform *model_share(struct platform *);
 
 /*
  * Makes or changes a port. link_local NULL or zero: none yet. The client hears of it from the loop. `port_setup` calls
- * of the client set admin state; model_port_admin() tells the glue what it asked for.
+ * of the client set admin state; model_admin_watch() tells the glue what it asked for.
  */
 void model_port_set(struct platform *, const char *name, uint32_t ifindex, const uint8_t mac[6], bool carrier,
     const struct ip *link_local);

@@ -294,7 +294,7 @@ tables_are_finite(void **state UNUSED)
 	end(&b);
 }
 
-/* platform.md 2: next hops go, groups shrink, emptied groups and their routes go; nothing comes back by itself. */
+/* Next hops go, groups shrink, emptied groups and their routes go; nothing comes back by itself. */
 static void
 carrier_loss_as_in_linux(void **state UNUSED)
 {
