@@ -21,79 +21,87 @@ CFLAGS  ?= -O2 -g
 override CFLAGS += -std=gnu11 -fno-common -fno-strict-aliasing $(WARN) $(sanitize)
 LDFLAGS += $(sanitize)
 
-# library: folder, and what it needs beside itself
-needs_lib           =
-needs_topology      = lib
-needs_runtime       = lib
-needs_runtime_event = runtime lib
-needs_runtime_sim   = runtime lib
-needs_rib           = lib
-needs_bgp           = rib lib
-needs_link          = lib
-needs_policy        = topology rib lib
-needs_platform      = runtime lib
+# ---- libraries: each a folder, what it needs beside itself, and what only its tests need ----
+LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model \
+       platform_null bfd bfd_host bfd_client bfd_daemon node upgrade query sim ctl
+
+dir_lib              = fabricd/lib
+dir_topology         = topology
+dir_runtime          = fabricd/runtime
+dir_runtime_event    = fabricd/runtime/event
+dir_runtime_sim      = fabricd/runtime/sim
+dir_rib              = fabricd/rib
+dir_bgp              = fabricd/bgp
+dir_link             = fabricd/link
+dir_policy           = fabricd/policy
+dir_platform         = platform
+dir_platform_linux   = platform/linux
+dir_platform_model   = platform/model
+dir_platform_null    = platform/null
+dir_bfd              = bfd
+dir_bfd_host         = bfd/host
+dir_bfd_client       = bfd/client
+dir_bfd_daemon       = bfd/daemon
+dir_node             = fabricd
+dir_upgrade          = fabricd/upgrade
+dir_query            = fabricd/query
+dir_sim              = fabricd/sim
+dir_ctl              = fabricd/ctl
+
+needs_lib            =
+needs_topology       = lib
+needs_runtime        = lib
+needs_runtime_event  = runtime lib
+needs_runtime_sim    = runtime lib
+needs_rib            = lib
+needs_bgp            = rib lib
+needs_link           = lib
+needs_policy         = topology rib lib
+needs_platform       = runtime lib
 needs_platform_linux = platform runtime lib
 needs_platform_model = platform runtime lib
-needs_platform_null = platform runtime lib
-needs_node          = bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
-needs_sim           = upgrade node runtime_sim platform_model bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
-needs_query         = node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
-needs_ctl           = query node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+needs_platform_null  = platform runtime lib
+needs_bfd            = lib
+needs_bfd_host       = bfd runtime lib
+needs_bfd_client     = bfd_host bfd runtime lib
+needs_bfd_daemon     = bfd_client bfd_host bfd runtime lib
+needs_node           = bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
+needs_upgrade        = node $(needs_node)
+needs_query          = node $(needs_node)
+needs_sim            = upgrade runtime_sim platform_model $(needs_upgrade)
+needs_ctl            = query $(needs_query)
 
-dir_lib = fabricd/lib
-dir_topology = topology
-dir_runtime = fabricd/runtime
-dir_runtime_event = fabricd/runtime/event
-dir_runtime_sim = fabricd/runtime/sim
-dir_rib = fabricd/rib
-dir_bgp = fabricd/bgp
-dir_link = fabricd/link
-dir_policy = fabricd/policy
-dir_platform = platform
-dir_platform_linux = platform/linux
-dir_platform_model = platform/model
-dir_platform_null = platform/null
-dir_node = fabricd
-dir_query = fabricd/query
-dir_sim = fabricd/sim
-dir_ctl = fabricd/ctl
-dir_upgrade = fabricd/upgrade
-needs_upgrade = node bgp link policy rib topology platform runtime lib bfd_client bfd_host bfd
-extra_upgrade = sim runtime_sim platform_model
-
-LIBS = lib topology runtime runtime_event runtime_sim rib bgp link policy platform platform_linux platform_model platform_null node sim query ctl upgrade
-
-# ---- BFD: the engine, its host on a runtime, the daemon and the client ----
-needs_bfd        = lib
-needs_bfd_host   = bfd runtime lib
-needs_bfd_client = bfd_host bfd runtime lib
-needs_bfd_daemon = bfd_client bfd_host bfd runtime lib
-dir_bfd          = bfd
-dir_bfd_host     = bfd/host
-dir_bfd_client   = bfd/client
-dir_bfd_daemon   = bfd/daemon
-LIBS            += bfd bfd_host bfd_client bfd_daemon
-third_bfd_client = -lprotobuf-c
-gen_bfd_client   = $(O)/gen/bfd/client/bfd.pb-c.o
-extra_bfd_host   = runtime_sim
-extra_bfd_client = runtime_sim
-extra_bfd_daemon = runtime_sim
-bfdd_libs        = bfd_daemon bfd_client bfd_host bfd runtime runtime_event lib
-# ---- end of BFD ----
+extra_link           = runtime runtime_sim
+extra_platform       = platform_model platform_null runtime_sim runtime_event platform_linux
+extra_platform_linux = runtime_event
+extra_platform_model = runtime_sim
+extra_bfd_host       = runtime_sim
+extra_bfd_client     = runtime_sim
+extra_bfd_daemon     = runtime_sim
+extra_node           = sim upgrade runtime_sim platform_model
+extra_upgrade        = sim runtime_sim platform_model
+extra_query          = sim upgrade runtime_sim runtime_event platform_model
 
 # third-party libraries, linked only into what holds the library that needs them
-third_lib           = -lxxhash
-third_topology      = -lyaml -lsodium
-third_runtime_event = -levent_core
+third_lib            = -lxxhash
+third_topology       = -lyaml -lsodium
+third_runtime_event  = -levent_core
 third_platform_linux = -lnl-3
-third_query         = -lprotobuf-c -ljansson
-third_ctl           = -ljansson -lsmartcols
+third_bfd_client     = -lprotobuf-c
+third_query          = -lprotobuf-c -ljansson
+third_ctl            = -ljansson -lsmartcols
+third_test_bgp       = -ljansson
+
+# objects of generated sources
+gen_bfd_client       = $(O)/gen/bfd/client/bfd.pb-c.o
+gen_query            = $(O)/gen/fabricd/query/query.pb-c.o
 
 srcs = $(filter-out %/main.c,$(wildcard $(dir_$1)/*.c))
 arch = $(patsubst %,$(O)/lib%.a,$1)
 libs = -Wl,--start-group $(call arch,$1) -Wl,--end-group $(foreach l,$1,$(third_$l))
 
 .PHONY: all help clean unit
+#: make                 the programs, in build/gcc/bin;  CC=clang, SAN=1: in build/clang, build/gcc-san
 all: $(O)/bin/fabricd $(O)/bin/fabctl $(O)/bin/bfdd $(O)/bin/fabsim $(O)/bin/bfdwatch $(O)/bin/bfdflood
 
 help:
@@ -104,9 +112,6 @@ $(O)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# objects of generated sources, per library
-gen_query = $(O)/gen/fabricd/query/query.pb-c.o
-
 define library
 $(O)/lib$1.a: $$(patsubst %.c,$(O)/%.o,$$(call srcs,$1)) $$(gen_$1)
 	@rm -f $$@; mkdir -p $$(@D)
@@ -114,42 +119,36 @@ $(O)/lib$1.a: $$(patsubst %.c,$(O)/%.o,$$(call srcs,$1)) $$(gen_$1)
 endef
 $(foreach l,$(LIBS),$(eval $(call library,$l)))
 
-# ---- generated: protobuf messages of the query socket ----
+# ---- generated: protobuf messages of the query socket and of bfdd ----
 $(O)/gen/%.pb-c.c $(O)/gen/%.pb-c.h: %.proto
 	@mkdir -p $(@D)
 	protoc-c --c_out=$(O)/gen $<
 $(O)/gen/%.pb-c.o: $(O)/gen/%.pb-c.c
 	$(CC) $(CPPFLAGS) $(filter-out -W%,$(CFLAGS)) -c -o $@ $<
 $(patsubst %.c,$(O)/%.o,$(wildcard fabricd/query/*.c fabricd/ctl/*.c fabricd/main.c)): | $(O)/gen/fabricd/query/query.pb-c.h
-
-# ---- programs ----
-fabricd_libs = query upgrade node bfd_client bfd_host bfd bgp link policy rib topology platform platform_linux platform_model platform_null runtime runtime_event lib
-fabsim_libs  = sim $(needs_sim)
-fabctl_libs  = ctl query topology lib
-
-# in a folder of their own: build/gcc/fabricd is where the objects of fabricd/ are
-$(O)/bin/fabricd: $(O)/fabricd/main.o $(call arch,$(fabricd_libs))
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabricd_libs))
-$(O)/bin/fabctl: $(O)/fabricd/ctl/main.o $(call arch,$(fabctl_libs))
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabctl_libs))
-# bfdd
-$(O)/bin/bfdd: $(O)/bfd/daemon/main.o $(call arch,$(bfdd_libs))
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(bfdd_libs))
-# a client of bfdd for tests/fabric/test_bfd.py
-bfdwatch_libs = bfd_client bfd_host bfd runtime runtime_event lib
-$(O)/bin/bfdwatch: $(O)/tests/support/bfdwatch.o $(call arch,$(bfdwatch_libs))
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(bfdwatch_libs))
-$(O)/bin/bfdflood: $(O)/tests/support/bfdflood.o
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $<
 $(patsubst %.c,$(O)/%.o,$(wildcard bfd/client/*.c bfd/daemon/*.c)): | $(O)/gen/bfd/client/bfd.pb-c.h
-$(O)/bin/fabsim: $(O)/fabricd/sim/main.o $(call arch,$(fabsim_libs))
-	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $< $(call libs,$(fabsim_libs))
+
+# ---- programs, in a folder of their own: build/gcc/fabricd is where the objects of fabricd/ are ----
+fabricd_libs   = query upgrade platform_linux platform_model platform_null runtime_event $(needs_query)
+fabctl_libs    = ctl query topology lib
+fabsim_libs    = sim $(needs_sim)
+bfdd_libs      = bfd_daemon runtime_event $(needs_bfd_daemon)
+# of tests/fabric: a client of bfdd, and a flood of BFD packets
+bfdwatch_libs  = bfd_client runtime_event $(needs_bfd_client)
+bfdflood_libs  =
+
+# program, its object
+define program
+$(O)/bin/$1: $(O)/$2.o $$(call arch,$$($1_libs))
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(if $$($1_libs),$$(call libs,$$($1_libs)))
+endef
+$(eval $(call program,fabricd,fabricd/main))
+$(eval $(call program,fabctl,fabricd/ctl/main))
+$(eval $(call program,fabsim,fabricd/sim/main))
+$(eval $(call program,bfdd,bfd/daemon/main))
+$(eval $(call program,bfdwatch,tests/support/bfdwatch))
+$(eval $(call program,bfdflood,tests/support/bfdflood))
 
 #: make install         PREFIX (/usr) below DESTDIR: fabricd and bfdd to sbin, fabctl and fabsim to bin, schemas, systemd units
 PREFIX ?= /usr
@@ -167,15 +166,6 @@ install: all
 UNIT_TESTS = $(wildcard tests/unit/*/*_test.c)
 unit_bins = $(patsubst %.c,$(O)/%,$(wildcard tests/unit/$1/*_test.c))
 
-# third-party libraries that only tests need
-third_test_bgp = -ljansson
-
-extra_node = sim upgrade runtime_sim platform_model
-extra_query = sim upgrade runtime_sim runtime_event platform_model
-extra_link = runtime runtime_sim
-extra_platform_model = runtime_sim
-extra_platform_linux = runtime_event
-extra_platform = platform_model platform_null runtime_sim runtime_event platform_linux
 define unit
 $$(call unit_bins,$1): $(O)/tests/unit/$1/%: $(O)/tests/unit/$1/%.o $$(call arch,$(sort $1 $(needs_$1) $(extra_$1)))
 	$$(CC) $$(LDFLAGS) -o $$@ $$< $$(call libs,$(sort $1 $(needs_$1) $(extra_$1))) $(third_test_$1) -lcmocka

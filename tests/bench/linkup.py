@@ -8,7 +8,6 @@ its session is Established. The log has milliseconds, rounded down: one is added
 
 import datetime
 import json
-import os
 import random
 import time
 
