@@ -57,7 +57,7 @@ refuse_identity(struct bgp_conn *c, const struct bgp_open *o, uint8_t subcode, c
 	char text[BGP_REASON_TEXT], seen[IP_TEXT];
 
 	snprintf(text, sizeof(text), "wrong neighbour: wanted %s, seen AS %u identifier %s%s%s", wanted, o->asn,
-	    ip_print(&id, seen), o->hostname[0] ? ", host " : "", o->hostname);
+	    ip_print(&id, seen), *o->hostname ? ", host " : "", o->hostname);
 	p->counters.identity_refusals++;
 	restart_abort(p, BGP_STALE_STRANGER, text);
 	p->ops.identity(p, o, text, p->arg);

@@ -563,10 +563,9 @@ static void PRINTF_LIKE(5, 6)
 static void
 ask_stop(struct bgp_peer *p, const struct bgp_notice *notice, const char *what, const char *words)
 {
-	if (words && *words)
-		ask(p, ASK_STOP, notice, 0, "%s: %s", what, words);
-	else
-		ask(p, ASK_STOP, notice, 0, "%s", what);
+	bool more = words && *words;
+
+	ask(p, ASK_STOP, notice, 0, "%s%s%s", what, more ? ": " : "", more ? words : "");
 }
 
 void

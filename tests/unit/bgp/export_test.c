@@ -120,6 +120,12 @@ test_a_refresh_is_packed(void **state)
 	settle(t);
 	assert_in_range(t->line[0].updates - updates, 1, 4);
 	compare(t, "after a refresh of what three say");
+	/* Nor do its own matter to one that walks alone: they are no part of what it is sent. */
+	assert_true(bgp_send_refresh(t->line[2].far, FAMILY_IPV4, BGP_REFRESH_REQUEST));
+	updates = t->line[2].updates;
+	settle(t);
+	assert_in_range(t->line[2].updates - updates, 1, 4);
+	compare(t, "after a refresh with its own among them");
 	done(t);
 }
 

@@ -366,6 +366,31 @@ a_start_begins_anew(void **state)
 	bench_free(b);
 }
 
+/* A pause that was asked for ends with the link that it was for: the next one is dialled at once. */
+static void
+a_new_link_ends_a_pause(void **state)
+{
+	(void)state;
+	for (int when = 0; when < 3; when++) { /* the link goes behind the reset, before it, and not at all */
+		struct bench *b = bench_up();
+		unsigned int dials = b->connects;
+
+		if (when == 1)
+			bgp_peer_link_down(b->p, "cut", b->now);
+		bgp_peer_reset(b->p, BGP_CEASE_RESET, "because", SECONDS(90), b->now);
+		if (when == 0)
+			bgp_peer_link_down(b->p, "cut", b->now);
+		bgp_peer_link_up(b->p, b->now); /* twice is once */
+		bgp_peer_link_up(b->p, b->now);
+		assert_int_equal(b->connects - dials, when < 2);
+		assert_int_equal(state_of(b), when < 2 ? BGP_CONNECT : BGP_IDLE);
+		if (when == 2)
+			timer_at(b, SECONDS(90));
+		assert_int_equal(b->connects - dials, 1);
+		bench_free(b);
+	}
+}
+
 /* How UPDATEs for this peer are written follows from the session and from the next hops that were set. */
 static void
 updates_are_encoded_as_was_agreed(void **state)
@@ -560,6 +585,7 @@ main(void)
 		cmocka_unit_test(our_attempt_waits_while_the_peers_is_under_way),
 		cmocka_unit_test(a_new_session_knows_nothing_of_the_one_before),
 		cmocka_unit_test(a_start_begins_anew),
+		cmocka_unit_test(a_new_link_ends_a_pause),
 		cmocka_unit_test(updates_are_encoded_as_was_agreed),
 		cmocka_unit_test(long_words_are_cut),
 		cmocka_unit_test(a_malformed_update_is_told_with_its_attribute),

@@ -555,6 +555,40 @@ test_long_lived_return(void **state)
 	}
 }
 
+/* A peer without a restart time is back in its long-lived one: then a second is what it has for End-of-RIB. */
+static void
+test_long_lived_without_a_restart_time(void **state)
+{
+	struct world *w = world_new(12);
+	struct mono died;
+
+	(void)state;
+	words = (struct words){ 0, { 600, 600 }, BOTH, BOTH, BOTH, BOTH };
+	w->b.tamper = speak;
+	w->a.cfg.long_lived_s = w->b.cfg.long_lived_s = 600;
+	bring_up_marking(w);
+	kill_b(w);
+	died = w->now;
+	assert_int_equal(at_a(w)->until.us, died.us);
+	world_run(w, MS(1), NULL);
+	assert_int_equal(at_a(w)->long_lived, BOTH);
+	assert_int_equal(mono_sub(at_a(w)->until, died), SECONDS(600));
+	world_run(w, SECONDS(50), NULL);
+	start_b(w, true, BOTH);
+	assert_true(world_run(w, SECONDS(5), both_up));
+	assert_int_equal(at_a(w)->stale, BOTH);
+	assert_int_equal(mono_sub(at_a(w)->until, w->now), SECONDS(1));
+	send_end_of_rib(&w->b, FAMILY_IPV4, true);
+	world_run(w, SECONDS(1) - 1, NULL);
+	assert_int_equal(at_a(w)->stale, 1 << FAMILY_IPV6);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_TOLD);
+	world_run(w, 1, NULL);
+	assert_int_equal(at_a(w)->stale, 0);
+	assert_int_equal(at_a(w)->ended, BGP_STALE_SILENT);
+	assert_string_equal(at_a(w)->text, "it came back, but sent no End-of-RIB in 51 s");
+	world_free(w);
+}
+
 /* The owner cannot mark now: it is asked again five milliseconds later, and the long time begins when it has. */
 static void
 test_long_lived_later(void **state)
@@ -924,6 +958,7 @@ main(void)
 		cmocka_unit_test(kept_for_long),
 		cmocka_unit_test(test_long_lived_families),
 		cmocka_unit_test(test_long_lived_return),
+		cmocka_unit_test(test_long_lived_without_a_restart_time),
 		cmocka_unit_test(test_long_lived_later),
 		cmocka_unit_test(families_end_alone),
 		cmocka_unit_test(again_before_end_of_rib),

@@ -85,6 +85,8 @@ test_what_tells_two_sets_apart(void **state)
 			assert_false(hop_set_equals(s, b, 3));
 			other = hop_set_intern(t->sets, b, 3);
 			assert_int_not_equal(other, id);
+			/* nor do they meet in one bucket, but by chance */
+			assert_int_not_equal(hop_set_get(t->sets, other)->item.hash, s->item.hash);
 			assert_int_equal(hop_sets_count(t->sets), 2);
 			hop_set_unref(t->sets, other);
 		}

@@ -129,6 +129,10 @@ test_what_makes_another_list(void **state)
 		p.attrs = t->set[1];
 		ids[3] = path_list_with(t->lists, 0, p.source, &p);
 		for (int i = 0; i < 4; i++)
+			for (int k = 0; k < i; k++) /* nor do they meet in one bucket, but by chance */
+				assert_int_not_equal(path_list_get(t->lists, ids[i])->item.hash,
+				    path_list_get(t->lists, ids[k])->item.hash);
+		for (int i = 0; i < 4; i++)
 			for (int k = 0; k < i; k++)
 				assert_int_not_equal(ids[i], ids[k]);
 		for (int i = 0; i < 4; i++)

@@ -607,6 +607,40 @@ test_few_lists_are_cleared_at_once(void **state)
 	}
 }
 
+/* Runs look at the clock behind each eight lists that they clear, and stop when the slice is over. */
+static void
+test_clearing_keeps_to_its_slices(void **state)
+{
+	(void)state;
+	for (int64_t slice = 1; slice < 5; slice++)
+		for (unsigned int lists = 8; lists < 30; lists += 7) {
+			struct fixture *t = malloc(sizeof(*t));
+			unsigned int each = 8 * (unsigned int)slice, slices = 0, left = lists;
+
+			setup(t, false, slice);
+			for (unsigned int i = 0; i < lists;
+			     i++) { /* each has a list of its own, 0 is the best in all */
+				announce(t, 0, FAMILY_IPV4, i, 0);
+				announce(t, 1, FAMILY_IPV4, i, i % ATTRS);
+				if (i / ATTRS < ATTRS)
+					announce(t, 2, FAMILY_IPV4, i, i / ATTRS);
+			}
+			run(t);
+			assert_int_equal(path_lists_count(rib_lists(t->rib)), lists);
+			rib_source_down(t->rib, &t->sources[1]);
+			for (; rib_run_clear(t->rib); slices++) {
+				assert_true(left >= each);
+				left -= each;
+			}
+			assert_int_equal(slices, lists / each);
+			assert_false(t->sources[1].leaving);
+			assert_int_equal(t->rib->nleaving, 0);
+			run(t);
+			assert_sound(t->rib);
+			teardown(t);
+		}
+}
+
 /* As many prefixes as half a slice has microseconds leave within the call; bits around the ends of octets. */
 static void
 test_a_few_prefixes_leave_with_the_end_of_a_refresh(void **state)
@@ -1119,6 +1153,7 @@ main(void)
 		cmocka_unit_test(test_new_reachability_waits_for_the_fib),
 		cmocka_unit_test(test_refresh_withdraws_what_was_not_repeated),
 		cmocka_unit_test(test_few_lists_are_cleared_at_once),
+		cmocka_unit_test(test_clearing_keeps_to_its_slices),
 		cmocka_unit_test(test_a_few_prefixes_leave_with_the_end_of_a_refresh),
 		cmocka_unit_test(test_a_refresh_ends_with_its_source),
 		cmocka_unit_test(test_match_is_the_longest),
