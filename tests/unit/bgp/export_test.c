@@ -388,6 +388,41 @@ test_joiners_whose_paths_were_kept(void **state)
 	done(t);
 }
 
+/* Who comes up walks, from then on until it was told all; so does who asks for a refresh, and who lagged. */
+static void
+test_who_walks_is_known(void **state)
+{
+	struct fixture *t = fixture();
+	unsigned int turns = 0;
+
+	(void)state;
+	line_up(t, 0);
+	for (unsigned int i = 0; i < PREFIXES; i++)
+		offer(t, 0, FAMILY_IPV4, i, i % 5, 0);
+	settle(t);
+	joins(t, 2);
+	joins(t, 3);
+	for (; export_peer_walks(t->line[2].export); turns++) {
+		assert_true(export_peer_walks(t->line[3].export)); /* together */
+		assert_false(export_peer_walks(t->line[0].export));
+		turn(t);
+	}
+	assert_true(turns > 2);
+	assert_false(export_peer_walks(t->line[3].export));
+	settle(t);
+	assert_true(bgp_send_refresh(t->line[3].far, FAMILY_IPV4, BGP_REFRESH_REQUEST));
+	pump(&t->line[3]);
+	assert_true(export_peer_walks(t->line[3].export));
+	assert_false(export_peer_walks(t->line[2].export));
+	turn(t);
+	assert_true(export_peer_walks(t->line[3].export));
+	assert_false(export_peer_walks(t->line[2].export));
+	settle(t);
+	assert_false(export_peer_walks(t->line[3].export));
+	compare(t, "after all that");
+	done(t);
+}
+
 /* The last prefix of all is one of theirs: it goes to the other alone, End-of-RIB to both. */
 static void
 test_the_last_of_a_walk_is_a_joiners_own(void **state)
@@ -502,6 +537,7 @@ main(void)
 		cmocka_unit_test(test_a_group_made_while_a_source_is_going),
 		cmocka_unit_test(test_joiners_whose_paths_were_kept),
 		cmocka_unit_test(test_the_last_of_a_walk_is_a_joiners_own),
+		cmocka_unit_test(test_who_walks_is_known),
 		cmocka_unit_test(test_at_random_against_the_model),
 	};
 

@@ -212,6 +212,20 @@ run(struct fixture *t)
 	}
 }
 
+/* Gives all back; what the RIB still holds goes with it. */
+static void
+let_go(struct fixture *t)
+{
+	for (unsigned int i = 0; i < SOURCES; i++)
+		nexthop_unref(rib_hops(t->rib), t->nh[i]);
+	for (unsigned int i = 0; i < ATTRS; i++)
+		attrs_unref(rib_attrs(t->rib), t->attrs[i]);
+	rib_free(t->rib);
+	for (int k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(t->mem.by[k].bytes, 0);
+	free(t);
+}
+
 static void
 teardown(struct fixture *t)
 {
@@ -226,17 +240,10 @@ teardown(struct fixture *t)
 	for (uint32_t g = 0; g < GROUPS; g++)
 		assert_false(t->groups[g].used);
 	assert_int_equal(path_lists_count(rib_lists(t->rib)), 0);
-	for (unsigned int i = 0; i < SOURCES; i++) {
-		nexthop_unref(rib_hops(t->rib), t->nh[i]);
+	for (unsigned int i = 0; i < SOURCES; i++)
 		rib_source_remove(t->rib, &t->sources[i]);
-	}
-	for (unsigned int i = 0; i < ATTRS; i++)
-		attrs_unref(rib_attrs(t->rib), t->attrs[i]);
-	assert_int_equal(attrs_table_count(rib_attrs(t->rib)), 0);
-	rib_free(t->rib);
-	for (int k = 0; k < MEM_KINDS; k++)
-		assert_int_equal(t->mem.by[k].bytes, 0);
-	free(t);
+	assert_int_equal(attrs_table_count(rib_attrs(t->rib)), ATTRS);
+	let_go(t);
 }
 
 static struct fixture *
@@ -639,6 +646,33 @@ test_clearing_keeps_to_its_slices(void **state)
 			assert_sound(t->rib);
 			teardown(t);
 		}
+}
+
+/* A RIB may be freed at any time, with all that it holds: routes, refreshes, cuts, a run between two slices. */
+static void
+test_freed_in_the_midst_of_it_all(void **state)
+{
+	(void)state;
+	for (unsigned int slices = 0; slices < 60; slices++) {
+		struct fixture *t = malloc(sizeof(*t));
+
+		setup(t, false, 1);
+		announce_all(t, 4);
+		for (unsigned int s = 0; s < 4; s++)
+			announce_witness(t, s, FAMILY_IPV6, 30, 1);
+		if (slices % 2)
+			run(t);
+		for (int f = 0; f < FAMILIES; f++)
+			rib_refresh_begin(t->rib, &t->sources[2], f);
+		withdraw(t, 3, FAMILY_IPV6, 30);
+		assert_int_equal(t->sources[3].cuts, 1);
+		rib_source_down(t->rib, &t->sources[1]);
+		for (unsigned int i = 0; i < slices / 2; i++)
+			rib_run(t->rib);
+		if (slices % 3 == 0)
+			rib_refresh_end(t->rib, &t->sources[2], FAMILY_IPV4);
+		let_go(t);
+	}
 }
 
 /* As many prefixes as half a slice has microseconds leave within the call; bits around the ends of octets. */
@@ -1154,6 +1188,7 @@ main(void)
 		cmocka_unit_test(test_refresh_withdraws_what_was_not_repeated),
 		cmocka_unit_test(test_few_lists_are_cleared_at_once),
 		cmocka_unit_test(test_clearing_keeps_to_its_slices),
+		cmocka_unit_test(test_freed_in_the_midst_of_it_all),
 		cmocka_unit_test(test_a_few_prefixes_leave_with_the_end_of_a_refresh),
 		cmocka_unit_test(test_a_refresh_ends_with_its_source),
 		cmocka_unit_test(test_match_is_the_longest),
