@@ -7,7 +7,7 @@
  *   start, link up -> dial, or wait politely for the peer's connection -> OPEN at once -> KEEPALIVE at once -> up
  *
  * Always true: a connection in Idle holds nothing; in Idle, the peer has a reason in words; while started and with
- * the link up a peer has an active connection, an attempt, or a timer that leads to one.
+ * the link up a peer has an active connection, an attempt, or a timer that leads to one, and none of these otherwise.
  *
  * After the end of a session the next attempt comes at once when it had lasted, and after the idle hold time, which
  * doubles, when it had not or when there was an error (RFC 4271 8.1.1, DampPeerOscillations). Until then the peer's
@@ -156,14 +156,12 @@ come_up(struct bgp_conn *c)
 	p->facts.side = (enum bgp_side)c->side;
 	p->facts.end_of_rib_in = p->facts.end_of_rib_out = 0;
 	p->failures = 0;
-	p->idle = MONO_NEVER;
 	p->reason = (struct bgp_reason){ .at = p->now };
 	snprintf(p->reason.text, sizeof(p->reason.text), "Established");
 	for (int f = 0; f < FAMILIES; f++) {
 		p->refresh[f].pending = false;
 		p->refresh[f].next = p->now;
 	}
-	p->send_hold = MONO_NEVER;
 	if (other_conn(c)->state != BGP_IDLE) /* an attempt that nobody needs any more */
 		lose(other_conn(c));
 	restart_session_up(p);
@@ -427,7 +425,7 @@ do_ask(struct bgp_peer *p)
 	p->retry = p->idle = MONO_NEVER;
 	if (ask == ASK_STOP)
 		p->started = false;
-	else if (p->ask_idle_us) {
+	else if (p->ask_idle_us && p->started && p->link) {
 		p->idle = mono_add(p->now, p->ask_idle_us);
 		p->refuse = at_fault(p->reason.cause);
 	}
@@ -535,7 +533,6 @@ bgp_peer_start(struct bgp_peer *p, struct mono now)
 	if (!p->started) {
 		p->started = true;
 		p->penalty = p->failures = 0;
-		p->idle = MONO_NEVER;
 		if (p->link)
 			peer_blame(p, BGP_CAUSE_NONE, "started, not connected yet");
 		else
@@ -664,7 +661,6 @@ bgp_peer_link_up(struct bgp_peer *p, struct mono now)
 	if (!p->link) {
 		p->link = true;
 		p->failures = p->penalty = 0;
-		p->idle = MONO_NEVER;
 		if (p->started)
 			peer_blame(p, BGP_CAUSE_NONE, "link up, not connected yet");
 	}

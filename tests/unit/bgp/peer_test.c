@@ -366,6 +366,29 @@ a_start_begins_anew(void **state)
 	bench_free(b);
 }
 
+/* A pause that is asked for while there is nothing to pause: no timer runs for what cannot begin. */
+static void
+who_cannot_begin_has_no_pause(void **state)
+{
+	(void)state;
+	for (int stopped = 0; stopped < 2; stopped++) {
+		struct bench *b = bench_up();
+
+		if (stopped)
+			bgp_peer_stop(b->p, NULL, b->now);
+		else
+			bgp_peer_link_down(b->p, "cut", b->now);
+		bgp_peer_reset(b->p, BGP_CEASE_RESET, "because", SECONDS(90), b->now);
+		assert_true(mono_is_never(bgp_deadline(b->p)));
+		if (stopped)
+			bgp_peer_start(b->p, b->now);
+		else
+			bgp_peer_link_up(b->p, b->now);
+		assert_int_equal(state_of(b), BGP_CONNECT);
+		bench_free(b);
+	}
+}
+
 /* A pause that was asked for ends with the link that it was for: the next one is dialled at once. */
 static void
 a_new_link_ends_a_pause(void **state)
@@ -586,6 +609,7 @@ main(void)
 		cmocka_unit_test(a_new_session_knows_nothing_of_the_one_before),
 		cmocka_unit_test(a_start_begins_anew),
 		cmocka_unit_test(a_new_link_ends_a_pause),
+		cmocka_unit_test(who_cannot_begin_has_no_pause),
 		cmocka_unit_test(updates_are_encoded_as_was_agreed),
 		cmocka_unit_test(long_words_are_cut),
 		cmocka_unit_test(a_malformed_update_is_told_with_its_attribute),
