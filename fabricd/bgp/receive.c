@@ -256,21 +256,17 @@ cut_section(struct bgp_nlri *n, uint32_t *skip, uint32_t *room)
 	return more;
 }
 
-/* Leaves the next piece in u; false: it is the last one. */
+/* Leaves the next piece in u, where sections may be empty now; false: it is the last one. */
 static bool
 cut_update(struct bgp_update *u, uint32_t skip)
 {
-	uint32_t room = PIECE, sections = 0;
+	uint32_t room = PIECE;
 	bool more = false;
 
 	for (unsigned int i = 0; i < u->nwithdrawn; i++)
 		more |= cut_section(&u->withdrawn[i], &skip, &room);
-	for (unsigned int i = 0; i < u->nreach; i++) {
+	for (unsigned int i = 0; i < u->nreach; i++)
 		more |= cut_section(&u->reach[i].nlri, &skip, &room);
-		if (u->reach[i].nlri.count)
-			u->reach[sections++] = u->reach[i];
-	}
-	u->nreach = (uint8_t)sections;
 	return more;
 }
 

@@ -966,10 +966,12 @@ hold_timer(struct bgp_conn *c)
 static void
 keepalive_timer(struct bgp_conn *c)
 {
+	if (!mono_due(c->keepalive, c->peer->now))
+		return;
 	if (c->waits)
 		conn_confirm(c);
 	else
-		conn_event(c, BGP_EV_KEEPALIVE_EXPIRES, NULL);
+		conn_event(c, BGP_EV_KEEPALIVE_EXPIRES, NULL); /* which sets it anew */
 }
 
 static void
@@ -1012,10 +1014,7 @@ bgp_timer(struct bgp_peer *p, struct mono now)
 	peer_enter(p, now);
 	for (int i = 0; i < BGP_SIDES; i++) {
 		hold_timer(&p->conns[i]);
-		if (mono_due(p->conns[i].keepalive, now)) {
-			p->conns[i].keepalive = MONO_NEVER;
-			keepalive_timer(&p->conns[i]);
-		}
+		keepalive_timer(&p->conns[i]);
 	}
 	send_timer(p);
 	retry_timer(p);

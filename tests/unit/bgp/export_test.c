@@ -305,6 +305,11 @@ test_a_joiner_that_does_not_read(void **state)
 	settle(t);
 	compare(t, "after it read on");
 	assert_int_equal(t->line[3].end_of_rib, 3); /* it still is told that this was all */
+	t->line[3].end_of_rib = 0;                  /* once: a refresh has marks of its own */
+	assert_true(bgp_send_refresh(t->line[3].far, FAMILY_IPV4, BGP_REFRESH_REQUEST));
+	settle(t);
+	assert_int_equal(t->line[3].end_of_rib, 0);
+	compare(t, "after another refresh");
 	done(t);
 }
 

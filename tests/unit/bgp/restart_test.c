@@ -196,6 +196,38 @@ end_of_rib_before_the_routes(void **state)
 	world_free(w);
 }
 
+/* One family's End-of-RIB came before its routes, the other's never comes: each ends in its own time. */
+static void
+an_early_end_of_rib_and_none(void **state)
+{
+	(void)state;
+	for (int f = 0; f < FAMILIES; f++) {
+		struct world *w = world_new(9);
+		struct mono back;
+
+		bring_up(w);
+		kill_b(w);
+		start_b(w, true, BOTH);
+		assert_true(world_run(w, SECONDS(5), both_up));
+		back = w->now;
+		send_end_of_rib(&w->b, f, false);
+		world_run(w, SECONDS(1) - 1, NULL);
+		assert_int_equal(at_a(w)->stale, BOTH);
+		world_run(w, 1, NULL);
+		assert_int_equal(at_a(w)->stale, BOTH & ~(1 << f));
+		assert_int_equal(at_a(w)->ended, BGP_STALE_TOLD);
+		assert_string_equal(at_a(w)->text, "End-of-RIB, a second ago");
+		assert_true(bgp_deadline(w->a.peer).us > w->now.us);
+		world_run(w, SECONDS(20) - 1 - mono_sub(w->now, back), NULL);
+		assert_int_equal(at_a(w)->stale, BOTH & ~(1 << f));
+		world_run(w, 1, NULL);
+		assert_int_equal(at_a(w)->stale, 0);
+		assert_int_equal(at_a(w)->ended, BGP_STALE_SILENT);
+		assert_int_equal(at_a(w)->told, 0); /* not all of it was */
+		world_free(w);
+	}
+}
+
 /* From its coming back on it has as long as it asked for, be that a second. */
 static void
 the_shortest_restart_time(void **state)
@@ -950,6 +982,7 @@ main(void)
 		cmocka_unit_test(long_lived_only_when_asked_for),
 		cmocka_unit_test(told_again),
 		cmocka_unit_test(end_of_rib_before_the_routes),
+		cmocka_unit_test(an_early_end_of_rib_and_none),
 		cmocka_unit_test(the_shortest_restart_time),
 		cmocka_unit_test(test_W15_no_end_of_rib),
 		cmocka_unit_test(test_W16_no_forwarding_state),
