@@ -4,7 +4,7 @@
  * A port has three receiving sockets in one SO_REUSEPORT group, and a filter in the kernel puts each packet into the
  * queue of one of them:
  *
- *   urgent    may change something (another state than Up, P, F, a stranger): read at once
+ *   urgent    may change something (another state than Up, P, F, a stranger): read at once, BURST of them in BURST_US
  *   routine   says only "still Up": waits until a verdict on its session is due, or anything else wakes us
  *   junk      nothing of ours (version, length, hop limit, discriminators): read at leisure, to be counted by its reason
  *
@@ -41,6 +41,8 @@
 #define JUNK_BYTES    (64 << 10)
 #define SEND_BYTES    2048 /* for what comes to a socket that nobody reads */
 #define JUNK_PAUSE_US MS(20)
+#define BURST         256 /* urgent packets of a port in BURST_US: what comes beyond waits for as long */
+#define BURST_US      MS(10)
 #define STEP_US       2000 /* the wall clock against the monotonic one: more is a step, not a slew */
 #define PORT_CONTROL  3784
 #define PORT_MULTI    4784
@@ -56,6 +58,8 @@ struct receiver {
 	enum bfd_fd_role role;
 	struct rt_watch *watch;
 	struct pair looked; /* when nothing waited, or what was read last had come */
+	struct mono burst_at;
+	unsigned int burst; /* packets since then */
 };
 
 struct rt_datagrams {
@@ -70,6 +74,7 @@ struct rt_datagrams {
 	uint16_t to_port; /* 0: not connected */
 	struct receiver rx[BFD_FD_ROLES];
 	struct rt_timer *pause; /* before junk is looked at again */
+	struct rt_timer *pace;  /* before urgent packets are, when there were too many of them */
 	unsigned int busy;      /* reads that go on; closed from inside one, it is freed after them */
 	bool closed;
 };
@@ -175,13 +180,44 @@ receive(struct receiver *rx)
 	return n < 0 || d->closed ? 0 : n;
 }
 
+/*
+ * Who says only what may change something, and says it without end, is on this link and either broken or an enemy: a port
+ * gets a part of our time, so that the others have theirs. Verdicts still look into the queue (drain()).
+ */
+static void
+pace(struct receiver *rx, unsigned int n)
+{
+	struct rt_datagrams *d = rx->d;
+	struct mono now = rt_now(d->s->cfg.rt);
+
+	if (mono_sub(now, rx->burst_at) >= BURST_US) {
+		rx->burst_at = now;
+		rx->burst = 0;
+	}
+	rx->burst += n;
+	if (rx->burst < BURST)
+		return;
+	rt_watch_set(rx->watch, 0);
+	rt_timer_set(d->pace, mono_add(now, BURST_US));
+}
+
+static void
+on_pace(void *arg)
+{
+	struct rt_datagrams *d = arg;
+
+	rt_watch_set(d->rx[BFD_FD_URGENT].watch, RT_READ);
+}
+
 static void
 on_urgent(void *arg, unsigned int what UNUSED)
 {
 	struct receiver *rx = arg;
 	struct bfd_sockets *s = rx->d->s;
+	int n = receive(rx);
 
-	receive(rx);
+	if (n > 0 && rx->role == BFD_FD_URGENT)
+		pace(rx, (unsigned int)n);
 	s->cfg.read(s->cfg.arg);
 }
 
@@ -403,6 +439,7 @@ datagrams_close(struct rt_datagrams *d)
 			d->s->cfg.keep(d->s->cfg.arg, &key, -1);
 	}
 	rt_timer_free(d->pause);
+	rt_timer_free(d->pace);
 	if (d->next)
 		d->next->prev = d->prev;
 	if (d->prev)
@@ -451,6 +488,7 @@ open_group(struct rt_datagrams *d)
 	for (size_t i = 0; !err && i < ARRAY_LEN(order); i++)
 		err = open_receiver(d, order[i], true);
 	d->pause = rt_timer_new(d->s->cfg.rt, on_pause, d);
+	d->pace = rt_timer_new(d->s->cfg.rt, on_pace, d);
 	return err ? err : sort_packets(d->rx[BFD_FD_URGENT].fd, d->o.local.family, hops, d->s->tag);
 }
 
