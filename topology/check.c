@@ -7,6 +7,7 @@
  * All comparisons are of ranges as declared, never of the nodes of today, so that a file that is accepted stays
  * acceptable while it grows within its slots.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,18 @@ static const struct {
 	{ 4294967295, 4294967295, "reserved (RFC 7300)" },
 };
 
+/* "65001-65032", or "65001". */
+#define AS_TEXT 44
+static const char *
+as_text(const struct as_range *r, char buf[AS_TEXT])
+{
+	if (r->min == r->max)
+		snprintf(buf, AS_TEXT, "%llu", (unsigned long long)r->min);
+	else
+		snprintf(buf, AS_TEXT, "%llu-%llu", (unsigned long long)r->min, (unsigned long long)r->max);
+	return buf;
+}
+
 /* Private use, RFC 6996. */
 static bool
 is_private(uint64_t min, uint64_t max)
@@ -44,6 +57,10 @@ is_private(uint64_t min, uint64_t max)
 static void
 check_as_range(const struct as_range *r, bool public_allowed, struct topo_errors *errs)
 {
+	bool one = r->min == r->max;
+	struct topo_error *e;
+	char text[AS_TEXT];
+
 	if (r->max > UINT32_MAX) {
 		error_hint(error_add(errs, r->at, "%s `%s`: AS numbers would run to %llu, above 4294967295", r->what,
 			       r->name, (unsigned long long)r->max),
@@ -53,15 +70,21 @@ check_as_range(const struct as_range *r, bool public_allowed, struct topo_errors
 	for (size_t i = 0; i < ARRAY_LEN(reserved_as); i++) {
 		if (r->max < reserved_as[i].min || r->min > reserved_as[i].max)
 			continue;
-		error_hint(error_add(errs, r->at, "%s `%s`: AS numbers %llu-%llu hold %llu, which is %s", r->what,
-			       r->name, (unsigned long long)r->min, (unsigned long long)r->max,
-			       (unsigned long long)MAX_OF(r->min, reserved_as[i].min), reserved_as[i].why),
-		    "private AS numbers are 64512-65534 and 4200000000-4294967294 (RFC 6996)");
+		if (one)
+			e = error_add(errs, r->at, "%s `%s`: AS number %s is %s", r->what, r->name, as_text(r, text),
+			    reserved_as[i].why);
+		else
+			e = error_add(errs, r->at, "%s `%s`: AS numbers %s hold %llu, which is %s", r->what, r->name,
+			    as_text(r, text), (unsigned long long)MAX_OF(r->min, reserved_as[i].min),
+			    reserved_as[i].why);
+		error_hint(e, "private AS numbers are 64512-65534 and 4200000000-4294967294 (RFC 6996)");
 		return;
 	}
 	if (!public_allowed && !is_private(r->min, r->max))
-		error_hint(error_add(errs, r->at, "%s `%s`: AS numbers %llu-%llu are not all private", r->what, r->name,
-			       (unsigned long long)r->min, (unsigned long long)r->max),
+		error_hint(
+		    error_add(errs, r->at,
+			one ? "%s `%s`: AS number %s is not private" : "%s `%s`: AS numbers %s are not all private",
+			r->what, r->name, as_text(r, text)),
 		    "take 64512-65534 or 4200000000-4294967294, or say `allow_public_asn: true` when they are yours");
 }
 
@@ -148,6 +171,7 @@ check_as(const struct plan *p, struct topo_errors *errs)
 {
 	struct as_range *r = mem_zalloc(NULL, MEM_TOPOLOGY, 2 * p->n * sizeof(*r));
 	size_t n = collect_as(p, r);
+	char a[AS_TEXT], b[AS_TEXT];
 
 	for (size_t i = 0; i < p->n; i++)
 		check_as_form(p, &p->tiers[i], errs);
@@ -158,10 +182,9 @@ check_as(const struct plan *p, struct topo_errors *errs)
 				continue;
 			error_other(
 			    error_add(errs, r[i].at,
-				"AS clash: %s `%s` has %llu-%llu over all its slots, %s `%s` in line %u has %llu-%llu",
-				r[i].what, r[i].name, (unsigned long long)r[i].min, (unsigned long long)r[i].max,
-				r[k].what, r[k].name, r[k].at->line, (unsigned long long)r[k].min,
-				(unsigned long long)r[k].max),
+				"AS clash: %s `%s` ha%s %s over all %s slots, %s `%s` in line %u ha%s %s", r[i].what,
+				r[i].name, r[i].hosts ? "ve" : "s", as_text(&r[i], a), r[i].hosts ? "their" : "its",
+				r[k].what, r[k].name, r[k].at->line, r[k].hosts ? "ve" : "s", as_text(&r[k], b)),
 			    r[k].at);
 		}
 	}
@@ -299,6 +322,13 @@ check_pool(const struct plan *p, const struct plan_tier *t, const struct file_po
 	if (len > bits || len < base) {
 		error_add(errs, tree_at(pool->is.at, "len"), "tier `%s`, %s: `len` %u is not between /%u and /%u",
 		    t->file->name, what, len, base, bits);
+		return;
+	}
+	if (rack && len + 2 > bits) {
+		error_hint(
+		    error_add(errs, tree_at(pool->is.at, "len"),
+			"tier `%s`, %s: a rack of /%u has no room for a gateway and a host", t->file->name, what, len),
+		    "take /%u or shorter", bits - 2);
 		return;
 	}
 	if (rack && strcmp(t->file->hosts.bridge, "none") == 0 &&
@@ -481,6 +511,37 @@ root_of(uint32_t *parent, uint32_t i)
 	return i;
 }
 
+/* "leaf2", "leaf2 and leaf3", "leaf2, leaf3, leaf4 and 13 more": nodes of one tier with the same fault. */
+#define NAMED_MAX 3
+struct same {
+	char names[NAMED_MAX][TOPO_NAME_MAX];
+	size_t n;
+};
+
+static const char *
+same_text(const struct same *s, char *buf, size_t size)
+{
+	size_t named = MIN_OF(s->n, (size_t)NAMED_MAX), at = 0;
+
+	for (size_t i = 0; i < named && at < size; i++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s",
+		    i == 0          ? ""
+		    : i + 1 == s->n ? " and "
+				    : ", ",
+		    s->names[i]);
+	if (s->n > named && at < size)
+		snprintf(buf + at, size - at, " and %zu more", s->n - named);
+	return buf;
+}
+
+static void
+same_add(struct same *s, const struct topo_node *n)
+{
+	if (s->n < NAMED_MAX)
+		memcpy(s->names[s->n], n->name, sizeof(n->name));
+	s->n++;
+}
+
 /* Nodes outside of the largest part of the graph; the first node's part wins a tie. */
 static void
 check_reachable(const struct topo *t, const struct file *f, struct topo_errors *errs)
@@ -488,6 +549,7 @@ check_reachable(const struct topo *t, const struct file *f, struct topo_errors *
 	uint32_t *parent = mem_zalloc(NULL, MEM_TOPOLOGY, t->nnodes * sizeof(*parent));
 	uint32_t *size = mem_zalloc(NULL, MEM_TOPOLOGY, t->nnodes * sizeof(*size)), best = 0;
 	const struct file_tier *tiers = f->tiers.v;
+	char text[NAMED_MAX * TOPO_NAME_MAX + 40];
 
 	for (uint32_t i = 0; i < t->nnodes; i++)
 		parent[i] = i;
@@ -499,27 +561,58 @@ check_reachable(const struct topo *t, const struct file *f, struct topo_errors *
 	for (uint32_t i = 0; i < t->nnodes; i++)
 		if (size[i] > size[best])
 			best = i;
-	for (uint32_t i = 0; i < t->nnodes; i++)
-		if (root_of(parent, i) != best)
-			error_hint(error_add(errs, tiers[t->nodes[i].tier].is.at,
-				       "%s is unreachable: no chain of links joins it to %s", t->nodes[i].name,
-				       t->nodes[best].name),
+	for (size_t k = 0; k < t->ntiers; k++) {
+		const struct topo_tier *tier = &t->tiers[k];
+		struct same cut = { .n = 0 };
+
+		for (uint32_t i = tier->first; i < tier->first + tier->count; i++)
+			if (root_of(parent, i) != best)
+				same_add(&cut, &t->nodes[i]);
+		if (cut.n)
+			error_hint(
+			    error_add(errs, tiers[k].is.at, "%s %s unreachable: no chain of links joins %s to %s",
+				same_text(&cut, text, sizeof(text)), cut.n == 1 ? "is" : "are",
+				cut.n == 1 ? "it" : "them", t->nodes[best].name),
 			    "see `up` of the tiers and the list `except`");
+	}
 	mem_free(NULL, MEM_TOPOLOGY, parent);
 	mem_free(NULL, MEM_TOPOLOGY, size);
+}
+
+/* The nodes of a tier that have `uplinks` of them, which are too few. */
+static void
+too_few_uplinks(const struct topo *t, const struct file *f, const struct topo_tier *tier, uint32_t uplinks,
+    struct topo_errors *errs)
+{
+	const struct tree *at = tree_get(f->policy.is.at, "min_uplinks");
+	const struct file_tier *tiers = f->tiers.v;
+	char text[NAMED_MAX * TOPO_NAME_MAX + 40];
+	struct same few = { .n = 0 };
+	struct topo_error *e;
+
+	for (uint32_t i = tier->first; i < tier->first + tier->count; i++)
+		if (t->nodes[i].uplinks == uplinks)
+			same_add(&few, &t->nodes[i]);
+	if (!few.n)
+		return;
+	e = error_add(errs, at ? at : tiers[tier - t->tiers].is.at,
+	    "%s ha%s %u uplink%s after all exceptions, below min_uplinks %u", same_text(&few, text, sizeof(text)),
+	    few.n == 1 ? "s" : "ve", uplinks, uplinks == 1 ? "" : "s", t->min_uplinks);
+	if (few.n == tier->count && few.n > 1)
+		error_hint(e, "lower `min_uplinks`, or give tier `%s` more ports in `up.local`", tier->name);
+	else
+		error_hint(
+		    e, "lower `min_uplinks`, or look at the exceptions that name %s", few.n == 1 ? text : "them");
 }
 
 static void
 check_uplinks(const struct topo *t, const struct file *f, struct topo_errors *errs)
 {
-	for (size_t i = 0; i < t->nnodes; i++) {
-		const struct topo_node *n = &t->nodes[i];
+	for (size_t k = 0; k < t->ntiers; k++) {
+		const struct topo_tier *tier = &t->tiers[k];
 
-		if (n->level == 0 && t->tiers[n->tier].up != TOPO_NONE && n->uplinks < t->min_uplinks)
-			error_hint(error_add(errs, tree_at(f->policy.is.at, "min_uplinks"),
-				       "%s has %u uplinks after all exceptions, below min_uplinks %u", n->name,
-				       n->uplinks, t->min_uplinks),
-			    "lower `min_uplinks`, or look at the exceptions that name %s", n->name);
+		for (uint32_t n = 0; tier->level == 0 && tier->up != TOPO_NONE && n < t->min_uplinks; n++)
+			too_few_uplinks(t, f, tier, n, errs);
 	}
 }
 

@@ -36,7 +36,8 @@ topo_export_containerlab(const struct topo *t)
 {
 	struct buf out = { 0 };
 
-	buf_add(&out, "name: \"%s\"\ntopology:\n  nodes:\n", t->fabric);
+	/* A node of kind linux has to name an image; this one holds nothing but what is installed in it. */
+	buf_add(&out, "name: \"%s\"\ntopology:\n  kinds:\n    linux: {image: \"debian:12\"}\n  nodes:\n", t->fabric);
 	for (size_t i = 0; i < t->nnodes; i++)
 		buf_add(&out, "    %s: {kind: linux, group: %s}\n", t->nodes[i].name, t->tiers[t->nodes[i].tier].name);
 	buf_text(&out, t->nlinks ? "  links:\n" : "  links: []\n");

@@ -323,3 +323,32 @@ topo_import_containerlab(const char *text, size_t len, struct topo_cable **out, 
 	topo_errors_free(&errs);
 	return give(&c, ok, out, n);
 }
+
+/* ---- names ---- */
+
+bool
+topo_import_name(const char *text, size_t len, char name[TOPO_NAME_MAX])
+{
+	struct lexer l = { .r = rd_make(text, len) };
+	struct topo_errors errs = { 0 };
+	const struct tree *v;
+	struct topo_doc *doc;
+
+	name[0] = '\0';
+	next(&l);
+	if (is_word(&l, "strict"))
+		next(&l);
+	if (is_word(&l, "graph") || is_word(&l, "digraph")) {
+		next(&l);
+		if (l.token == T_ID)
+			memcpy(name, l.id, TOPO_NAME_MAX);
+		return name[0] != '\0';
+	}
+	doc = tree_parse(text, len, &errs);
+	v = doc ? tree_get(doc->root, "name") : NULL;
+	if (v && v->kind == TREE_SCALAR && strlen(v->text) < TOPO_NAME_MAX)
+		memcpy(name, v->text, strlen(v->text) + 1);
+	topo_doc_free(doc);
+	topo_errors_free(&errs);
+	return name[0] != '\0';
+}

@@ -391,14 +391,35 @@ static void (*const handlers[])(struct builder *, const yaml_event_t *) = {
 	[YAML_MAPPING_END_EVENT] = on_end,
 };
 
+/*
+ * A port range without quotes in a map or a list: `local: eth[1-2]` in flow style. The mark of the problem counts
+ * characters; a line before it that is not ASCII only costs the hint.
+ */
+static bool
+ends_in_word(const char *text, size_t len, size_t at, char *word, size_t size)
+{
+	size_t from = at;
+
+	if (at >= len || text[at] != '[')
+		return false;
+	while (from > 0 && at - from < size - 1 &&
+	       strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-", text[from - 1]))
+		from--;
+	snprintf(word, size, "%.*s", (int)(at - from), text + from);
+	return at > from;
+}
+
 static void
 yaml_error(struct builder *b)
 {
 	const yaml_parser_t *y = &b->yaml;
+	char word[32];
 	struct topo_error *e = error_at(b->errs, (unsigned int)y->problem_mark.line + 1,
 	    (unsigned int)y->problem_mark.column + 1, "this is not YAML: %s", y->problem ? y->problem : "unreadable");
 
-	if (y->context)
+	if (ends_in_word(b->text, b->len, y->problem_mark.index, word, sizeof(word)))
+		error_hint(e, "a text with brackets in a map or list stands in quotes, like \"%s[1-4]\"", word);
+	else if (y->context)
 		error_hint(e, "%s that begins in line %zu; brackets, quotes and indentation are the usual causes",
 		    y->context, y->context_mark.line + 1);
 	else

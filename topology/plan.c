@@ -377,6 +377,11 @@ check_ports(const struct plan *p, size_t index, struct topo_errors *errs)
 			    a->range->at);
 	}
 	for (size_t i = 0; i < n && ok && !f->vendor; i++) {
+		if (strchr(ports[i].name, '/')) {
+			warning_add(errs, ports[i].range->at, "port %s: no interface of Linux has a `/` in its name",
+			    ports[i].name);
+			break;
+		}
 		if (strlen(ports[i].name) <= 15)
 			continue;
 		ok = false;

@@ -301,6 +301,8 @@ struct topo_cable {
 };
 int topo_import_dot(const char *text, size_t len, struct topo_cable **out, size_t *n); /* free(*out) */
 int topo_import_containerlab(const char *text, size_t len, struct topo_cable **out, size_t *n);
+/* What a DOT graph or a containerlab file calls itself; false: nothing, or it is longer than names here may be. */
+bool topo_import_name(const char *text, size_t len, char name[TOPO_NAME_MAX]);
 /* Cables from a table with NetBox's columns; -1 with the reasons in `errs`. */
 int topo_import_csv(const char *text, size_t len, struct topo_cable **out, size_t *n, struct topo_errors *errs);
 /* The `devices` section of a file from a table of devices, to free(); NULL with the reasons in `errs`. */

@@ -332,6 +332,18 @@ read_words(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	return ok;
 }
 
+/* In the largest unit that has no rest, so that 1000 ms are 1s. */
+static void
+add_duration(struct buf *out, int64_t us)
+{
+	if (us % SECONDS(3600) == 0)
+		buf_add(out, "%lldh", (long long)(us / SECONDS(3600)));
+	else if (us % SECONDS(1) == 0)
+		buf_add(out, "%llds", (long long)(us / SECONDS(1)));
+	else
+		buf_add(out, "%lldms", (long long)(us / MS(1)));
+}
+
 bool
 read_duration(struct walk *w, const struct rule *r, struct tree *v, void *out)
 {
@@ -355,9 +367,13 @@ read_duration(struct walk *w, const struct rule *r, struct tree *v, void *out)
 			return true;
 		}
 	}
-	buf_add(&want, "a time with its unit (ms, s, m, h), from %lldms to %llds", (long long)(r->min / MS(1)),
-	    (long long)(r->max / SECONDS(1)));
+	buf_text(&want, "a time with its unit (ms, s, m, h), from ");
+	add_duration(&want, r->min);
+	buf_text(&want, " to ");
+	add_duration(&want, r->max);
 	complain(w, r, v, want.at);
+	if (n > 0 && !v->text[n])
+		error_hint(&w->errs->list[w->errs->n - 1], "did you mean `%ss`?", v->text);
 	mem_free(NULL, MEM_TOPOLOGY, want.at);
 	return false;
 }

@@ -33,7 +33,7 @@ const struct command commands[] = {
 	    0, 1, false },
 	{ "topo check", "FILE", "all errors of a topology file at once", NULL, NULL, ctl_topo_check, 1, 1, false },
 	{ "topo expand", "FILE [NODE]", "what each switch derives from it", NULL, NULL, ctl_topo_expand, 1, 2, false },
-	{ "topo export", "dot|containerlab|csv|mermaid FILE", "its cabling for other tools", NULL, NULL,
+	{ "topo export", "dot|containerlab|csv|mermaid|svg FILE", "its cabling for other tools", NULL, NULL,
 	    ctl_topo_export, 2, 2, false },
 	{ "topo fmt", "FILE", "the file in canonical form", NULL, NULL, ctl_topo_fmt, 1, 1, false },
 	{ "topo plan", "FILE [RUNNING] [--allow-renumber]",

@@ -139,6 +139,114 @@ ctl_topo_fmt(struct ctl *ctl, int argc, char **argv)
 	return print_text(ctl, topo, text, topo_print(topo), "the canonical form");
 }
 
+/* ---- expand, as rows ---- */
+
+static const struct column expand_columns[] = {
+	{ "node", "NODE", CELL_TEXT, false },
+	{ "tier", "TIER", CELL_TEXT, false },
+	{ "role", "ROLE", CELL_TEXT, false },
+	{ "state", "STATE", CELL_TEXT, false },
+	{ "as", "AS", CELL_TEXT, false },
+	{ "router_id", "ROUTER ID", CELL_TEXT, false },
+	{ "loopbacks", "LOOPBACKS", CELL_LIST, false },
+	{ "racks", "RACKS", CELL_LIST, false },
+	{ "host_ports", "HOST PORTS", CELL_LIST, false },
+};
+
+static const struct view expand_view = { .columns = expand_columns, .n_columns = ARRAY_LEN(expand_columns) };
+
+static json_t *
+prefix_list(const bool has[FAMILIES], const struct prefix prefix[FAMILIES])
+{
+	json_t *list = json_array();
+	char text[PREFIX_TEXT];
+
+	for (int f = 0; f < FAMILIES; f++)
+		if (has[f])
+			json_array_append_new(list, json_string(prefix_print(&prefix[f], text)));
+	return list;
+}
+
+/* One cable, from this node's side; `topo export csv` is for tables of them. */
+static json_t *
+link_row(const struct topo *t, const struct topo_port *p)
+{
+	const struct topo_link *l = &t->links[p->link];
+
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:b, s:b}", "port", p->name, "kind",
+	    p->kind == TOPO_UP ? "up" : "down", "peer", t->nodes[p->far_node].name, "peer_port", p->far_port, "as",
+	    (json_int_t)t->nodes[p->far_node].asn, "added", l->added, "planned", l->planned);
+}
+
+static json_t *
+session_row(const struct topo_external *x)
+{
+	static const char *const adverts[] = { "none", "default", "full", "prefixes", "aggregates" };
+	char local[IP_TEXT], peer[IP_TEXT];
+
+	return json_pack("{s:s, s:s, s:I, s:o, s:s, s:s, s:s}", "name", x->name, "port", x->port, "as",
+	    (json_int_t)x->asn, "local", json_sprintf("%s/%u", ip_print(&x->local, local), x->len), "peer",
+	    ip_print(&x->peer, peer), "in", adverts[x->in], "out", adverts[x->out]);
+}
+
+static json_t *
+expand_row(const struct topo *t, const struct topo_node *n)
+{
+	static const char *const states[] = {
+		[TOPO_ACTIVE] = "active", [TOPO_PLANNED] = "planned", [TOPO_DRAINED] = "drained"
+	};
+	json_t *row = json_pack("{s:s, s:s, s:I, s:s, s:s, s:b, s:I}", "node", n->name, "tier", t->tiers[n->tier].name,
+	    "level", (json_int_t)n->level, "role", n->role == TOPO_BORDER ? "border" : "fabric", "state",
+	    states[n->state], "foreign", n->foreign, "as", (json_int_t)n->asn);
+	json_t *links = json_array(), *hosts = json_array(), *reserved = json_array(), *sessions = json_array();
+	char id[IP_TEXT];
+
+	if (n->pod)
+		json_object_set_new(row, "pod", json_integer(n->pod));
+	if (n->plane)
+		json_object_set_new(row, "plane", json_integer(n->plane));
+	if (!ip_is_zero(&n->router_id))
+		json_object_set_new(row, "router_id", json_string(ip_print(&n->router_id, id)));
+	json_object_set_new(row, "loopbacks", prefix_list(n->has_loopback, n->loopback));
+	json_object_set_new(row, "racks", prefix_list(n->has_rack, n->rack));
+	for (uint32_t i = 0; i < n->nports; i++) {
+		const struct topo_port *p = &n->ports[i];
+
+		if (p->kind == TOPO_HOST)
+			json_array_append_new(hosts, json_string(p->name));
+		else if (p->kind <= TOPO_DOWN && p->link == TOPO_NONE)
+			json_array_append_new(reserved, json_string(p->name));
+		else if (p->kind <= TOPO_DOWN)
+			json_array_append_new(links, link_row(t, p));
+	}
+	for (size_t i = 0; i < t->nexternals; i++)
+		if (t->externals[i].node == n->index)
+			json_array_append_new(sessions, session_row(&t->externals[i]));
+	json_object_set_new(row, "links", links);
+	json_object_set_new(row, "host_ports", hosts);
+	json_object_set_new(row, "reserved_ports", reserved);
+	json_object_set_new(row, "external", sessions);
+	return row;
+}
+
+static int
+expand_rows(const struct ctl *ctl, const struct topo *t, const struct topo_node *one)
+{
+	struct out *out = out_new(ctl, &expand_view);
+	json_t *envelope = out_envelope("fabricd.topo.expand/1", t->fabric);
+	int status;
+
+	json_object_set_new(envelope, "summary",
+	    json_pack("{s:I, s:I}", "switches", (json_int_t)t->nnodes, "links", (json_int_t)t->nlinks));
+	out_header(out, envelope);
+	for (size_t i = 0; i < t->nnodes; i++)
+		if (!one || one == &t->nodes[i])
+			out_row(out, expand_row(t, &t->nodes[i]));
+	status = out_end(out, QUERY_OK);
+	out_free(out);
+	return status;
+}
+
 int
 ctl_topo_expand(struct ctl *ctl, int argc, char **argv)
 {
@@ -162,7 +270,12 @@ ctl_topo_expand(struct ctl *ctl, int argc, char **argv)
 		free(text);
 		return status;
 	}
-	return print_text(ctl, topo, text, topo_expand(topo, node), "the derived model");
+	if (ctl->format <= FORMAT_WIDE)
+		return print_text(ctl, topo, text, topo_expand(topo, node), "the derived model");
+	status = expand_rows(ctl, topo, node ? topo_node_find(topo, node) : NULL);
+	topo_free(topo);
+	free(text);
+	return status;
 }
 
 int
@@ -176,6 +289,7 @@ ctl_topo_export(struct ctl *ctl, int argc, char **argv)
 		{ "containerlab", topo_export_containerlab },
 		{ "csv", topo_export_csv },
 		{ "mermaid", topo_export_mermaid },
+		{ "svg", topo_export_svg },
 	};
 	size_t len, i;
 	char *text = NULL;
@@ -186,7 +300,7 @@ ctl_topo_export(struct ctl *ctl, int argc, char **argv)
 		;
 	if (i == ARRAY_LEN(forms))
 		return ctl_fail(
-		    QUERY_USAGE, "one of: dot containerlab csv mermaid", "there is no export \"%s\"", argv[1]);
+		    QUERY_USAGE, "one of: dot containerlab csv mermaid svg", "there is no export \"%s\"", argv[1]);
 	if (!(topo = ctl_topo_load(argv[2], &text, &len))) {
 		free(text);
 		return QUERY_USAGE;
@@ -214,23 +328,29 @@ ctl_topo_upgrade(struct ctl *ctl, int argc, char **argv)
 	return status;
 }
 
+static void
+plain_name(char *name)
+{
+	for (; *name; name++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *name))
+			*name = '-';
+}
+
 /* The fabric's name out of the file's: "dc1.clab.yaml" is dc1; what a name may not hold becomes "-". */
 static void
-fabric_name(const char *path, char name[32])
+fabric_name(const char *path, char name[TOPO_NAME_MAX])
 {
 	const char *base = strrchr(path, '/');
 	size_t n;
 
 	base = base ? base + 1 : path;
-	n = MIN_OF(strcspn(base, "."), (size_t)31);
+	n = MIN_OF(strcspn(base, "."), (size_t)TOPO_NAME_MAX - 1);
 	if (!n || !strcmp(base, "-"))
 		n = (size_t)sprintf(name, "fabric");
 	else
 		memcpy(name, base, n);
 	name[n] = '\0';
-	for (size_t i = 0; i < n; i++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-", name[i]))
-			name[i] = '-';
+	plain_name(name);
 }
 
 /* Cables of a file in one of the forms; -1 after the reasons were told. */
@@ -263,7 +383,7 @@ ctl_topo_import(struct ctl *ctl, int argc, char **argv)
 	struct topo_cable *cables = NULL;
 	struct topo_errors errs = { 0 };
 	size_t len, n = 0, form = 0;
-	char *text, *made = NULL, name[32];
+	char *text, *made = NULL, name[TOPO_NAME_MAX];
 
 	(void)argc;
 	while (form < ARRAY_LEN(forms) && strcmp(forms[form], argv[1]) != 0)
@@ -273,7 +393,10 @@ ctl_topo_import(struct ctl *ctl, int argc, char **argv)
 		    QUERY_USAGE, "one of: dot containerlab csv devices", "there is no import \"%s\"", argv[1]);
 	if (!(text = ctl_read_file(argv[2], TOPO_FILE_MAX, &len)))
 		return QUERY_USAGE;
-	fabric_name(argv[2], name);
+	if (strcmp(argv[1], "csv") != 0 && topo_import_name(text, len, name))
+		plain_name(name);
+	else
+		fabric_name(argv[2], name);
 	if (strcmp(argv[1], "devices") == 0)
 		made = topo_import_devices(text, len, &errs);
 	else if (read_cables(argv[1], argv[2], text, len, &cables, &n) == 0)

@@ -1,10 +1,15 @@
 """Topology files as people handle them: plan against a running switch, import, and the filters of answers."""
 
+import csv
 import json
 import os
+import shutil
 import subprocess
+import xml.etree.ElementTree
 
 import pytest
+
+from support import schema
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILE = os.path.join(ROOT, "tests", "data", "topology", "4x2.yaml")
@@ -60,7 +65,54 @@ def test_import_gives_back_what_export_gave(fab, tmp_path, form):
     again.write_text(fab.run("topo", "import", form, str(cables)).stdout)
     fab.run("topo", "check", str(again))
     assert fab.run("topo", "export", "csv", str(again)).stdout == fab.run("topo", "export", "csv", FILE).stdout
-    assert "fabric: plan" in again.read_text()
+    assert ("fabric: plan" if form == "csv" else "fabric: lab") in again.read_text()
+
+
+def test_exports_are_what_their_tools_read(fab):
+    """By the readers that are here: Python's for XML and CSV, Graphviz where it is installed."""
+    drawing = xml.etree.ElementTree.fromstring(fab.run("topo", "export", "svg", FILE).stdout)
+    assert len(drawing.findall("{*}line")) == 8 and len(drawing.findall("{*}rect")) == 6
+    cables = list(csv.DictReader(fab.run("topo", "export", "csv", FILE).stdout.splitlines()))
+    assert len(cables) == 8 and {c["status"] for c in cables} == {"connected"}
+    plan = fab.run("topo", "export", "dot", FILE).stdout
+    if shutil.which("dot"):
+        drawn = subprocess.run(["dot", "-Tplain"], input=plan, capture_output=True, text=True, timeout=60, check=True).stdout
+        assert drawn.count("\nnode ") == 6 and drawn.count("\nedge ") == 8
+
+
+def test_expand_as_rows(fab, edited):
+    answer = json.loads(fab.run("topo", "expand", FILE, "-j").stdout)
+    schema.check(answer)
+    assert len(answer["data"]) == 6 and answer["summary"] == {"switches": 6, "links": 8}
+    leaf = next(r for r in answer["data"] if r["node"] == "leaf3")
+    assert leaf["as"] == 65003 and leaf["loopbacks"] == ["10.0.1.3/32", "fd00:0:0:1::3/128"]
+    assert [(c["port"], c["peer"], c["peer_port"]) for c in leaf["links"]] == [
+        ("eth1", "spine1", "eth3"), ("eth2", "spine2", "eth3")]  # fmt: skip
+    one = fab.run("topo", "expand", FILE, "leaf3", "-o", "jsonl").stdout.splitlines()
+    assert [json.loads(line)["node"] for line in one] == ["leaf3"]
+    assert "did you mean leaf3?" in fab.run("topo", "expand", FILE, "laef3", want=2).stderr
+
+
+def test_files_that_are_no_files(fab, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen([f"{fab.bin}/fabctl", "topo", "check", str(pipe)], stdout=subprocess.PIPE, text=True)
+    with open(FILE, encoding="utf-8") as f, open(pipe, "w", encoding="utf-8") as p:
+        p.write(f.read())
+    assert reader.communicate(timeout=30)[0].startswith("lab: 6 switches") and reader.returncode == 0
+    assert "is a folder" in fab.run("topo", "check", str(tmp_path), want=2).stderr
+    assert "larger than 4 MiB" in fab.run("topo", "check", "/dev/zero", want=2).stderr
+    assert "the file is empty" in fab.run("topo", "check", "/dev/null", want=2).stderr
+
+
+def test_an_answer_that_cannot_be_written(fab):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        r = subprocess.run([f"{fab.bin}/fabctl", "topo", "fmt", FILE], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert r.returncode == 3 and "could not be written" in r.stderr
+    head = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" topo expand "$1" | head -1', f"{fab.bin}/fabctl", FILE],
+        capture_output=True, text=True, timeout=30)  # fmt: skip
+    assert head.returncode == 0 and head.stderr == "" and head.stdout == "- node: spine1\n"
 
 
 def test_import_says_what_it_does_not_understand(fab, tmp_path):

@@ -31,6 +31,7 @@ try_imports(const char *text, size_t len)
 {
 	struct topo_errors errs = { 0 };
 	struct topo_cable *cables;
+	char name[TOPO_NAME_MAX];
 	size_t n;
 
 	if (topo_import_csv(text, len, &cables, &n, &errs) == 0)
@@ -42,6 +43,7 @@ try_imports(const char *text, size_t len)
 	free(topo_import_devices(text, len, &errs));
 	topo_errors_free(&errs);
 
+	must(topo_import_name(text, len, name) == (name[0] != '\0'), "a name, or none");
 	if (topo_import_dot(text, len, &cables, &n) == 0)
 		infer(cables, n);
 	free(cables);
