@@ -44,6 +44,7 @@ try_imports(const char *text, size_t len)
 	topo_errors_free(&errs);
 
 	must(topo_import_name(text, len, name) == (name[0] != '\0'), "a name, or none");
+	must(topo_import_name(text, len, name) == (name[0] != '\0'), "a name, or none");
 	if (topo_import_dot(text, len, &cables, &n) == 0)
 		infer(cables, n);
 	free(cables);
