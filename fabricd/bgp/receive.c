@@ -39,10 +39,14 @@ fail_notice(struct bgp_conn *c, enum bgp_event ev, const struct bgp_notice *noti
 	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, notice, "malformed: %s", words);
 }
 
+/* RFC 6608 4: the NOTIFICATION tells the type of the message. */
 static void
 unexpected(struct bgp_conn *c, enum bgp_event ev, uint8_t type)
 {
-	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, NULL, "unexpected %s in %s", bgp_type_name(type),
+	const struct bgp_step *step = bgp_fsm_step((enum bgp_state)c->state, ev);
+	struct bgp_notice n = bgp_notice_make(step->code, step->subcode, &type, 1);
+
+	fail(c, ev, BGP_CAUSE_BAD_MESSAGE, &n, "unexpected %s in %s", bgp_type_name(type),
 	    bgp_state_name((enum bgp_state)c->state));
 }
 

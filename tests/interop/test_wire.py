@@ -73,6 +73,16 @@ def ask(lab, cases, name, **kw):
     return wire.conduct(lab, "raw", cases, FAR[name], FIRST, routes, **kw)
 
 
+# What stands in the NOTIFICATION behind code and subcode: RFC 4271 6.1 and 6.2, 6608 4, 7313 5
+DATA = {
+    "length 4097": b"\x10\x01", "length 18": b"\0\x12", "KEEPALIVE with a body": b"\0\x14", "type 6": b"\6",
+    "version 3": b"\0\4", "version 5": b"\0\4", "hold time 1": b"", "AS 0": b"", "UPDATE before OPEN": b"\2",
+    "KEEPALIVE before OPEN": b"\4", "OPEN twice": b"\1", "UPDATE before KEEPALIVE": b"\2", "OPEN in Established": b"\1",
+    "withdrawn length past the end": b"", "MP_UNREACH of 2 octets": b"\x80\x0f\2\0\2",
+    "BoRR too long": wire.message(wire.REFRESH, b"\0\1\1\1\0"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("dice", [None, random.Random(7606)], ids=["whole", "in_pieces"])
 def test_W01_W02_each_case(lab, dice):
     """Each verdict is the right one, in one segment and cut anywhere; what is said on one session costs no other one."""
@@ -80,3 +90,5 @@ def test_W01_W02_each_case(lab, dice):
     verdicts = ask(lab, wire.CASES, "fabricd", dice=dice)
     wrong = {c.name: f"{verdicts[c.name][0]}, not {c.want}" for c in wire.CASES if verdicts[c.name][0] != c.want}
     assert wrong == {}
+    data = {name: verdicts[name][1].heard(wire.NOTIFICATION)[-1][2:] for name in DATA}
+    assert data == DATA

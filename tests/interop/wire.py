@@ -253,6 +253,12 @@ CASES = [
     Case("length 18", message(KEEPALIVE, length=18), "1/2"),
     Case("length 4097", message(UPDATE, bytes(4078)), "1/2"),
     Case("length 65535 announced", message(UPDATE, bytes(4), length=65535), "1/2"),
+    Case("UPDATE of 5000 octets, agreed upon", lambda s: s.route(attribute(BOTH, 213, bytes(4900))), "keeps",
+         options=options(USUAL + capability(6))),  # fmt: skip
+    Case("UPDATE of 65535 octets, agreed upon", lambda s: s.route(attribute(BOTH, 213, bytes(65535 - 61))), "keeps",
+         options=options(USUAL + capability(6))),  # fmt: skip
+    Case("KEEPALIVE of 5000 octets, with long messages", message(KEEPALIVE, bytes(4981)), "1/2",
+         options=options(USUAL + capability(6))),  # fmt: skip
     Case("type 0", message(0), "1/3"),
     Case("type 6", message(6), "1/3"),
     Case("type 255", message(255), "1/3"),
@@ -295,6 +301,19 @@ CASES = [
             b"\2" + struct.pack("!H", 600) + capability(200, bytes(255)) + capability(201, bytes(255)) +
             capability(202, bytes(84)) + b"\2" + struct.pack("!H", len(USUAL)) + USUAL, "keeps"),  # fmt: skip
     in_open("extended parameters cut short", open_body(b"")[:-1] + b"\xff\xff\0", "2/0"),
+    in_open("capability 64 of 1 octet", open_body(options(USUAL + capability(64, b"\0"))), "2/0"),
+    in_open("capability 64 of 5 octets", open_body(options(USUAL + capability(64, bytes(5)))), "2/0"),
+    in_open("capability 64 twice", open_body(options(USUAL + capability(64, b"\0\x78") * 2)), "keeps"),
+    in_open("capability 71 without 64", open_body(options(USUAL + capability(71, b"\0\1\1\x80\0\0\x3c"))), "keeps"),
+    in_open("capability 71 of 5 octets", open_body(options(USUAL + capability(71, bytes(5)))), "keeps"),
+    in_open("capability 69", open_body(options(USUAL + capability(69, b"\0\1\1\3\0\2\1\3"))), "keeps"),
+    in_open("capability 73 that tells too much", open_body(options(USUAL + capability(73, b"\xffab"))), "keeps"),
+    in_open("capability 9 of 2 octets", open_body(options(USUAL + capability(9, b"\0\0"))), "2/0"),
+    in_open("capability 5 of 5 octets", open_body(options(USUAL + capability(5, bytes(5)))), "keeps"),
+    in_open("capabilities twice", open_body(options(USUAL, USUAL)), "keeps"),
+    in_open("hold time 65535", open_body(options(USUAL), hold=65535), "keeps"),
+    in_open("OPEN of 4097 octets", open_body(b"")[:-1] + b"\xff\xff" + struct.pack("!H", 4065) + b"\2" +
+            struct.pack("!H", 4062) + bytes(4062), "1/2"),  # fmt: skip
     in_open("families of nobody", open_body(options(capability(1, b"\0\1\0\x80") + AS4)), "2/7"),
     Case("UPDATE before OPEN", b"", "5/1", opening=update(), base=False),
     Case("KEEPALIVE before OPEN", b"", "5/1", opening=message(KEEPALIVE), base=False),
@@ -337,6 +356,8 @@ CASES = [
     instead("NEXT_HOP 0.0.0.0", 3, bytes(4), "loses"),
     instead("NEXT_HOP 127.0.0.1", 3, b"\x7f\0\0\1", "loses"),
     instead("NEXT_HOP 224.0.0.5", 3, b"\xe0\0\0\5", "loses"),
+    instead("NEXT_HOP is the receiver", 3, b"\x0a\x40\0\1", "loses"),
+    instead("NEXT_HOP of nowhere", 3, b"\xcb\0\x71\x09", "loses"),
     instead("NEXT_HOP optional", 3, b"\x0a\x40\0\x63", "loses", flags=BOTH),
     # the others, RFC 7606 7.4 to 7.16
     bad("MED of 3 octets", attribute(OPTIONAL, 4, b"\0\0\1"), "loses"),
