@@ -1,0 +1,454 @@
+/*
+ * tests/unit/platform/sync_audit_test.c -- what is read back of the forwarding plane: audits, losses, lies, restarts
+ *
+ * What is there is asked of the plane in memory, never of sync.
+ */
+#include "tests/unit/platform/sync_env.h"
+
+static int diffs;
+
+static void
+count_diff(void *arg, const char *what, const struct prefix *p, const char *text)
+{
+	(void)arg;
+	(void)p;
+	assert_true(what[0] && text[0]);
+	diffs++;
+}
+
+static void
+many_routes(struct env *e, unsigned int n)
+{
+	uint32_t g = group(e, 0x0f);
+	char text[32];
+
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+		route(e, text, g);
+	}
+	settle(e);
+	pass(e, SECONDS(1));
+	assert_int_equal(stats(e).routes_installed[FAMILY_IPV4], n);
+}
+
+static unsigned int
+lose_many(struct env *e, unsigned int n)
+{
+	unsigned int lost = 0;
+	struct prefix p;
+	char text[32];
+
+	for (unsigned int i = 0; i < n; i += 97, lost++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+		p = prefix(text);
+		assert_int_equal(model_lose_route(e->p, 0, &p, METRIC, false), 0);
+	}
+	return lost;
+}
+
+/* An audit that is asked for while one is under way begins anew, and finds what either of them would have found. */
+static void
+audit_begun_anew_finds_all(void **state)
+{
+	enum { ROUTES = 20000 };
+	struct env e;
+	unsigned int lost;
+	uint64_t repairs;
+
+	(void)state;
+	env_open(&e, NULL);
+	many_routes(&e, ROUTES);
+	for (int turns = 1; turns < 80; turns += 6) {
+		repairs = stats(&e).repairs;
+		lost = lose_many(&e, ROUTES);
+		sync_audit(e.s);
+		for (int i = 0; i < turns; i++)
+			tiny_turn(&e.tiny, 0);
+		sync_audit(e.s);
+		settle(&e);
+		if (stats(&e).repairs - repairs != lost)
+			fail_msg("begun anew after %d turns: %lu of %u were repaired", turns,
+			    (unsigned long)(stats(&e).repairs - repairs), lost);
+		pass(&e, SECONDS(1));
+	}
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/*
+ * Of a long series that leaves, only what is under way already goes before the repair of a route that another hand took
+ * away: whether the route is in the series, was in it, or has no part in it.
+ */
+static void
+repairs_go_before_a_long_series(void **state)
+{
+	static const char *const taken[] = { "10.0.3.0/24", "10.77.0.0/24", "10.200.0.0/24" };
+	enum { ROUTES = 20000 };
+	struct model_config cfg = { .ack_us = 100, .op_us = 2 };
+	uint64_t sent, repairs;
+	uint32_t other;
+	struct env e;
+	char text[32];
+
+	(void)state;
+	env_open(&e, &cfg);
+	many_routes(&e, ROUTES);
+	route(&e, taken[2], group(&e, 0x0f));
+	pass(&e, SECONDS(1));
+	other = group(&e, 0x30);
+	for (unsigned int i = 0; i < ROUTES; i++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+		route(&e, text, other);
+	}
+	sent = stats(&e).route_messages;
+	repairs = stats(&e).repairs;
+	while (stats(&e).route_messages - sent < ROUTES / 4)
+		pass(&e, MS(1));
+	sent = stats(&e).route_messages;
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		taken_by_another_hand(&e, taken[i]);
+	while (!forwards(&e, taken[0]) || !forwards(&e, taken[1]) || !forwards(&e, taken[2]))
+		pass(&e, MS(1));
+	assert_in_range(stats(&e).route_messages - sent, ARRAY_LEN(taken), ROUTES / 4);
+	assert_int_equal(stats(&e).repairs, repairs + ARRAY_LEN(taken));
+	pass(&e, SECONDS(1));
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		assert_int_equal(forwards(&e, taken[i]), i < 2 ? 0x30 : 0x0f);
+	assert_int_equal(stats(&e).routes_installed[FAMILY_IPV4], ROUTES + 1);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/* A new route that is taken away after it came, but before its result: it is not taken for installed. */
+static void
+taken_while_under_way(void **state)
+{
+	struct model_config cfg = { .ack_us = MS(50) };
+	struct prefix p = prefix("10.1.0.0/24");
+	struct plat_op op = { .kind = PLAT_ROUTE_DEL, .route = { .prefix = p, .metric = METRIC } };
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, &cfg);
+	g = group(&e, 0x03);
+	route(&e, "10.2.0.0/24", g);
+	pass(&e, SECONDS(1));
+	e.installed = 0;
+	route(&e, "10.1.0.0/24", g);
+	settle(&e);
+	e.p->client->lost(e.p->client_arg, &op, "another hand deleted it");
+	while (
+	    model_lose_route(e.p, 0, &p, METRIC, false)) /* as soon as it is there; its result comes in that moment */
+		pass(&e, MS(1));
+	assert_int_equal(e.installed, 0);
+	route(&e, "10.1.0.0/24", 0); /* what is wanted may change meanwhile */
+	route(&e, "10.1.0.0/24", g);
+	pass(&e, SECONDS(1));
+	assert_int_equal(e.installed, 1);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0x03);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+static void
+check_in_pieces(void **state)
+{
+	enum { ROUTES = 20000 };
+	int found = -1, steps = 0, err;
+	struct env e;
+	unsigned int lost;
+	uint64_t check, other;
+
+	(void)state;
+	env_open(&e, NULL);
+	many_routes(&e, ROUTES);
+	lost = lose_many(&e, ROUTES);
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	assert_int_equal(sync_check_begin(e.s, &other), -EBUSY);
+	diffs = 0;
+	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0)
+		steps++;
+	assert_int_equal(err, 0);
+	assert_int_equal(found, lost); /* it repairs nothing */
+	assert_int_equal(diffs, lost);
+	assert_int_equal(sync_check_step(e.s, check, NULL, NULL, &found), -EAGAIN);
+
+	/* An audit goes before a check, and leaves nothing for it to find. */
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	sync_audit(e.s);
+	settle(&e);
+	assert_int_equal(sync_check_step(e.s, check, count_diff, NULL, &found), -EAGAIN);
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0)
+		;
+	assert_int_equal(err, 0);
+	assert_int_equal(found, 0);
+
+	/* One that nobody steps is given up. */
+	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	pass(&e, SECONDS(2));
+	assert_int_equal(sync_check_begin(e.s, &other), 0);
+	assert_int_equal(sync_check_step(e.s, check, NULL, NULL, &found), -EAGAIN);
+	(void)lose_many(&e, ROUTES);
+	assert_int_equal(sync_check_step(e.s, other, NULL, NULL, &found), 1);
+	env_close(&e); /* what it found is freed */
+}
+
+/* A plane that says yes and does nothing is found out by the check, and repaired by the audit. */
+static void
+a_plane_that_lies(void **state)
+{
+	const struct model_fault fault = { .kind = MODEL_LIE, .kinds = 1u << PLAT_ROUTE_SET, .after = 10, .count = 5 };
+	struct env e;
+	char text[32];
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	g = group(&e, 3);
+	model_fault_set(e.p, &fault);
+	for (int i = 0; i < 50; i++) {
+		snprintf(text, sizeof(text), "10.1.%d.0/24", i);
+		route(&e, text, g);
+	}
+	settle(&e);
+	assert_int_equal(e.installed, 50);
+	diffs = 0;
+	assert_int_equal(sync_check(e.s, count_diff, NULL), 5);
+	assert_int_equal(diffs, 5);
+	assert_int_equal(sync_check(e.s, count_diff, NULL), 5); /* the check repairs nothing */
+	sync_audit(e.s);
+	settle(&e);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	assert_int_equal(stats(&e).repairs, 5);
+	env_close(&e);
+}
+
+static void
+losses_are_repaired(void **state)
+{
+	struct prefix p = prefix("10.1.0.0/24");
+	struct sync_route_view v;
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	g = group(&e, 3);
+	route(&e, "10.1.0.0/24", g);
+	route(&e, "10.2.0.0/24", g);
+	route(&e, "2001:db8::/64", g);
+	settle(&e);
+	assert_true(sync_route_get(e.s, 0, &p, &v));
+	assert_int_equal(model_lose_route(e.p, 0, &p, METRIC, true), 0);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(model_lose_group(e.p, v.platform_group, true), 0);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(model_lose_nexthop(e.p, 1000, true), 0);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "2001:db8::/64"), 3);
+	model_reset(e.p);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "2001:db8::/64"), 3);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/* A restart with other wishes: equal things stay, others are changed, what is left is swept; nothing is flushed. */
+static void
+restart_with_other_wishes(void **state)
+{
+	struct prefix cover = prefix("10.0.0.0/8");
+	struct model_stats ms;
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, NULL);
+	a = group(&e, 3);
+	b = group(&e, 12);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", a);
+	route(&e, "10.3.0.0/24", b);
+	sync_route_cover(e.s, 0, &cover, PLAT_UNREACHABLE);
+	settle(&e);
+	sync_free(e.s);
+	start_sync(&e);
+	e.installed = 0;
+	a = group(&e, 3);
+	b = group(&e, 0x30);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.3.0.0/24", b);
+	sync_route_cover(e.s, 0, &cover, PLAT_UNREACHABLE);
+	settle(&e);
+	assert_int_equal(e.installed, 2);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.3.0.0/24"), 0x30);
+	assert_int_equal(stats(&e).route_messages, 1);
+	sync_sweep(e.s);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 0);
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.routes[FAMILY_IPV4], 3);
+	assert_int_equal(ms.groups, 2);
+	assert_int_equal(ms.nexthops, 4);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/*
+ * After a restart a group takes over what it was on, where a route stays that nobody has asked for yet. Its members may
+ * go; when one comes, the group moves to an object of its own, so that this route gains no next hop.
+ */
+static void
+restart_widens_nobody_else(void **state)
+{
+	struct sync_nexthop nh[PORTS];
+	struct model_stats ms;
+	struct env e;
+	uint32_t a;
+
+	(void)state;
+	env_open(&e, NULL);
+	a = group(&e, 7);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", a);
+	settle(&e);
+	sync_free(e.s);
+	start_sync(&e);
+	a = group(&e, 7);
+	route(&e, "10.1.0.0/24", a);
+	settle(&e);
+	assert_int_equal(stats(&e).group_messages + stats(&e).route_messages, 0); /* taken over */
+	sync_group_change(e.s, a, nh, hops_of_mask(3, nh));
+	settle(&e);
+	assert_int_equal(stats(&e).route_messages, 0); /* in place */
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	e.failed = e.waiting = e.dark = 0;
+	sync_group_change(e.s, a, nh, hops_of_mask(0x0b, nh));
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0x0b);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
+	assert_int_equal(e.failed + e.waiting + e.dark, 0);
+	sync_sweep(e.s);
+	pass(&e, SECONDS(1));
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 0);
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 1);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	sync_group_change(e.s, a, nh, hops_of_mask(0xff, nh)); /* its own now: in place */
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0xff);
+	assert_int_equal(stats(&e).route_messages, 2); /* to the object of its own, and the deletion */
+	env_close(&e);
+}
+
+/*
+ * A successor that is held wants one group where its predecessor had two with the same members, and one that is another:
+ * the first is right as it is, and moves when the successor is in charge; the second is wrong.
+ */
+static void
+held_takes_equal_groups_for_one(void **state)
+{
+	struct sync_comparison fib;
+	struct model_stats ms;
+	struct env e;
+	uint32_t a, b;
+
+	(void)state;
+	env_open(&e, NULL);
+	route(&e, "10.1.0.0/24", group(&e, 3));
+	route(&e, "10.2.0.0/24", group(&e, 3));
+	route(&e, "10.3.0.0/24", group(&e, 12));
+	settle(&e);
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 3);
+	sync_free(e.s);
+	start_sync(&e);
+	sync_hold(e.s, true);
+	a = group(&e, 3);
+	b = group(&e, 4);
+	route(&e, "10.1.0.0/24", a);
+	route(&e, "10.2.0.0/24", a);
+	route(&e, "10.3.0.0/24", b);
+	settle(&e);
+	sync_compare(e.s, &fib);
+	assert_int_equal(fib.right, 2);
+	assert_int_equal(fib.wrong, 1);
+	assert_int_equal(stats(&e).routes_pending + stats(&e).routes_waiting, 1);
+	assert_int_equal(stats(&e).route_messages + stats(&e).group_messages, 0);
+	assert_false(sync_idle(e.s)); /* it knows what it will send */
+	sync_hold(e.s, false);
+	settle(&e);
+	assert_int_equal(stats(&e).route_messages, 2);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.2.0.0/24"), 3);
+	assert_int_equal(forwards(&e, "10.3.0.0/24"), 4);
+	sync_sweep(e.s);
+	pass(&e, SECONDS(1));
+	model_stats(e.p, &ms);
+	assert_int_equal(ms.groups, 2);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/* Something of the other kind has a group's id: the group cannot be sent any more until an audit takes that away. */
+static void
+an_id_that_is_taken_is_freed(void **state)
+{
+	const struct platform_client *client_was;
+	struct plat_op op = { .kind = PLAT_NH_SET };
+	struct prefix p = prefix("10.1.0.0/24");
+	struct sync_nexthop nh[PORTS];
+	struct sync_route_view v;
+	struct env e;
+	uint32_t a;
+
+	(void)state;
+	env_open(&e, NULL);
+	sync_sweep(e.s);
+	a = group(&e, 3);
+	route(&e, "10.1.0.0/24", a);
+	pass(&e, SECONDS(1));
+	assert_true(sync_route_get(e.s, 0, &p, &v));
+	assert_int_equal(model_lose_group(e.p, v.platform_group, false), 0);
+	client_was = e.p->client;
+	e.p->client = NULL; /* the results are of no interest to sync */
+	op.id = v.platform_group;
+	op.nh.ifindex = 6;
+	assert_true(ip_parse("fe80::77", &op.nh.gateway));
+	assert_int_equal(e.p->ops->submit(e.p, &op, 1), 1);
+	settle(&e);
+	e.p->client = client_was;
+	sync_group_change(e.s, a, nh, hops_of_mask(7, nh));
+	pass(&e, SECONDS(70));
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 7);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(audit_begun_anew_finds_all),
+		cmocka_unit_test(repairs_go_before_a_long_series),
+		cmocka_unit_test(taken_while_under_way),
+		cmocka_unit_test(check_in_pieces),
+		cmocka_unit_test(a_plane_that_lies),
+		cmocka_unit_test(losses_are_repaired),
+		cmocka_unit_test(restart_with_other_wishes),
+		cmocka_unit_test(restart_widens_nobody_else),
+		cmocka_unit_test(held_takes_equal_groups_for_one),
+		cmocka_unit_test(an_id_that_is_taken_is_freed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
