@@ -86,7 +86,6 @@ struct export
 	void *arg;
 	struct group *groups;
 	struct walk *walks;
-	size_t peers;
 	bool wants_walk; /* some peer is joining, caught up, or asked for a refresh */
 	bool lagging;    /* some peer does not read */
 	bool counting;   /* some group does not know yet how much it is told */
@@ -100,7 +99,6 @@ struct export
 	uint32_t *heads; /* CHAINS buckets: chain + 1 */
 	uint32_t *next;  /* per change: the next one of its chain */
 	size_t cap;
-	struct export_stats stats;
 };
 
 static void walk_free(struct export *, struct walk *);
@@ -208,7 +206,6 @@ group_get(struct export *ex, const struct bgp_encode_opts *opts, uint32_t class)
 	g->build = bgp_build_new(ex->mem, opts);
 	g->next = ex->groups;
 	ex->groups = g;
-	ex->stats.groups++;
 	ex->counting = true;
 	return g;
 }
@@ -234,11 +231,9 @@ send_to_members(struct group *g)
 
 	if (!b)
 		return;
-	g->ex->stats.batches++;
-	g->ex->stats.batch_bytes += b->len;
 	for (struct export_peer *p = g->members; p; p = p->next)
-		if (is_addressed(g, p) && bgp_send(p->bgp, b))
-			g->ex->stats.sent_bytes += b->len;
+		if (is_addressed(g, p))
+			bgp_send(p->bgp, b);
 	bgp_batch_unref(b);
 }
 
@@ -257,7 +252,6 @@ too_large(struct export *ex, const struct prefix *p)
 {
 	char text[BGP_REASON_TEXT], prefix[PREFIX_TEXT];
 
-	ex->stats.too_large++;
 	snprintf(text, sizeof(text),
 	    "%s is not announced: its attributes leave no room for it in a BGP message; shorten them at their origin",
 	    prefix_print(p, prefix));
@@ -378,7 +372,6 @@ void
 export_changed(struct export *ex, enum family family, const struct rib_change *changes, size_t n)
 {
 	chain_room(ex, n);
-	ex->stats.changes += n;
 	for (struct group *g = ex->groups; g; g = g->next)
 		group_changed(g, family, changes, n);
 }
@@ -404,7 +397,6 @@ give_up_on(struct export_peer *p, struct mono now)
 	struct export *ex = p->ex;
 
 	p->full = false;
-	ex->stats.slow_peers++;
 	if (!(bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH)) {
 		ex->ops->event(ex->arg, p->bgp, "PEER_SLOW",
 		    "the peer does not read and cannot be sent all again later; its session is reset");
@@ -467,7 +459,6 @@ walk_new(struct group *g, uint8_t families, bool marked, bool end_of_rib)
 	for (at = &g->ex->walks; *at;)
 		at = &(*at)->next;
 	*at = w;
-	g->ex->stats.walks++;
 	return w;
 }
 
@@ -544,13 +535,11 @@ walk_send(struct walk *w)
 	w->attrs = NULL;
 	if (!b)
 		return;
-	w->group->ex->stats.batches++;
-	w->group->ex->stats.batch_bytes += b->len;
 	for (size_t i = 0; i < w->npeers; i++) {
 		struct export_peer *p = w->peers[i];
 
-		if (families_of(p) & 1 << w->family && p->source != w->skip && bgp_send(p->bgp, b))
-			w->group->ex->stats.sent_bytes += b->len;
+		if (families_of(p) & 1 << w->family && p->source != w->skip)
+			bgp_send(p->bgp, b);
 	}
 	bgp_batch_unref(b);
 }
@@ -686,7 +675,6 @@ export_peer_new(struct export *ex, struct bgp_peer *bgp, const struct rib_source
 	p->group->members = p;
 	p->joining = true;
 	ex->wants_walk = true;
-	ex->peers++;
 	return p;
 }
 
@@ -734,7 +722,6 @@ export_peer_free(struct export_peer *p)
 	for (at = &p->group->members; *at != p;)
 		at = &(*at)->next;
 	*at = p->next;
-	p->ex->peers--;
 	mem_free(p->ex->mem, MEM_EXPORT, p);
 }
 
@@ -767,11 +754,4 @@ uint64_t
 export_count(const struct export_peer *p, enum family family)
 {
 	return p->group->told[family];
-}
-
-void
-export_stats(const struct export *ex, struct export_stats *out)
-{
-	*out = ex->stats;
-	out->peers = ex->peers;
 }

@@ -69,10 +69,4 @@ int export_attrs(const struct export_peer *, const struct rib_view *, uint8_t *b
 /* Prefixes that the peer's group is told now. */
 uint64_t export_count(const struct export_peer *, enum family);
 
-struct export_stats {
-	size_t groups, peers;
-	uint64_t changes, batches, batch_bytes, sent_bytes, walks, too_large, slow_peers;
-};
-void export_stats(const struct export *, struct export_stats *);
-
 #endif
