@@ -182,23 +182,21 @@ static void
 on_notification(struct bgp_conn *c, const struct bgp_message *m)
 {
 	struct bgp_peer *p = c->peer;
+	bool leads = conn_leads(c);
 	struct bgp_notice n;
 
 	if (!bgp_notice_parse(m->body, &n))
 		return; /* the frame has two octets at least */
 	p->counters.notices_in++;
 	bgp_notice_text(&n, p->notice_in, sizeof(p->notice_in));
-	if (n.code == BGP_ERR_CEASE && n.subcode == BGP_CEASE_COLLISION && !conn_leads(c)) {
-		conn_event(c, BGP_EV_COLLISION, NULL);
-		return;
-	}
-	if (conn_leads(c)) {
+	if (leads) {
 		peer_blame(p, BGP_CAUSE_NOTICE, "the peer says: %s", p->notice_in);
 		p->reason.code = n.code;
 		p->reason.subcode = n.subcode;
 		p->reason.received = true;
 	}
-	peer_event(p, BGP_EVENT_ERROR, "%s: NOTIFICATION from the peer: %s", p->name, p->notice_in);
+	if (leads || n.code != BGP_ERR_CEASE || n.subcode != BGP_CEASE_COLLISION) /* else it is as it should be */
+		peer_event(p, BGP_EVENT_ERROR, "%s: NOTIFICATION from the peer: %s", p->name, p->notice_in);
 	conn_event(c, n.code == BGP_ERR_OPEN && n.subcode == 1 ? BGP_EV_NOTICE_VERSION : BGP_EV_NOTICE, NULL);
 }
 

@@ -805,6 +805,48 @@ a_second_connection_of_the_peer(void **state)
 	bench_free(b);
 }
 
+/* The peer closes the lesser of two connections, by 6/7 or by another word: no answer to it, and no harm to the other. */
+static void
+the_peer_closes_the_lesser_connection(void **state)
+{
+	static const struct {
+		uint8_t code, subcode;
+		bool told;
+	} cases[] = { { BGP_ERR_CEASE, BGP_CEASE_COLLISION, false }, { BGP_ERR_CEASE, BGP_CEASE_RESET, true },
+		{ BGP_ERR_HOLD, BGP_CEASE_COLLISION, true } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+
+		b->cfg.peer_id = 0; /* so that both connections go on until it is known who he is */
+		begin(b);
+		connected(b);
+		b->accepted = bgp_accept(b->p, b->now, NULL);
+		assert_string_equal(out(b, b->accepted), "O");
+		in_open(b, &o); /* on ours, which waits for the other */
+		timer_at(b, MS(300));
+		assert_string_equal(out(b, b->dialled), "K");
+		b->c = b->accepted;
+		in_notice(b, cases[i].code, cases[i].subcode);
+		assert_null(b->accepted);
+		assert_int_equal(b->closes, 1);
+		expect_notice(b, 0, 0);
+		assert_int_equal(counters(b)->notices_in, 1);
+		assert_int_equal(counters(b)->notices_out, 0);
+		assert_int_equal(b->events[BGP_EVENT_ERROR], cases[i].told);
+		assert_int_equal(bgp_peer_reason(b->p)->cause, BGP_CAUSE_NONE);
+		assert_int_equal(state_of(b), BGP_OPEN_CONFIRM);
+		b->c = b->dialled;
+		in_keepalive(b);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		happen(b, W_CLOSED); /* nothing of it counts against the session */
+		timer_at(b, SECONDS(1));
+		bench_free(b);
+	}
+}
+
 /* An error on one of two connections that got equally far: it is told, and the other one goes on undisturbed. */
 static void
 an_error_on_one_of_two_connections(void **state)
@@ -900,6 +942,7 @@ main(void)
 		cmocka_unit_test(an_open_on_the_losing_connection_waits_for_the_other),
 		cmocka_unit_test(an_open_on_the_losing_connection_twice),
 		cmocka_unit_test(a_second_connection_of_the_peer),
+		cmocka_unit_test(the_peer_closes_the_lesser_connection),
 		cmocka_unit_test(an_error_on_one_of_two_connections),
 		cmocka_unit_test(the_lower_identifier_waits_for_the_other),
 	};

@@ -325,12 +325,14 @@ static void
 test_withdrawal_of_an_origin_is_one_change(void **state)
 {
 	struct fixture *t = fixture(false);
+	struct rib_counts before, after;
 	uint32_t group;
 
 	(void)state;
 	announce_all(t, 3);
 	group = t->routes[FAMILY_IPV4][0].group;
 	t->group_changes = t->group_news = 0;
+	rib_counts(t->rib, &before);
 	for (unsigned int i = 0; i < 10; i++) {
 		withdraw(t, 1, FAMILY_IPV4, i);
 		withdraw(t, 1, FAMILY_IPV6, i);
@@ -341,6 +343,11 @@ test_withdrawal_of_an_origin_is_one_change(void **state)
 	assert_int_equal(t->routes[FAMILY_IPV4][0].group, group);
 	assert_int_equal(t->routes[FAMILY_IPV4][0].sets, 1); /* never rewritten */
 	assert_false(group_has(t, group, 1));
+	rib_counts(t->rib, &after);
+	assert_int_equal(after.groups_in_place - before.groups_in_place, 1);
+	assert_int_equal(after.groups_new, before.groups_new);
+	assert_int_equal(after.routes_rewritten, before.routes_rewritten);
+	assert_int_equal(after.runs - before.runs, 1);
 	teardown(t);
 }
 
