@@ -368,8 +368,8 @@ ctl_lab_heal(struct ctl *ctl, int argc, char **argv)
 
 struct tally {
 	size_t sessions, up;
-	size_t outside; /* sessions over ports that the laboratory does not have */
-	char waits[96]; /* one that is not up */
+	size_t outside;  /* sessions over ports that the laboratory does not have */
+	char waits[200]; /* one that is not up */
 	bool fib_pending;
 };
 
@@ -414,8 +414,7 @@ node_ready(const struct lab *lab, const struct lab_node *node, struct tally *t)
 
 	*t = (struct tally){ 0 };
 	if (query_client_open(lab_path(lab, "run", node->name, "", run), SECONDS(2), &c)) {
-		snprintf(t->waits, sizeof(t->waits), "its fabricd %s",
-		    node->process.pid && !lab_process_alive(&node->process) ? "has ended" : "does not answer");
+		snprintf(t->waits, sizeof(t->waits), "its fabricd does not answer");
 		return false;
 	}
 	status = query_client_ask(c, "bgp.summary", NULL, 0, &sink, t);
@@ -443,6 +442,27 @@ read_timeout(int argc, char **argv)
 	return us;
 }
 
+/* Why it did not converge: a fabricd that has ended is the cause of what its neighbours say. */
+static int
+not_converged(const struct lab *lab, const struct lab_node *node, const struct tally *t)
+{
+	char next[LAB_PATH + 8], path[LAB_PATH];
+
+	for (size_t i = 0; i < lab->n_nodes; i++) {
+		const struct lab_node *n = &lab->nodes[i];
+
+		if (n->kind != LAB_SWITCH || !n->process.pid || lab_process_alive(&n->process))
+			continue;
+		snprintf(next, sizeof(next), "less %s", lab_path(lab, "log", n->name, ".log", path));
+		return ctl_fail(QUERY_FINDINGS, next, "not converged: %s: its fabricd has ended", n->name);
+	}
+	snprintf(next, sizeof(next), "fabctl --at %s bgp", node->name);
+	if (!t->sessions)
+		return ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %s", node->name, t->waits);
+	return ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %zu of %zu sessions, %s", node->name, t->up,
+	    t->sessions, t->waits);
+}
+
 int
 ctl_lab_wait(struct ctl *ctl, int argc, char **argv)
 {
@@ -461,20 +481,11 @@ ctl_lab_wait(struct ctl *ctl, int argc, char **argv)
 		struct tally t = { 0 };
 
 		while (node->kind == LAB_SWITCH && !node_ready(&lab, node, &t)) {
-			char next[LAB_PATH + 8], path[LAB_PATH];
-
 			if (mono_sub(ctl_now(), begun) <= timeout) {
 				poll(NULL, 0, 10);
 				continue;
 			}
-			snprintf(next, sizeof(next), "fabctl --at %s bgp", node->name);
-			if (node->process.pid && !lab_process_alive(&node->process))
-				snprintf(
-				    next, sizeof(next), "less %s", lab_path(&lab, "log", node->name, ".log", path));
-			status = t.sessions
-				     ? ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %zu of %zu sessions, %s",
-					   node->name, t.up, t.sessions, t.waits)
-				     : ctl_fail(QUERY_FINDINGS, next, "not converged: %s: %s", node->name, t.waits);
+			status = not_converged(&lab, node, &t);
 			break;
 		}
 		outside += t.outside;

@@ -11,6 +11,7 @@
  */
 #include "fabricd/ctl/output.h"
 
+#include <ctype.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
@@ -607,6 +608,8 @@ say_nothing_passes(struct out *o)
 			known = strcasecmp(words[i], key) == 0;
 		if (known)
 			continue;
+		for (char *c = key; *c; c++)
+			*c = (char)tolower((unsigned char)*c);
 		if (!topo_did_you_mean(key, words, n, next, sizeof(next)))
 			snprintf(next, sizeof(next), "one of: %s", keys);
 		ctl_fail(QUERY_OK, next, "no row has a key \"%s\"", key);

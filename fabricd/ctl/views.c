@@ -188,7 +188,7 @@ restart_side(FILE *f, const char *who, const json_t *side)
 	}
 	fprintf(f, "  %s: %.0f s%s%s; forwarding kept:", who, row_number(side, "restart_s", 0),
 	    json_is_true(json_object_get(side, "restarted")) ? ", has restarted" : "",
-	    json_is_true(json_object_get(side, "notification")) ? ", NOTIFICATION ends nothing" : "");
+	    json_is_true(json_object_get(side, "notification")) ? ", after a NOTIFICATION too" : "");
 	json_array_foreach(json_object_get(side, "forwarding"), i, one) fprintf(f, " %s", json_string_value(one));
 	fprintf(f, "%s\n", json_array_size(json_object_get(side, "forwarding")) ? "" : " none");
 }

@@ -78,6 +78,10 @@ def test_habits_of_other_tools(fab, words):
     ("bgp why 192.0.2.1", 1, "no route covers"),
     ("nonsense", 2, "there is no command"),
     ("bgp neighbor", 2, "takes PORT"),
+    ("bgp neighbor spin2", 2, "did you mean spine2?"),
+    ("routes 10.1.3.1/24", 2, "10.1.3.0/24 is the network"),
+    ("routes ipv5", 2, "neither a prefix nor an address"),
+    ("topo chekc x", 2, "did you mean check?"),
     ("log -5", 2, "no option"),
     ("bgp -o yaml", 2, "there is no format"),
 ])
@@ -227,6 +231,53 @@ def test_a_bad_file_starts_nothing(new_lab, tmp_path):
     r = lab.run("lab", "up", str(bad), want=2)
     assert "bad.yaml:3:" in r.stderr and "bad.yaml:4:" in r.stderr
     assert "no laboratory" in lab.run("lab", "status", want=4).stderr
+
+
+OUTSIDE = """schema: 1
+fabric: out
+tiers:
+  - {name: spine, count: 1, asn: 65000, loopback: 10.0.0.0/24}
+  - {name: edge, count: 2, role: border, asn: {base: 65000}, loopback: 10.0.1.0/24,
+     up: {to: spine, local: "eth1", remote: "eth[1-8]"}}
+external: [{at: "edge1:eth9", name: isp, asn: 64999, local: 192.0.2.1/31, peer: 192.0.2.0, in: full, out: full}]
+devices: {edge2: {state: planned}}
+"""
+
+
+def test_what_is_planned_or_outside_is_not_waited_for(new_lab, tmp_path):
+    path = tmp_path / "out.yaml"
+    path.write_text(OUTSIDE)
+    lab = new_lab(str(path), wait=False)
+    assert "not waited for: 1 session to the outside" in lab.run("lab", "wait", "--timeout", "20s").stderr
+    assert {n["node"] for n in lab.nodes()} == {"spine1", "edge1"}
+    answer = lab.ask("spine1", "status")
+    assert answer["data"] == [] and answer["summary"]["links_planned"] == 1
+    assert "1/1 links" in lab.run("--at", "spine1", "status").stdout
+    rows = {r["port"]: r for r in lab.rows("spine1", "bgp")}
+    assert rows["eth2"]["reason"] == "planned: port missing, as expected" and "next" not in rows["eth2"]
+    assert [r["reason"] for r in lab.ask("edge1", "status", want=1)["data"]] == ["port missing"]
+
+
+def test_a_neighbour_outside_has_a_place(new_lab, tmp_path):
+    path = tmp_path / "out.yaml"
+    path.write_text(OUTSIDE)
+    lab = new_lab(str(path), "--externals", wait=False)
+    assert [(n["node"], n["addresses"]) for n in lab.nodes("foreign")] == [("isp", ["192.0.2.0"])]
+    lab.until("the border has its address", lambda: "192.0.2.1/31" in lab.exec("edge1", "ip", "address", "show", "eth9"))
+    lab.exec("isp", "ping", "-c", "1", "-W", "5", "192.0.2.1")
+    assert "did you mean isp?" in lab.run("lab", "cut", "ips", want=2).stderr
+    assert "runs no fabricd" in lab.run("--at", "isp", "status", want=2).stderr
+    lab.run("lab", "cut", "isp")
+    lab.run("lab", "heal")
+    lab.exec("isp", "ping", "-c", "1", "-W", "5", "192.0.2.1")
+
+
+def test_wait_names_the_dead(new_lab):
+    lab = new_lab("2x1")
+    os.kill(next(n["pid"] for n in lab.nodes("switch") if n["node"] == "leaf2"), signal.SIGKILL)
+    r = lab.run("lab", "wait", "--timeout=1s", want=1)
+    assert "leaf2: its fabricd has ended" in r.stderr and "/log/leaf2.log" in r.stderr
+    assert "takes --timeout only" in lab.run("lab", "wait", "5s", want=2).stderr
 
 
 def test_C07_T10_swapped_spine_cables(new_lab):
