@@ -96,7 +96,7 @@ test_N02_refused(void **state)
 static void
 test_N04_interrupted_dump(void **state)
 {
-	struct sync_stats st;
+	struct sync_stats st, now;
 	struct lab l;
 	uint32_t g;
 
@@ -115,17 +115,13 @@ test_N04_interrupted_dump(void **state)
 		sh("ip nexthop add id %d dev p0", 60000 + i);
 	}
 	assert_true(linux_platform_counters(l.platform)->interrupted >= 2);
-	for (int i = 0; i < 100; i++) {
-		struct sync_stats now;
-
+	sync_stats(l.sync, &now);
+	for (int i = 0; i < 1000 && now.audits == st.audits; i++) { /* 20 s, for a machine with other things to do */
 		lab_run(&l, 20);
 		sync_stats(l.sync, &now);
-		if (now.audits > st.audits)
-			break;
 	}
-	sync_stats(l.sync, &st);
-	assert_true(st.audits > 1);
-	assert_int_equal(st.repairs, 0);
+	assert_true(now.audits > st.audits);
+	assert_int_equal(now.repairs, 0);
 	assert_int_equal(kernel_width("10.1.0.0/24"), 2);
 	assert_int_equal(sync_check(l.sync, NULL, NULL), 0);
 	lab_close(&l);
