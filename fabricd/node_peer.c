@@ -674,6 +674,8 @@ node_peer_new(struct node_port *p, const struct topo_external *external)
 	if (peer->external) {
 		cfg.long_lived_s = (uint32_t)(peer->external->long_lived_us / SECONDS(1));
 		cfg.local = peer->external->local;
+		/* RFC 7947 2.2.2.1: it leaves its own AS number out of the path */
+		cfg.any_first_as = peer->external->type == TOPO_SESSION_ROUTE_SERVER;
 		if (peer->external->local_as)
 			cfg.local_as = peer->external->local_as;
 	}

@@ -92,3 +92,11 @@ def test_W01_W02_each_case(lab, dice):
     assert wrong == {}
     data = {name: verdicts[name][1].heard(wire.NOTIFICATION)[-1][2:] for name in DATA}
     assert data == DATA
+
+
+def test_route_server(lab):
+    """RFC 7947 2.2.2.1: the path of a route server begins with the AS of its client; and it begins with some AS."""
+    cases = [c for c in wire.CASES if c.name.startswith("AS_PATH")]
+    lan(lab, cases, rest="type: route-server, in: full")
+    verdicts = {name: v for name, (v, _) in ask(lab, cases, "fabricd").items()}
+    assert verdicts == {c.name: "keeps" if c.name == "AS_PATH of another neighbour" else c.want for c in cases}
