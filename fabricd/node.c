@@ -279,5 +279,5 @@ node_quiet(const struct node *n)
 
 	sync_stats(n->sync, &s);
 	return n->restart.phase == NODE_RUNS && !rib_pending(n->rib) && !export_pending(n->export) &&
-	       s.routes_pending == 0;
+	       (n->cfg.no_fib || s.routes_pending == 0);
 }

@@ -91,11 +91,12 @@ save_node(struct save *v, struct state_facts *facts)
 {
 	const struct node *n = v->n;
 	struct snapshot *s = v->s;
-	struct sync_comparison fib;
+	struct sync_comparison fib = { 0 };
 	struct rib_counts counts;
 
 	*facts = (struct state_facts){ .bfd = n->cfg.bfd && bfd_client_connected(n->cfg.bfd) };
-	sync_compare(n->sync, &fib);
+	if (!n->cfg.no_fib)
+		sync_compare(n->sync, &fib);
 	rib_counts(n->rib, &counts);
 	for (size_t i = 0; i < n->nports; i++)
 		for (const struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)

@@ -270,6 +270,7 @@ look(void *arg)
 	struct taker *t = arg;
 	const struct state_facts *f = state_facts(t->state);
 	char why[256], text[256];
+	int n;
 
 	if (!state_agrees(t->state, t->node, why, sizeof(why))) {
 		if (mono_sub(rt_clock(t->node->rt), t->began) > AGREE_US + (int64_t)f->paths * CHANNEL_PATH_US / 2) {
@@ -281,9 +282,11 @@ look(void *arg)
 		return;
 	}
 	t->ready = true;
-	snprintf(text, sizeof(text),
-	    "%llu sessions and %llu paths are there, %llu routes are in the forwarding plane as wanted",
-	    (unsigned long long)f->peers, (unsigned long long)f->paths, (unsigned long long)f->right);
+	n = snprintf(text, sizeof(text), "%llu sessions and %llu paths are there", (unsigned long long)f->peers,
+	    (unsigned long long)f->paths);
+	snprintf(text + n, sizeof(text) - (size_t)n,
+	    t->node->cfg.no_fib ? "; no forwarding plane is used" : ", %llu routes are in the forwarding plane as wanted",
+	    (unsigned long long)f->right);
 	if (channel_say(t->channel, CHANNEL_READY, text))
 		give_up(t);
 }

@@ -1,5 +1,6 @@
 """`fabctl upgrade`: another process takes a switch over, and neither neighbours nor packets notice."""
 
+import fcntl
 import json
 import os
 import signal
@@ -139,9 +140,30 @@ def test_no_packet_is_lost(lab, node, address):
     assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost in {len(lost)} flows, {span}"
 
 
+def by_hand(lab, *words):
+    """The fabricd of spine1 is ended; the words that start it again."""
+    run = lab.run_dir("spine1")
+    os.kill(pid(lab, "spine1"), signal.SIGTERM)
+    lab.until("it has ended", lambda: next(n["state"] for n in lab.nodes() if n["node"] == "spine1") == "ended")
+    topology = os.path.join(os.path.dirname(os.path.dirname(run)), "topology.yaml")
+    return [f"{lab.bin}/fabctl", "--lab", lab.name, "lab", "exec", "spine1", f"{lab.bin}/fabricd", "--topology", topology,
+            "--node", "spine1", "--run-dir", run, *words]
+
+
+def own_pid(lab):
+    """As the lock of spine1 says: whoever started it."""
+    with open(os.path.join(lab.run_dir("spine1"), "lock"), encoding="ascii") as f:
+        return int(f.read())
+
+
+def whole(lab):
+    lab.until("whole again", lambda: lab.run("--at", "spine1", "status", want=(0, 1, 4)).returncode == 0 and all(
+        r["state"] == "Established" for r in lab.rows("spine1", "bgp")), 60)
+
+
 def test_the_supervisor_is_told(lab, tmp_path):
     """As under systemd: READY=1 when it answers, and MAINPID=, from the old process, when another one is in charge."""
-    path, run = str(tmp_path / "notify"), lab.run_dir("spine1")
+    path = str(tmp_path / "notify")
     told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     told.bind(path)
     told.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -151,16 +173,12 @@ def test_the_supervisor_is_told(lab, tmp_path):
         data, ancillary, _, _ = told.recvmsg(256, socket.CMSG_SPACE(12))
         return data.decode(), struct.unpack("iII", ancillary[0][2])[0]
 
-    os.kill(pid(lab, "spine1"), signal.SIGTERM)
-    lab.until("it has ended", lambda: next(n["state"] for n in lab.nodes() if n["node"] == "spine1") == "ended")
-    topology = os.path.join(os.path.dirname(os.path.dirname(run)), "topology.yaml")
-    argv = [f"{lab.bin}/fabctl", "--lab", lab.name, "lab", "exec", "spine1", f"{lab.bin}/fabricd", "--topology", topology,
-            "--node", "spine1", "--run-dir", run]
+    argv = by_hand(lab)
     with subprocess.Popen(argv, env={**os.environ, "NOTIFY_SOCKET": path}, stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as p:
         said, was = hear()
         assert said == "READY=1\n"
-        lab.until("whole again", lambda: lab.run("--at", "spine1", "status", want=(0, 1, 4)).returncode == 0, 60)
+        whole(lab)
         result = upgrade(lab, "spine1")[-1]
         assert result["upgraded"]
         assert hear() == (f"MAINPID={result['pid']}\n", was)
@@ -178,3 +196,64 @@ def test_a_relative_path_and_our_own(fab):
     log = fab.rows("leaf4", "log")  # goes on from process to process
     assert [e["event"] for e in log].count("UPGRADED") == 2 and "STARTED" in [e["event"] for e in log]
     assert [e["id"] for e in log] == list(range(log[0]["id"], log[0]["id"] + len(log)))
+
+
+def test_without_a_forwarding_plane(lab):
+    """--platform null: there is nothing to compare, and sessions go on."""
+    with subprocess.Popen(by_hand(lab, "--platform", "null"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        whole(lab)
+        before = sessions(lab, "spine1")
+        for _ in range(2):
+            rows = upgrade(lab, "spine1")
+            assert "no forwarding plane" in next(r["text"] for r in rows if r["step"] == "ready")
+        assert sessions(lab, "spine1") == before
+        os.kill(own_pid(lab), signal.SIGTERM)
+
+
+def test_the_end_of_a_successor(lab):
+    """With --back-off: as planned as that of one that was started; and who signals the one before it is heard."""
+    crashes = os.path.join(lab.run_dir("spine1"), "crashes")
+    for late in (False, True):
+        with subprocess.Popen(by_hand(lab, "--back-off") if not late else argv, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL) as p:
+            argv = p.args
+            whole(lab)
+            was = own_pid(lab)
+            result = upgrade(lab, "spine1")[-1]
+            os.kill(was if late else result["pid"], signal.SIGTERM)  # the old one is there for a moment
+            lab.until("it ends", lambda: not os.path.exists(f"/proc/{result['pid']}"))
+            p.wait(10)
+        with open(crashes, encoding="ascii") as f:
+            assert f.read() == ""
+
+
+def is_free(path):
+    with open(path, encoding="ascii") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("moment", ["starts", "reads", "commits"])
+def test_the_old_one_is_killed(lab, moment, tmp_path):
+    """kill -9 before the new one is in charge: both are gone, the lock is free, and a start is a restart like any other."""
+    binary = successor.write(tmp_path / moment, "kills-" + moment, f"{lab.bin}/fabricd")
+    argv, traffic = by_hand(lab), None
+    try:
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as p:
+            whole(lab)
+            traffic = Traffic(lab, "h1", "h3", "10.1.3.2")
+            lab.run("--at", "spine1", "upgrade", binary, want=4)
+            p.wait(10)
+        lab.until("the lock is free", lambda: is_free(os.path.join(lab.run_dir("spine1"), "lock")))
+        with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as p:
+            whole(lab)
+            lab.run("--at", "spine1", "fib", "check")
+            os.kill(own_pid(lab), signal.SIGTERM)
+            assert "another fabricd" not in p.stderr.read()
+    finally:
+        if traffic:
+            sent, lost, span = traffic.stop()
+    assert not lost, f"{sum(map(len, lost.values()))} of {sent} lost, {span}"

@@ -7,6 +7,8 @@
     damaged, cut, empty      is a real fabricd that gets another snapshot than was sent: a bit, the second half, all
     dies                     is a real fabricd that is killed when it is ready
     stops                    is a real fabricd that hears of no COMMIT
+    kills-starts, kills-reads, kills-commits
+                             kills the one that runs: at once, when a real fabricd is ready, when that is to take over
 
 main() plays the life; write() makes the script. The channel is spoken of in fabricd/upgrade/channel.h.
 """
@@ -16,6 +18,7 @@ import fcntl
 import os
 import random
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -74,12 +77,12 @@ def relay(old, life, fabricd):
     new = subprocess.Popen(argv, pass_fds=[theirs.fileno()])
     theirs.close()
     send(old, *receive(ours))  # HELLO
-    count = 0
+    count, master = 0, os.getppid()
     while True:
         kind, body, fds = receive(old)
         if kind == SNAPSHOT:
             count = struct.unpack("!I", body[:4])[0]
-            fds = [spoiled(fds[0], life)]
+            fds = [spoiled(fds[0], life)] if life in ("damaged", "cut", "empty") else fds
         elif kind == DESCRIPTORS:
             count -= len(fds)
         send(ours, kind, body, fds)
@@ -94,6 +97,16 @@ def relay(old, life, fabricd):
             sys.exit(0)
         if not kind:
             sys.exit(1)
+        if kind == READY and life.startswith("kills-"):
+            word = b""
+            if life == "kills-commits":
+                send(old, kind, body)
+                word = receive(old)
+            os.kill(master, signal.SIGKILL)
+            if word:
+                send(ours, *word)
+            ours.close()  # as by the end of the one that was killed
+            sys.exit(new.wait())
         send(old, kind, body, fds)
         if kind == READY:
             receive(old)  # COMMIT, which goes no further
@@ -116,11 +129,14 @@ def main(life, fabricd):
     s = socket.socket(fileno=int(sys.argv[sys.argv.index("--takeover") + 1]))
     if life == "exits":
         sys.exit(7)
+    if life == "kills-starts":
+        os.kill(os.getppid(), signal.SIGKILL)
+        sys.exit(1)
     if life == "garbage":
         s.send(b"\xff" * 200)
     elif life in ("format", "node", "file"):
         introduce(s, life, fabricd)
-    elif life in ("damaged", "cut", "empty", "dies", "stops"):
+    elif life in ("damaged", "cut", "empty", "dies", "stops") or life.startswith("kills-"):
         relay(s, life, fabricd)
     elif life == "silent":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
