@@ -47,3 +47,9 @@ rib_refreshing(const struct rib *r)
 {
 	return r->refreshes != NULL;
 }
+
+bool
+rib_has_cuts(const struct rib *r)
+{
+	return r->cuts.first != NULL;
+}

@@ -19,5 +19,7 @@ bool rib_restore_told(struct rib *, uint32_t table, const struct prefix *, struc
 
 /* Whether a route refresh of a source is under way (RFC 7313): some paths are in doubt until it ends. */
 bool rib_refreshing(const struct rib *);
+/* Whether paths are taken to be lost that were not withdrawn yet: that ends when they are, or when their source is silent. */
+bool rib_has_cuts(const struct rib *);
 
 #endif
