@@ -34,6 +34,10 @@ node_upgrade_waits(const struct node *n, char *why, size_t size)
 			return true;
 		}
 	}
+	if (rib_has_cuts(n->rib)) { /* it would hear nothing of those withdrawals, and take the silence for an answer */
+		snprintf(why, size, "a neighbour has lost a way, and has not withdrawn all routes that led there");
+		return true;
+	}
 	if (rib_refreshing(n->rib))
 		snprintf(why, size, "a neighbour is sending its routes again");
 	return rib_refreshing(n->rib);

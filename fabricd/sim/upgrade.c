@@ -5,8 +5,8 @@
  * one frozen, the new one held, each a client of its own of the forwarding plane. Streams and listeners go over by their
  * handles. Meanwhile the world goes on: faults may come in between, and end it.
  *
- *   WAITS --nothing is in the way--> SETTLES --all is done and told--> READS --born--> AGREES --ready--> in charge
- *      \_________________________________\_______________________________\______________\--> the old one goes on
+ *   WAITS --nothing is in the way--> SETTLES --all is done and told--> SAVES --> READS --born--> AGREES --ready--> in charge
+ *      \_________________________________\_______________________________\_________\______________\--> the old one goes on
  *
  * Times are those of giver.c and taker.c. READS and AGREES take half of slow_us longer each: a machine that is slow to
  * start a program.
@@ -18,11 +18,12 @@
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
 
-#define TICK_US  MS(1)
-#define AGREE_US MS(3500) /* for the new one to be what the old one is */
-#define DRAIN_US MS(300)  /* for peers to read what is queued for them */
+#define TICK_US    MS(1)
+#define AGREE_US   MS(3500) /* for the new one to be what the old one is */
+#define DRAIN_US   MS(300)  /* for peers to read what is queued for them */
+#define SAVE_STEPS 50       /* prefixes in a turn */
 
-enum phase { WAITS, SETTLES, READS, AGREES };
+enum phase { WAITS, SETTLES, SAVES, READS, AGREES };
 
 struct world_takeover {
 	struct world_node *wn;
@@ -32,6 +33,8 @@ struct world_takeover {
 	struct mono began, frozen, given, born;
 	struct snapshot snapshot;
 	struct parcels parcels;
+	struct state_facts facts;
+	struct saving *saving;
 	struct state *state;
 	struct node *next;
 	struct platform *platform; /* of the new one */
@@ -51,6 +54,7 @@ end(struct world_takeover *u, int e, const char *why)
 	struct world_upgrade_config cfg = u->cfg;
 	struct world_node *wn = u->wn;
 
+	state_save_end(u->saving);
 	state_free(u->state);
 	snapshot_free(&u->snapshot);
 	parcels_free(&u->parcels);
@@ -125,12 +129,30 @@ look_waits(struct world_takeover *u)
 static void
 look_settled(struct world_takeover *u)
 {
-	struct state_facts facts;
-
 	if (!node_settled(u->wn->node) || (node_unsent(u->wn->node) && mono_sub(now(u), u->frozen) < DRAIN_US))
 		return;
 	u->wn->node->disturbed = 0;
-	state_save(u->wn->node, &u->snapshot, &u->parcels, &facts);
+	u->saving = state_save_begin(u->wn->node, &u->snapshot, &u->parcels, &u->facts);
+	u->phase = SAVES;
+}
+
+/* A slice in each turn, so that what happens may happen between any two. */
+static void
+save_some(struct world_takeover *u)
+{
+	int e = state_save_more(u->saving, SAVE_STEPS);
+
+	if (e > 0)
+		return;
+	state_save_end(u->saving);
+	u->saving = NULL;
+	if (e) { /* routes changed of their own accord */
+		snapshot_free(&u->snapshot);
+		snapshot_begin(&u->snapshot, &u->wn->mem);
+		parcels_free(&u->parcels);
+		u->phase = SETTLES;
+		return;
+	}
 	snapshot_end(&u->snapshot);
 	if (u->cfg.spoil)
 		u->cfg.spoil(u->cfg.arg, &u->snapshot);
@@ -185,6 +207,7 @@ tick(void *arg)
 	static void (*const steps[])(struct world_takeover *) = {
 		[WAITS] = look_waits,
 		[SETTLES] = look_settled,
+		[SAVES] = save_some,
 		[READS] = be_born,
 		[AGREES] = look_agrees,
 	};

@@ -193,31 +193,51 @@ channel_text(struct rd r, char *buf, size_t size)
 /* ---- memory ---- */
 
 int
-channel_memory(const char *name, const void *bytes, size_t n)
+channel_memory_new(const char *name)
 {
-	const uint8_t *at = bytes;
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL), e;
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL) /* before Linux 6.3; later ones may insist on it (vm.memfd_noexec) */
 		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return -errno;
+	return fd < 0 ? -errno : fd;
+}
+
+int
+channel_memory_write(int fd, const void *bytes, size_t n)
+{
+	const uint8_t *at = bytes;
+
 	while (n) {
 		ssize_t did = write(fd, at, n);
 
 		if (did < 0 && errno == EINTR)
 			continue;
-		if (did <= 0) {
-			e = did < 0 ? -errno : -EIO;
-			close(fd);
-			return e;
-		}
+		if (did <= 0)
+			return did < 0 ? -errno : -EIO;
 		at += did;
 		n -= (size_t)did;
 	}
-	if (fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+	return 0;
+}
+
+int
+channel_memory_seal(int fd)
+{
+	return fcntl(fd, F_ADD_SEALS, SEALS) == 0 ? 0 : -errno;
+}
+
+int
+channel_memory(const char *name, const void *bytes, size_t n)
+{
+	int fd = channel_memory_new(name), e;
+
+	if (fd < 0)
 		return fd;
-	e = -errno;
+	e = channel_memory_write(fd, bytes, n);
+	if (!e)
+		e = channel_memory_seal(fd);
+	if (!e)
+		return fd;
 	close(fd);
 	return e;
 }

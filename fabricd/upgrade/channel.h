@@ -69,6 +69,10 @@ char *channel_text(struct rd body, char *buf, size_t size); /* printable ASCII *
 
 /* A descriptor that holds these bytes and cannot be changed any more; or -errno. */
 int channel_memory(const char *name, const void *bytes, size_t n);
+/* The same in pieces: made, written to from the beginning on, and sealed. */
+int channel_memory_new(const char *name);
+int channel_memory_write(int fd, const void *bytes, size_t n);
+int channel_memory_seal(int fd);
 /* What it holds, mapped; NULL and errno. channel_unmap() gives it back. */
 const void *channel_map(int fd, size_t *n);
 void channel_unmap(const void *, size_t n);

@@ -1,7 +1,7 @@
 /*
  * fabricd/upgrade/giver.c -- see giver.h
  *
- * Driven by the channel and by a timer that looks every TICK_US. Only between COMMIT and RUNNING does it wait in a call,
+ * Driven by the channel, by a timer that looks every TICK_US, and by slices of work that write the snapshot. Only between COMMIT and RUNNING does it wait in a call,
  * at most COMMIT_MS: the loop must not run while it is open who owns the sockets.
  */
 #include "fabricd/upgrade/giver.h"
@@ -27,12 +27,14 @@
 #define TICK_US    MS(1)
 #define DRAIN_US   MS(300)     /* for peers to read what is queued for them */
 #define UNSENT_MAX (64u << 20) /* more than that is not carried over */
+#define SAVE_STEPS 8192        /* prefixes in a slice: half a millisecond */
+#define COPY_BYTES (256u << 10)
 #define COMMIT_MS  1500
 #define LINGER_US  MS(300) /* for who asked to be told */
 #define CHILD_FD   3
 #define MAX_ARGS   32
 
-enum phase { IDLE, HELLO, WAIT, SETTLE, READY, GONE };
+enum phase { IDLE, HELLO, WAIT, SETTLE, SAVE, READY, GONE };
 
 struct giver {
 	struct giver_config cfg;
@@ -44,6 +46,14 @@ struct giver {
 	pid_t child;
 	struct mono began, frozen;
 	struct state_facts facts;
+	/* SAVE: written in slices, then copied */
+	struct rt_work *work;
+	struct saving *saving; /* NULL: it is whole */
+	struct snapshot snapshot;
+	struct parcels parcels;
+	int memory; /* a descriptor, or -1 */
+	size_t copied;
+	unsigned int anew; /* how often it had to begin again */
 };
 
 /* ---- the report ---- */
@@ -101,6 +111,18 @@ close_channel(struct giver *g)
 	rt_timer_set(g->tick, MONO_NEVER);
 }
 
+static void
+drop_snapshot(struct giver *g)
+{
+	state_save_end(g->saving);
+	g->saving = NULL;
+	snapshot_free(&g->snapshot);
+	parcels_free(&g->parcels);
+	if (g->memory >= 0)
+		close(g->memory);
+	g->memory = -1;
+}
+
 /* The successor is ended, and all is as it was before. next: what the operator may do. */
 static void
 failed(struct giver *g, const char *next, const char *fmt, ...)
@@ -114,6 +136,7 @@ failed(struct giver *g, const char *next, const char *fmt, ...)
 	snprintf(r->next, sizeof(r->next), "%s", next);
 	end_child(g);
 	close_channel(g);
+	drop_snapshot(g);
 	if (g->phase >= SETTLE)
 		node_thaw(g->cfg.node);
 	g->phase = IDLE;
@@ -207,44 +230,112 @@ send_parcels(struct giver *g, const struct parcels *parcels, const struct rt_par
 /* SNAPSHOT: 4 number of descriptors that follow, 1 whether the query socket is among them (the last but one; the lock
  * is the last). */
 static int
-send_snapshot(struct giver *g, const struct snapshot *s, const struct parcels *parcels)
+send_snapshot(struct giver *g)
 {
 	struct rt_parcel query;
 	bool has_query = g->cfg.query && g->cfg.query(g->cfg.arg, &query) == 0;
 	uint8_t body[5];
 	struct wr w = wr_make(body, sizeof(body));
-	int fd = channel_memory("fabricd snapshot", s->bytes, s->n), e;
+	int e = channel_memory_seal(g->memory);
 
-	if (fd < 0)
-		return fd;
-	wr_u32(&w, (uint32_t)(parcels->n + has_query + 1));
+	if (e)
+		return e;
+	wr_u32(&w, (uint32_t)(g->parcels.n + has_query + 1));
 	wr_u8(&w, has_query);
-	e = channel_send(g->channel, CHANNEL_SNAPSHOT, body, wr_len(&w), &fd, 1);
-	close(fd);
-	return e ? e : send_parcels(g, parcels, &query, has_query);
+	e = channel_send(g->channel, CHANNEL_SNAPSHOT, body, wr_len(&w), &g->memory, 1);
+	return e ? e : send_parcels(g, &g->parcels, &query, has_query);
 }
 
+/* What was written was true until now. */
 static void
 give_snapshot(struct giver *g)
 {
-	struct parcels parcels = { .mem = g->cfg.mem };
-	struct snapshot s;
 	int e;
 
-	snapshot_begin(&s, g->cfg.mem);
-	state_save(g->cfg.node, &s, &parcels, &g->facts);
-	snapshot_end(&s);
-	e = send_snapshot(g, &s, &parcels);
+	if (g->cfg.node->disturbed) {
+		failed(g, "try again", "a session or a port changed meanwhile");
+		return;
+	}
+	e = send_snapshot(g);
 	if (e) {
 		failed(g, "try again", "the snapshot cannot be handed over: %s", strerror(-e));
-	} else {
-		g->phase = READY;
-		step(g, "snapshot", "%llu sessions, %llu paths of %llu prefixes, %zu descriptors, %zu KiB",
-		    (unsigned long long)g->facts.peers, (unsigned long long)g->facts.paths,
-		    (unsigned long long)g->facts.prefixes, parcels.n, s.n / 1024);
+		return;
 	}
-	snapshot_free(&s);
-	parcels_free(&parcels);
+	g->phase = READY;
+	step(g, "snapshot", "%llu sessions, %llu paths of %llu prefixes, %zu descriptors, %zu KiB",
+	    (unsigned long long)g->facts.peers, (unsigned long long)g->facts.paths,
+	    (unsigned long long)g->facts.prefixes, g->parcels.n, g->snapshot.n / 1024);
+	drop_snapshot(g);
+}
+
+/* 1: there is more to copy. */
+static int
+copy_some(struct giver *g)
+{
+	size_t n = MIN_OF(g->snapshot.n - g->copied, (size_t)COPY_BYTES);
+	int e;
+
+	if (g->memory < 0)
+		g->memory = channel_memory_new("fabricd snapshot");
+	if (g->memory < 0)
+		return g->memory;
+	e = channel_memory_write(g->memory, g->snapshot.bytes + g->copied, n);
+	g->copied += n;
+	return e ? e : g->copied < g->snapshot.n;
+}
+
+/* Routes changed: of their own accord, since nothing is read. It waits until they are settled, and begins again. */
+static void
+save_anew(struct giver *g)
+{
+	if (g->cfg.node->disturbed) {
+		failed(g, "try again", "a session or a port changed meanwhile");
+		return;
+	}
+	drop_snapshot(g);
+	g->anew++;
+	g->phase = SETTLE;
+}
+
+/* One slice: all else goes on in between, so that a link that dies now is repaired as at any time. */
+static bool
+save_some(void *arg)
+{
+	struct giver *g = arg;
+	int e = 0;
+
+	if (g->phase != SAVE)
+		return false;
+	if (g->saving) {
+		e = state_save_more(g->saving, SAVE_STEPS);
+		if (e == -ESTALE) {
+			save_anew(g);
+			return false;
+		}
+		if (e == 0) {
+			state_save_end(g->saving);
+			g->saving = NULL;
+			snapshot_end(&g->snapshot);
+		}
+		return true;
+	}
+	e = copy_some(g);
+	if (e < 0)
+		failed(g, "try again", "there is no memory for the snapshot: %s", strerror(-e));
+	else if (e == 0)
+		give_snapshot(g);
+	return e > 0;
+}
+
+static void
+save(struct giver *g)
+{
+	g->phase = SAVE;
+	g->copied = 0;
+	g->parcels = (struct parcels){ .mem = g->cfg.mem };
+	snapshot_begin(&g->snapshot, g->cfg.mem);
+	g->saving = state_save_begin(g->cfg.node, &g->snapshot, &g->parcels, &g->facts);
+	rt_work_schedule(g->work);
 }
 
 /* All that was begun is done, and peers have read what was for them, or do not read. */
@@ -260,8 +351,9 @@ look_settled(struct giver *g)
 		return;
 	}
 	g->cfg.node->disturbed = 0;
-	step(g, "settled", "%zu bytes wait for peers", unsent);
-	give_snapshot(g);
+	if (!g->anew)
+		step(g, "settled", "%zu bytes wait for peers", unsent);
+	save(g);
 }
 
 static void
@@ -382,7 +474,7 @@ commit(struct giver *g)
 static int64_t
 limit(const struct giver *g)
 {
-	return CHANNEL_LIMIT_US + (g->phase == READY ? (int64_t)g->facts.paths * CHANNEL_PATH_US : 0);
+	return CHANNEL_LIMIT_US + (g->phase >= SAVE ? (int64_t)g->facts.paths * CHANNEL_PATH_US : 0);
 }
 
 static void
@@ -399,6 +491,7 @@ tick(void *arg)
 		static const char *const what[] = { [HELLO] = "the new program said nothing",
 			[WAIT] = "there was too much to do",
 			[SETTLE] = "what was begun did not come to its end",
+			[SAVE] = "the snapshot was not written",
 			[READY] = "the new fabricd did not become ready" };
 		const struct node_upgrade_report *r = &g->report;
 
@@ -536,7 +629,7 @@ start(struct giver *g, const char *binary)
 int
 giver_begin(struct giver *g, const char *binary, char *err, size_t errlen)
 {
-	char path[256];
+	char path[4096];
 	int e;
 
 	if (g->phase != IDLE || g->cfg.node->held || g->cfg.node->stopping) {
@@ -549,6 +642,7 @@ giver_begin(struct giver *g, const char *binary, char *err, size_t errlen)
 	if (e)
 		return e;
 	memset(&g->report, 0, sizeof(g->report));
+	g->anew = 0;
 	g->began = now(g);
 	e = start(g, path);
 	if (e) {
@@ -559,7 +653,7 @@ giver_begin(struct giver *g, const char *binary, char *err, size_t errlen)
 	g->report.running = true;
 	g->report.pid = (int)g->child;
 	snprintf(g->report.from, sizeof(g->report.from), "%s", FABRICD_VERSION);
-	snprintf(g->report.binary, sizeof(g->report.binary), "%s", path);
+	snprintf(g->report.binary, sizeof(g->report.binary), "%.255s", path);
 	step(g, "started", "process %d runs %s", (int)g->child, path);
 	node_event(g->cfg.node, "UPGRADE", "", 0, "process %d runs %s and is to take over", (int)g->child, path);
 	rt_timer_set(g->tick, mono_add(rt_now(g->cfg.rt), TICK_US));
@@ -587,8 +681,9 @@ giver_new(const struct giver_config *cfg)
 	struct giver *g = mem_zalloc(cfg->mem, MEM_OTHER, sizeof(*g));
 
 	g->cfg = *cfg;
-	g->channel = -1;
+	g->channel = g->memory = -1;
 	g->tick = rt_timer_new(cfg->rt, tick, g);
+	g->work = rt_work_new(cfg->rt, RT_NORMAL, save_some, g);
 	return g;
 }
 
@@ -599,6 +694,8 @@ giver_free(struct giver *g)
 		return;
 	end_child(g);
 	close_channel(g);
+	drop_snapshot(g);
+	rt_work_free(g->work);
 	rt_timer_free(g->tick);
 	mem_free(g->cfg.mem, MEM_OTHER, g);
 }

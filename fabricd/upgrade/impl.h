@@ -13,6 +13,20 @@
  * or the group is to be told anew. 0 for the others of the group: the first speaks for all.
  */
 uint64_t state_told_digest(struct node *, const struct node_peer *);
+
+/* The same in slices, while what peers were told does not change. */
+struct state_told {
+	struct state_told_cache *cache;
+	uint64_t sum;
+	unsigned int family;
+	uint32_t at;
+};
+
+void state_told_begin(struct node *, struct state_told *);
+/* So many prefixes, which it takes off; true: there are more. The peer has an export. */
+bool state_told_more(struct node *, const struct node_peer *, struct state_told *, size_t *steps);
+uint64_t state_told_end(struct node *, struct state_told *);
+
 bool state_speaks_for_group(const struct node *, const struct node_peer *);
 
 enum { STATE_INSTALLED = 1, STATE_TOLD_BEST = 2, STATE_TOLD_OTHER = 4 };

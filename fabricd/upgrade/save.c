@@ -5,7 +5,17 @@
  * told of a prefix is nearly always the best path of its list, which takes one bit.
  *
  * Sources are numbered as the sections of peers come, from 1; 0 is the switch itself.
+ *
+ *   TOLD --digest of each group--> NUMBER --all that prefixes name--> ATTRS -> HOPS -> LISTS -> PREFIXES -> PEERS
+ *
+ * A million prefixes take a quarter of a second, so it is done in slices, each of which goes on where the one before
+ * stopped. Sessions come last, so that they are as new as can be.
+ *
+ * Always true: between two slices nobody holds what is numbered, so a slice looks first whether the RIB has run since the
+ * beginning, or will.
  */
+#include <errno.h>
+
 #include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
@@ -36,6 +46,16 @@ numbers_rehash(struct mem *mem, struct numbers *t)
 	}
 }
 
+/* Room for so many: no rehashing, which would take long at once. */
+static void
+numbers_reserve(struct mem *mem, struct numbers *t, size_t n)
+{
+	for (t->nslots = 512; t->nslots <= 2 * n; t->nslots *= 2)
+		;
+	t->nslots /= 2;
+	numbers_rehash(mem, t);
+}
+
 /* The number of the object; a new one when it has none. */
 static uint32_t
 number_of(struct mem *mem, struct numbers *t, const void *key)
@@ -62,12 +82,27 @@ numbers_free(struct mem *mem, struct numbers *t)
 
 /* ---- the parts ---- */
 
-struct save {
+enum stage { TOLD, NUMBER, MEMBERS, ATTRS, HOPS, LISTS, PREFIXES, PEERS, WHOLE };
+
+struct saving {
 	struct node *n;
 	struct snapshot *s;
 	struct parcels *parcels;
 	struct mem *mem;
 	struct numbers attrs, hops, lists, sources;
+	uint64_t runs; /* of the RIB, at the beginning */
+	enum stage stage;
+	bool entered; /* the stage has written its head */
+	/* where the stage is */
+	size_t i;
+	unsigned int family;
+	uint32_t at, count;
+	size_t count_at; /* in the snapshot */
+	/* of the sessions, in the order of their sections */
+	struct node_peer **peers;
+	uint64_t *digests;
+	size_t n_peers;
+	struct state_told told;
 };
 
 static uint16_t
@@ -87,7 +122,7 @@ parcels_free(struct parcels *p)
 }
 
 static void
-save_node(struct save *v, struct state_facts *facts)
+save_node(struct saving *v, struct state_facts *facts)
 {
 	const struct node *n = v->n;
 	struct snapshot *s = v->s;
@@ -126,7 +161,7 @@ save_node(struct save *v, struct state_facts *facts)
 }
 
 static void
-save_port(struct save *v, const struct node_port *p)
+save_port(struct saving *v, const struct node_port *p)
 {
 	uint8_t link[LINK_SNAPSHOT_MAX];
 	struct wr w = wr_make(link, sizeof(link));
@@ -151,7 +186,7 @@ save_port(struct save *v, const struct node_port *p)
 }
 
 static void
-save_journal(struct save *v)
+save_journal(struct saving *v)
 {
 	const struct journal *j = v->n->journal;
 	const struct journal_event *e = journal_from(j, 0);
@@ -181,7 +216,7 @@ conn_of(struct node_peer *peer)
 }
 
 static void
-save_peer(struct save *v, struct node_peer *peer)
+save_peer(struct saving *v, struct node_peer *peer, uint64_t digest)
 {
 	struct node_conn *c = conn_of(peer);
 	struct rt_parcel stream = { .fd = -1 }, listener;
@@ -190,7 +225,6 @@ save_peer(struct save *v, struct node_peer *peer)
 	struct snapshot *s = v->s;
 	bool has = c && c->stream && rt_stream_pack(c->stream, &stream) == 0;
 
-	(void)number_of(v->mem, &v->sources, &peer->source);
 	snapshot_section(s, SNAPSHOT_PEER);
 	snapshot_text(s, peer->port->name);
 	snapshot_text(s, peer->external ? peer->external->name : "");
@@ -203,7 +237,7 @@ save_peer(struct save *v, struct node_peer *peer)
 			    : STATE_NO_PARCEL);
 	snapshot_u32(s, (uint32_t)stream.n_left);
 	snapshot_bytes(s, stream.left, stream.n_left);
-	snapshot_u64(s, state_speaks_for_group(v->n, peer) ? state_told_digest(v->n, peer) : 0);
+	snapshot_u64(s, digest);
 	snapshot_u32(s, peer->stuck);
 	snapshot_text(s, peer->identity);
 	snapshot_u8(s, POLICY_VERDICTS);
@@ -217,68 +251,110 @@ save_peer(struct save *v, struct node_peer *peer)
 	snapshot_bytes(s, buf, wr_len(&w));
 }
 
-/* Numbers of all that the prefixes need, in order of first use. */
-static void
-number_lists(struct save *v)
+/* ---- the stages: each does some steps, and says whether there is more ---- */
+
+static bool
+do_told(struct saving *v, size_t *steps)
+{
+	for (; v->i < v->n_peers; v->i++, v->entered = false) {
+		struct node_peer *peer = v->peers[v->i];
+
+		if (!v->entered && !state_speaks_for_group(v->n, peer))
+			continue;
+		if (!v->entered)
+			state_told_begin(v->n, &v->told);
+		v->entered = true;
+		if (state_told_more(v->n, peer, &v->told, steps))
+			return true;
+		v->digests[v->i] = state_told_end(v->n, &v->told);
+	}
+	return false;
+}
+
+/* All lists, in order of first use, and attributes that are in none of them any more. */
+static bool
+do_number(struct saving *v, size_t *steps)
 {
 	struct rib_view view;
 
-	for (int f = 0; f < FAMILIES; f++) {
-		uint32_t at = 0;
-
-		while (rib_next(v->n->rib, RIB_MAIN_TABLE, (enum family)f, &at, &view)) {
+	for (; v->family < FAMILIES; v->family++, v->at = 0)
+		while (rib_next(v->n->rib, RIB_MAIN_TABLE, (enum family)v->family, &v->at, &view)) {
 			if (view.list)
 				(void)number_of(v->mem, &v->lists, view.list);
 			if (view.told && view.told->width)
 				(void)number_of(v->mem, &v->attrs, view.told->paths[view.told->best].attrs);
+			if (--*steps == 0)
+				return true;
 		}
-	}
-	for (size_t i = 0; i < v->lists.n; i++) {
-		const struct path_list *l = v->lists.keys[i];
+	return false;
+}
+
+static bool
+do_members(struct saving *v, size_t *steps)
+{
+	while (v->i < v->lists.n) {
+		const struct path_list *l = v->lists.keys[v->i++];
 
 		for (size_t k = 0; k < l->n; k++) {
 			(void)number_of(v->mem, &v->attrs, l->paths[k].attrs);
 			if (l->paths[k].nexthop)
 				(void)number_of(v->mem, &v->hops, l->paths[k].nexthop);
 		}
+		if (--*steps == 0)
+			return true;
 	}
+	return false;
 }
 
+/* The head of a section that counts its elements, once. */
 static void
-save_attrs(struct save *v)
+counted(struct saving *v, enum snapshot_kind kind, size_t n)
 {
-	snapshot_section(v->s, SNAPSHOT_ATTRS);
-	snapshot_u32(v->s, (uint32_t)v->attrs.n);
-	for (size_t i = 0; i < v->attrs.n; i++) {
-		const struct attrs *a = v->attrs.keys[i];
+	if (v->entered)
+		return;
+	v->entered = true;
+	snapshot_section(v->s, kind);
+	snapshot_u32(v->s, (uint32_t)n);
+}
+
+static bool
+do_attrs(struct saving *v, size_t *steps)
+{
+	counted(v, SNAPSHOT_ATTRS, v->attrs.n);
+	while (v->i < v->attrs.n) {
+		const struct attrs *a = v->attrs.keys[v->i++];
 
 		snapshot_u16(v->s, a->v.wire_len);
 		snapshot_bytes(v->s, a->v.wire, a->v.wire_len);
 		snapshot_u8(v->s, (a->v.flags & ATTRS_LOOP) != 0);
 		snapshot_u8(v->s, a->v.fate != 0);
+		if (--*steps == 0)
+			return true;
 	}
+	return false;
 }
 
-static void
-save_hops(struct save *v)
+static bool
+do_hops(struct saving *v, size_t *steps)
 {
-	snapshot_section(v->s, SNAPSHOT_HOPS);
-	snapshot_u32(v->s, (uint32_t)v->hops.n);
-	for (size_t i = 0; i < v->hops.n; i++) {
-		const struct rib_nexthop *h = v->hops.keys[i];
+	counted(v, SNAPSHOT_HOPS, v->hops.n);
+	while (v->i < v->hops.n) {
+		const struct rib_nexthop *h = v->hops.keys[v->i++];
 
 		snapshot_u32(v->s, h->ifindex);
 		snapshot_ip(v->s, &h->gateway);
+		if (--*steps == 0)
+			return true;
 	}
+	return false;
 }
 
-static void
-save_lists(struct save *v)
+static bool
+do_lists(struct saving *v, size_t *steps)
 {
-	snapshot_section(v->s, SNAPSHOT_LISTS);
-	snapshot_u32(v->s, (uint32_t)v->lists.n);
-	for (size_t i = 0; i < v->lists.n; i++) {
-		const struct path_list *l = v->lists.keys[i];
+	counted(v, SNAPSHOT_LISTS, v->lists.n);
+	while (v->i < v->lists.n) {
+		const struct path_list *l = v->lists.keys[v->i++];
 
 		snapshot_u16(v->s, l->n);
 		snapshot_u16(v->s, l->width ? l->best : STATE_NONE16);
@@ -289,11 +365,14 @@ save_lists(struct save *v)
 			snapshot_u32(v->s, number_of(v->mem, &v->attrs, p->attrs));
 			snapshot_u32(v->s, p->nexthop ? number_of(v->mem, &v->hops, p->nexthop) : STATE_NONE32);
 		}
+		if (--*steps == 0)
+			return true;
 	}
+	return false;
 }
 
 static void
-save_prefix(struct save *v, const struct rib_view *view)
+save_prefix(struct saving *v, const struct rib_view *view)
 {
 	const struct path *told = view->told && view->told->width ? &view->told->paths[view->told->best] : NULL;
 	const struct path *best = view->list && view->list->width ? &view->list->paths[view->list->best] : NULL;
@@ -311,46 +390,129 @@ save_prefix(struct save *v, const struct rib_view *view)
 	}
 }
 
-static void
-save_prefixes(struct save *v, enum family f)
+static bool
+do_prefixes(struct saving *v, size_t *steps)
 {
 	struct rib_view view;
-	uint32_t at = 0, n = 0;
-	size_t count;
 
-	snapshot_section(v->s, SNAPSHOT_PREFIXES);
-	snapshot_u8(v->s, (uint8_t)f);
-	count = v->s->n;
-	snapshot_u32(v->s, 0);
-	for (; rib_next(v->n->rib, RIB_MAIN_TABLE, f, &at, &view); n++)
-		save_prefix(v, &view);
-	put_u32(v->s->bytes + count, n);
+	for (; v->family < FAMILIES; v->family++, v->at = v->count = 0, v->entered = false) {
+		if (!v->entered) {
+			snapshot_section(v->s, SNAPSHOT_PREFIXES);
+			snapshot_u8(v->s, (uint8_t)v->family);
+			v->count_at = v->s->n;
+			snapshot_u32(v->s, 0);
+			v->entered = true;
+		}
+		for (; rib_next(v->n->rib, RIB_MAIN_TABLE, (enum family)v->family, &v->at, &view);) {
+			save_prefix(v, &view);
+			v->count++;
+			if (--*steps == 0)
+				return true;
+		}
+		put_u32(v->s->bytes + v->count_at, v->count);
+	}
+	return false;
+}
+
+static bool
+do_peers(struct saving *v, size_t *steps)
+{
+	(void)steps;
+	node_flatten(v->n);
+	for (size_t i = 0; i < v->n_peers; i++)
+		save_peer(v, v->peers[i], v->digests[i]);
+	return false;
+}
+
+/* ---- all of it ---- */
+
+struct saving *
+state_save_begin(struct node *n, struct snapshot *s, struct parcels *parcels, struct state_facts *facts)
+{
+	struct saving *v = mem_zalloc(s->mem, MEM_OTHER, sizeof(*v));
+	struct rib_counts counts;
+	size_t cap = 0;
+
+	*v = (struct saving){ .n = n, .s = s, .parcels = parcels, .mem = s->mem };
+	rib_counts(n->rib, &counts);
+	v->runs = counts.runs;
+	numbers_reserve(v->mem, &v->lists, counts.lists);
+	numbers_reserve(v->mem, &v->attrs, counts.attrs);
+	save_node(v, facts);
+	save_journal(v);
+	(void)number_of(v->mem, &v->sources, &n->local);
+	for (size_t i = 0; i < n->nports; i++) {
+		save_port(v, &n->ports[i]);
+		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next) {
+			v->peers = mem_grow(
+			    v->mem, MEM_OTHER, v->peers, &cap, v->n_peers + 1, sizeof(struct node_peer *));
+			v->peers[v->n_peers++] = peer;
+			(void)number_of(v->mem, &v->sources, &peer->source);
+		}
+	}
+	v->digests = mem_zalloc(v->mem, MEM_OTHER, (v->n_peers + 1) * sizeof(*v->digests));
+	return v;
+}
+
+static bool
+is_stale(const struct saving *v)
+{
+	struct rib_counts counts;
+
+	rib_counts(v->n->rib, &counts);
+	return counts.runs != v->runs || rib_pending(v->n->rib) || v->n->disturbed;
+}
+
+int
+state_save_more(struct saving *v, size_t steps)
+{
+	static bool (*const stages[])(struct saving *, size_t * steps) = {
+		[TOLD] = do_told,
+		[NUMBER] = do_number,
+		[MEMBERS] = do_members,
+		[ATTRS] = do_attrs,
+		[HOPS] = do_hops,
+		[LISTS] = do_lists,
+		[PREFIXES] = do_prefixes,
+		[PEERS] = do_peers,
+	};
+
+	if (is_stale(v))
+		return -ESTALE;
+	for (; v->stage < WHOLE; v->stage++) {
+		if (stages[v->stage](v, &steps))
+			return 1;
+		v->i = v->family = 0;
+		v->at = v->count = 0;
+		v->entered = false;
+	}
+	return 0;
 }
 
 void
+state_save_end(struct saving *v)
+{
+	if (!v)
+		return;
+	if (v->told.cache)
+		(void)state_told_end(v->n, &v->told);
+	numbers_free(v->mem, &v->attrs);
+	numbers_free(v->mem, &v->hops);
+	numbers_free(v->mem, &v->lists);
+	numbers_free(v->mem, &v->sources);
+	mem_free(v->mem, MEM_OTHER, v->peers);
+	mem_free(v->mem, MEM_OTHER, v->digests);
+	mem_free(v->mem, MEM_OTHER, v);
+}
+
+int
 state_save(struct node *n, struct snapshot *s, struct parcels *parcels, struct state_facts *facts)
 {
-	struct save v = { .n = n, .s = s, .parcels = parcels, .mem = s->mem };
+	struct saving *v = state_save_begin(n, s, parcels, facts);
+	int e = state_save_more(v, SIZE_MAX);
 
-	node_flatten(n);
-	save_node(&v, facts);
-	save_journal(&v);
-	(void)number_of(v.mem, &v.sources, &n->local);
-	for (size_t i = 0; i < n->nports; i++)
-		save_port(&v, &n->ports[i]);
-	for (size_t i = 0; i < n->nports; i++)
-		for (struct node_peer *peer = n->ports[i].peer; peer; peer = peer->next)
-			save_peer(&v, peer);
-	number_lists(&v);
-	save_attrs(&v);
-	save_hops(&v);
-	save_lists(&v);
-	for (int f = 0; f < FAMILIES; f++)
-		save_prefixes(&v, (enum family)f);
-	numbers_free(v.mem, &v.attrs);
-	numbers_free(v.mem, &v.hops);
-	numbers_free(v.mem, &v.lists);
-	numbers_free(v.mem, &v.sources);
+	state_save_end(v);
+	return e;
 }
 
 void

@@ -1,7 +1,7 @@
 /*
  * fabricd/upgrade/state.h -- a node into a snapshot, and out of it again
  *
- *   old, frozen: state_save() ---- bytes, and parcels of streams and listeners ----> state_open() :new
+ *   old, frozen: state_save..() -- bytes, and parcels of streams and listeners ----> state_open() :new
  *                                                                       node_new(state->inherit)
  *                                                                       state_restore()  held
  *                                                                       state_agrees()   asked until it is true
@@ -35,8 +35,20 @@ struct state_facts {
 	bool bfd;                        /* bfdd was there */
 };
 
-/* Saves a settled node; nothing of it changes. The parcels' leftovers are in the snapshot. */
-void state_save(struct node *, struct snapshot *, struct parcels *, struct state_facts *);
+/*
+ * Saves a settled node in slices; nothing of it changes. The snapshot was begun, and is ended by the caller; both it and the
+ * parcels must live as long. The parcels' leftovers are in the snapshot.
+ */
+struct saving;
+struct saving *state_save_begin(struct node *, struct snapshot *, struct parcels *, struct state_facts *);
+/*
+ * Goes on for about so many prefixes. 1: there is more to do; 0: it is whole; -ESTALE: routes, sessions or ports have changed
+ * since the beginning, and what was saved is of no use.
+ */
+int state_save_more(struct saving *, size_t steps);
+void state_save_end(struct saving *); /* at any moment; NULL is allowed */
+/* All of it at once: 0 or -ESTALE, as it is not settled. */
+int state_save(struct node *, struct snapshot *, struct parcels *, struct state_facts *);
 /* What is still to be sent, after node_give(). */
 void state_save_output(struct node *, struct snapshot *);
 void parcels_free(struct parcels *);

@@ -285,7 +285,8 @@ look(void *arg)
 	n = snprintf(text, sizeof(text), "%llu sessions and %llu paths are there", (unsigned long long)f->peers,
 	    (unsigned long long)f->paths);
 	snprintf(text + n, sizeof(text) - (size_t)n,
-	    t->node->cfg.no_fib ? "; no forwarding plane is used" : ", %llu routes are in the forwarding plane as wanted",
+	    t->node->cfg.no_fib ? "; no forwarding plane is used"
+				: ", %llu routes are in the forwarding plane as wanted",
 	    (unsigned long long)f->right);
 	if (channel_say(t->channel, CHANNEL_READY, text))
 		give_up(t);

@@ -23,16 +23,17 @@ state_speaks_for_group(const struct node *n, const struct node_peer *peer)
 	return false;
 }
 
-struct cache {
+struct state_told_cache {
 	const struct attrs *attrs;
 	uint64_t hash;
 };
 
 static uint64_t
-words_of(struct cache *cache, const struct node_peer *peer, const struct rib_view *v, uint8_t *buf, size_t size)
+words_of(
+    struct state_told_cache *cache, const struct node_peer *peer, const struct rib_view *v, uint8_t *buf, size_t size)
 {
 	const struct attrs *a = v->told->paths[v->told->best].attrs;
-	struct cache *c = &cache[hash_u64(0, (uintptr_t)a) % CACHE];
+	struct state_told_cache *c = &cache[hash_u64(0, (uintptr_t)a) % CACHE];
 
 	if (c->attrs != a) {
 		int n = export_attrs(peer->export, v, buf, size);
@@ -43,19 +44,44 @@ words_of(struct cache *cache, const struct node_peer *peer, const struct rib_vie
 	return c->hash;
 }
 
+void
+state_told_begin(struct node *n, struct state_told *w)
+{
+	*w = (struct state_told){ .cache = mem_zalloc(&n->mem, MEM_OTHER, CACHE * sizeof(*w->cache)), .sum = 1 };
+}
+
+bool
+state_told_more(struct node *n, const struct node_peer *peer, struct state_told *w, size_t *steps)
+{
+	size_t size = sizeof(n->scratch->wire);
+	struct rib_view v;
+
+	for (; w->family < FAMILIES; w->family++, w->at = 0)
+		while (rib_next(n->rib, RIB_MAIN_TABLE, (enum family)w->family, &w->at, &v)) {
+			if (export_told(peer->export, &v))
+				w->sum += hash_bytes(
+				    words_of(w->cache, peer, &v, n->scratch->wire, size), &v.prefix, sizeof(v.prefix));
+			if (--*steps == 0)
+				return true;
+		}
+	return false;
+}
+
+uint64_t
+state_told_end(struct node *n, struct state_told *w)
+{
+	mem_free(&n->mem, MEM_OTHER, w->cache);
+	w->cache = NULL;
+	return w->sum ? w->sum : 1;
+}
+
 uint64_t
 state_told_digest(struct node *n, const struct node_peer *peer)
 {
-	struct cache *cache = mem_zalloc(&n->mem, MEM_OTHER, CACHE * sizeof(*cache));
-	size_t size = sizeof(n->scratch->wire);
-	struct rib_view v;
-	uint64_t sum = 1;
+	size_t all = SIZE_MAX;
+	struct state_told w;
 
-	for (int f = 0; f < FAMILIES; f++)
-		for (uint32_t at = 0; rib_next(n->rib, RIB_MAIN_TABLE, (enum family)f, &at, &v);)
-			if (export_told(peer->export, &v))
-				sum += hash_bytes(
-				    words_of(cache, peer, &v, n->scratch->wire, size), &v.prefix, sizeof(v.prefix));
-	mem_free(&n->mem, MEM_OTHER, cache);
-	return sum ? sum : 1;
+	state_told_begin(n, &w);
+	(void)state_told_more(n, peer, &w, &all);
+	return state_told_end(n, &w);
 }

@@ -4,6 +4,7 @@
  * Everything that a view can show of sessions and routes is written into one text before and after; the texts must be
  * equal. What neighbours see is counted: no flap, and no UPDATE that tells nothing new.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
+#include "fabricd/node_impl.h"
+#include "fabricd/rib/restore.h"
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
 #include "tests/unit/node/puppet.h"
@@ -599,6 +602,88 @@ test_a_port_that_is_kept_out_stays_so(void **state)
 	topo_free(t);
 }
 
+/* However it is cut: the same octets; and what changes in between makes it worth nothing. */
+static void
+test_slices(void **state)
+{
+	static const size_t steps[] = { 1, 2, 3, 7, 50, SIZE_MAX };
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "spine1");
+	struct snapshot whole, s;
+	struct parcels parcels;
+	struct state_facts facts;
+	struct saving *v;
+	int slices = 0;
+
+	(void)state;
+	parcels = (struct parcels){ .mem = &wn->mem };
+	snapshot_begin(&whole, &wn->mem);
+	assert_int_equal(state_save(wn->node, &whole, &parcels, &facts), 0);
+	snapshot_end(&whole);
+	parcels_free(&parcels);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		snapshot_begin(&s, &wn->mem);
+		v = state_save_begin(wn->node, &s, &parcels, &facts);
+		for (slices = 1; state_save_more(v, steps[i]) == 1; slices++)
+			;
+		state_save_end(v);
+		snapshot_end(&s);
+		assert_int_equal(s.n, whole.n);
+		assert_memory_equal(s.bytes, whole.bytes, whole.n);
+		if (steps[i] == 1)
+			assert_true(slices > 60);
+		snapshot_free(&s);
+		parcels_free(&parcels);
+	}
+	assert_int_equal(slices, 1);
+	for (int k = 0; k < 2; k++) { /* a route, or a port, changes after some slices; and it is given up in between */
+		snapshot_begin(&s, &wn->mem);
+		wn->node->disturbed = 0;
+		v = state_save_begin(wn->node, &s, &parcels, &facts);
+		for (int i = 0; i < 20; i++)
+			assert_int_equal(state_save_more(v, 1), 1);
+		if (k)
+			wn->node->disturbed = 1;
+		else
+			node_announce_own(wn->node, &wn->node->self->loopback[FAMILY_IPV4], false);
+		assert_int_equal(state_save_more(v, 1), -ESTALE);
+		world_run(w, SECONDS(1));
+		assert_int_equal(state_save_more(v, 1), -ESTALE);
+		state_save_end(v);
+		snapshot_free(&s);
+		parcels_free(&parcels);
+	}
+	snapshot_free(&whole);
+	world_free(w);
+	topo_free(t);
+}
+
+/* While withdrawals are awaited nothing is frozen: their silence would be taken for an answer. */
+static void
+test_cuts_are_waited_for(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf2");
+	char why[160] = "";
+	int waits = 0;
+
+	(void)state;
+	world_link_set(w, "leaf1", "eth1", false);
+	for (int ms = 0; ms < 3000; ms++) {
+		world_run(w, MS(1));
+		assert_true(!rib_has_cuts(wn->node->rib) || node_upgrade_waits(wn->node, why, sizeof(why)));
+		waits += rib_has_cuts(wn->node->rib);
+	}
+	assert_true(waits > 20);
+	assert_non_null(strstr(why, "has not withdrawn all routes"));
+	assert_false(node_upgrade_waits(wn->node, why, sizeof(why)));
+	check_upgrade(w, wn);
+	world_free(w);
+	topo_free(t);
+}
+
 /* What another one before was told of a session and of a link stays known: no alarm comes twice, none goes unseen. */
 static void
 test_alarms_stay(void **state)
@@ -919,6 +1004,8 @@ main(void)
 		cmocka_unit_test(test_sessions_that_are_down),
 		cmocka_unit_test(test_in_the_middle_of_changes),
 		cmocka_unit_test(test_a_port_that_is_kept_out_stays_so),
+		cmocka_unit_test(test_slices),
+		cmocka_unit_test(test_cuts_are_waited_for),
 		cmocka_unit_test(test_alarms_stay),
 		cmocka_unit_test(test_a_fall_before_it_is_in_charge),
 		cmocka_unit_test(test_the_journal_goes_on),
