@@ -383,8 +383,11 @@ audit_due(void *arg)
 struct sync *
 sync_new(struct platform *platform, const struct sync_config *cfg, const struct sync_client *client, void *arg)
 {
-	struct sync *s = mem_zalloc(cfg->mem, MEM_FIB, sizeof(*s));
+	struct sync *s = mem_alloc(cfg->mem, MEM_FIB, sizeof(*s));
 
+	memset(s, 0, offsetof(struct sync, lanes));
+	for (int i = 0; i < LANES; i++)
+		s->lanes[i].n = s->lanes[i].head = s->lanes[i].tail = 0;
 	s->platform = platform;
 	s->cfg = *cfg;
 	s->client = client;

@@ -74,7 +74,7 @@ struct sroute {
 };
 
 /* Slabs that never move, and 256 small hash tables of indices, so that growth is never a long pause. */
-#define SLAB  4096
+#define SLAB  512
 #define PARTS 256
 struct route_part {
 	struct route_slot {
@@ -274,7 +274,6 @@ struct sync {
 	size_t n_extras, extras_cap;
 
 	struct vec32 nh_queue, group_queue, pg_queue; /* what may need an operation */
-	struct lane lanes[LANES];
 
 	struct rt_work *urgent, *normal;
 	struct rt_timer *retry_timer, *audit_timer;
@@ -304,6 +303,8 @@ struct sync {
 
 	struct sync_error errors[SYNC_ERRORS + 1];
 	struct sync_stats stats; /* the counters; what can be computed is computed in sync_stats() */
+
+	struct lane lanes[LANES]; /* last: their batches and rings are large, and written before they are read */
 };
 
 /* ---- sync_hold.c ---- */

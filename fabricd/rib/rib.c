@@ -58,6 +58,7 @@ rib_free(struct rib *r)
 		mem_free(r->cfg.mem, MEM_PREFIX, r->tables[i]);
 	}
 	mem_free(r->cfg.mem, MEM_PREFIX, r->tables);
+	mem_free(r->cfg.mem, MEM_PREFIX, r->sources);
 	mem_free(r->cfg.mem, MEM_PREFIX, r->leaving);
 	rib_cuts_free(r);
 	path_lists_free(r->lists);
@@ -192,13 +193,19 @@ rib_decide(struct rib *r, struct path_list *l)
 int
 rib_source_add(struct rib *r, struct rib_source *s)
 {
-	for (uint16_t i = 1; i < RIB_MAX_SOURCES; i++)
-		if (!r->sources[i]) {
-			r->sources[i] = s;
-			s->index = i;
-			return 0;
-		}
-	return -ENOSPC;
+	size_t i = 1;
+
+	while (i < r->nsources && r->sources[i])
+		i++;
+	if (i == RIB_MAX_SOURCES)
+		return -ENOSPC;
+	if (i >= r->nsources) {
+		r->sources = mem_grow(r->cfg.mem, MEM_PREFIX, r->sources, &r->cap_sources, i + 1, sizeof(*r->sources));
+		r->nsources = i + 1;
+	}
+	r->sources[i] = s;
+	s->index = (uint16_t)i;
+	return 0;
 }
 
 void

@@ -52,7 +52,8 @@ struct rib {
 	struct hop_sets *hops;     /* those of the lists */
 	struct rib_table **tables; /* two (one a family) for each table id */
 	size_t ntables, cap_tables;
-	struct rib_source *sources[RIB_MAX_SOURCES];
+	struct rib_source **sources; /* by index, NULL: free; the first is none */
+	size_t nsources, cap_sources;
 	struct refresh *refreshes;
 	struct rib_source **leaving; /* to be taken out of all lists behind `purge_at` */
 	size_t nleaving, cap_leaving;

@@ -79,7 +79,7 @@ rib_counts(const struct rib *r, struct rib_counts *out)
 		out->prefixes[f] = out->paths[f] = 0;
 	for (size_t i = 0; i < r->ntables; i++)
 		out->prefixes[r->tables[i]->family] += r->tables[i]->count;
-	for (size_t i = 1; i < RIB_MAX_SOURCES; i++)
+	for (size_t i = 1; i < r->nsources; i++)
 		for (int f = 0; r->sources[i] && f < FAMILIES; f++)
 			out->paths[f] += r->sources[i]->paths[f];
 	out->lists = path_lists_count(r->lists);

@@ -93,8 +93,8 @@ struct model {
 	struct model_port *ports;
 	uint32_t bridge_ifindex;
 
-	struct model_queued *queue; /* ring */
-	size_t qcap, qhead, qlen;
+	struct model_queued *queue; /* ring of qcap, as large as it had to be since it was empty; NULL then */
+	size_t qmax, qcap, qhead, qlen;
 	struct mono last_due;
 	struct rt_timer *timer;
 	bool hung, reset;

@@ -18,6 +18,7 @@
 #include "platform/model/impl.h"
 
 #define QUEUE_DEFAULT  4096
+#define QUEUE_FIRST    32
 #define RESULTS_MAX    256
 #define DUMP_BUCKETS   512
 #define BRIDGE_IFINDEX 1000000
@@ -104,8 +105,13 @@ do_first(struct model *m)
 	count(m, &q->op, &a);
 	r = (struct plat_result){ q->op.cookie, a.outcome, a.error, a.detail, a.outlives };
 	mem_free(m->mem, MEM_OTHER, q->members);
-	m->qhead = (m->qhead + 1) % m->qcap;
 	m->qlen--;
+	m->qhead = (m->qhead + 1) % m->qcap;
+	if (!m->qlen) { /* thousands of idle switches hold no memory for it */
+		mem_free(m->mem, MEM_OTHER, m->queue);
+		m->queue = NULL;
+		m->qcap = m->qhead = 0;
+	}
 	return r;
 }
 
@@ -270,12 +276,34 @@ fire(void *arg)
 	reap(m);
 }
 
+/* Room for n more operations in the ring, in the end of which the first ones may stand. */
+static void
+make_room(struct model *m, size_t n)
+{
+	struct model_queued *queue;
+	size_t cap = MAX_OF(m->qcap, (size_t)QUEUE_FIRST);
+
+	while (cap < m->qlen + n)
+		cap *= 2;
+	if (cap == m->qcap)
+		return;
+	queue = mem_alloc(m->mem, MEM_OTHER, cap * sizeof(*queue));
+	for (size_t i = 0; i < m->qlen; i++)
+		queue[i] = m->queue[(m->qhead + i) % m->qcap];
+	mem_free(m->mem, MEM_OTHER, m->queue);
+	m->queue = queue;
+	m->qcap = cap;
+	m->qhead = 0;
+}
+
 static size_t
 model_submit(struct platform *platform, const struct plat_op *ops, size_t n)
 {
 	struct model *m = model_of(platform);
-	size_t i, room = m->qcap - m->qlen;
+	size_t i, room = m->qmax - m->qlen;
 
+	if (n)
+		make_room(m, MIN_OF(n, room));
 	for (i = 0; i < n && i < room; i++) {
 		struct model_queued *q = &m->queue[(m->qhead + m->qlen) % m->qcap];
 
@@ -640,8 +668,7 @@ model_open(struct runtime *rt, struct mem *mem, const struct model_config *cfg, 
 	m->seed = rt_random(rt);
 	m->hash_seed = m->seed;
 	m->bridge_ifindex = BRIDGE_IFINDEX;
-	m->qcap = m->cfg.queue ? m->cfg.queue : QUEUE_DEFAULT;
-	m->queue = mem_zalloc(mem, MEM_OTHER, m->qcap * sizeof(m->queue[0]));
+	m->qmax = m->cfg.queue ? m->cfg.queue : QUEUE_DEFAULT;
 	m->timer = rt_timer_new(rt, fire, m);
 	c->base.caps = (struct platform_caps){
 		.max_routes = { limit(m->cfg.max_routes[0]), limit(m->cfg.max_routes[1]) },

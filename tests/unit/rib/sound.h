@@ -129,7 +129,7 @@ sound_leaving(const struct rib *r)
 {
 	size_t n = 0;
 
-	for (size_t i = 1; i < RIB_MAX_SOURCES; i++)
+	for (size_t i = 1; i < r->nsources; i++)
 		n += r->sources[i] && r->sources[i]->leaving;
 	assert_int_equal(r->nleaving, n);
 	for (size_t i = 0; i < r->nleaving; i++) {
@@ -165,7 +165,7 @@ assert_sound(const struct rib *r)
 		assert_int_equal(r->counts.fib_routes[f], n->routes[f]);
 	assert_int_equal(r->counts.groups, n->groups);
 	assert_int_equal(r->ntouched, 0);
-	for (size_t i = 1; i < RIB_MAX_SOURCES; i++)
+	for (size_t i = 1; i < r->nsources; i++)
 		for (int f = 0; r->sources[i] && f < FAMILIES; f++)
 			assert_int_equal(r->sources[i]->paths[f], n->paths[i][f]);
 	free(n->now);
