@@ -250,7 +250,7 @@ bench-rib: $(BENCH_OUT)/rib_bench
 #: make sim-chaos       a few seconds of random faults, with BFD and without
 #: make sim-same        the same seed gives the same log: gcc, clang, sanitizers;  SAME="4x2.yaml": of one topology
 #: make mutants         breaks the engines at 200 places, one at a time, and counts what the tests notice;  SEED=n MUTANTS=10
-#: make soak            a million random faults on six fabrics, goes on where it was (long);  SOAK="--faults 10000" chooses
+#: make soak            a million random faults on seven fabrics, goes on where it was (long);  SOAK="--faults 10000" chooses
 #: make scale           cold starts of up to 2,000 switches, with docs/simulator-scale.svg;  SCALE="--pods 2,6" chooses
 .PHONY: sim-seeds sim-chaos sim-same soak scale mutants
 sim-seeds: $(O)/bin/fabsim

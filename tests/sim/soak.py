@@ -30,6 +30,8 @@ FABRICS = [
     ("3tier-small.yaml", 200, 1, ["--bfd"]),
     ("border.yaml", 1000, 12, ["--outside", "5"]),
     ("outside.yaml", 1500, 36, ["--outside", "20"]),
+    ("middle.yaml", 1500, 36, ["--outside", "10"]),
+    ("middle.yaml", 1500, 5, []),
     ("16x4.yaml", 1000, 24, []),
     ("16x4.yaml", 1000, 4, []),
 ]
