@@ -268,7 +268,8 @@ load(const char *path)
 		free(print);
 	}
 	if (!t)
-		fprintf(stderr, "fabricd: not started: %zu errors in %s\n", topo_errors_count(&errs, TOPO_ERROR), path);
+		fprintf(stderr, "fabricd: not started: %zu error%s in %s\n", topo_errors_count(&errs, TOPO_ERROR),
+		    topo_errors_count(&errs, TOPO_ERROR) == 1 ? "" : "s", path);
 	topo_errors_free(&errs);
 	free(text);
 	return t;

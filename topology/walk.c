@@ -441,6 +441,9 @@ read_mac(struct walk *w, const struct rule *r, struct tree *v, void *out)
 			mac[n++] = ':';
 		mac[n++] = (char)(*p >= 'A' && *p <= 'F' ? *p + 32 : *p);
 	}
+	/* The lowest bit of the first byte is that of groups (IEEE 802). */
+	if (strchr("13579bdf", mac[1]) || strcmp(arena_text(w->arena, mac, n), "00:00:00:00:00:00") == 0)
+		return complain(w, r, v, "the address of one device, not of a group nor zero");
 	*(const char **)out = arena_text(w->arena, mac, n);
 	return true;
 }

@@ -27,7 +27,7 @@ struct options {
 	size_t n_ends;
 	const char *colour;
 	int64_t watch_us; /* 0: once */
-	bool help, version;
+	bool help, version, lab_given;
 	char run_dir[LAB_PATH];
 };
 
@@ -109,6 +109,7 @@ set_option(struct options *o, int id, const char *value)
 		return QUERY_OK;
 	case OPT_LAB:
 		o->ctl.lab = value;
+		o->lab_given = true;
 		return QUERY_OK;
 	case OPT_FILTER:
 		return add_filter(&o->ctl, value);
@@ -238,6 +239,9 @@ find_run_dir(struct options *o)
 	if (o->ctl.run_dir)
 		return QUERY_OK;
 	o->ctl.run_dir = env && *env ? env : CTL_RUN_DIR;
+	if (!o->ctl.at && o->lab_given)
+		return ctl_fail(QUERY_USAGE, "--at NODE; fabctl lab status lists them",
+		    "which switch of the laboratory \"%s\"?", o->ctl.lab);
 	if (!o->ctl.at)
 		return QUERY_OK;
 	if ((status = lab_open(&o->ctl, &lab)))

@@ -91,6 +91,11 @@ def test_refusals_have_a_cause_and_a_next_step(fab, words, want, says):
     assert r.stdout == ""
 
 
+def test_a_laboratory_is_no_switch(fab):
+    r = fab.run("status", want=2)
+    assert "which switch of the laboratory" in r.stderr and "--at NODE" in r.stderr
+
+
 def test_a_cut_link_is_seen_and_healed(fab):
     fab.run("lab", "cut", "leaf1:eth1")
     try:
