@@ -280,6 +280,31 @@ test_the_width_has_its_limit(void **state)
 		}
 }
 
+/* Who had no room takes the place of one that is gone, be that the best path or not, and known to peers or not. */
+static void
+test_a_place_that_is_free_is_taken(void **state)
+{
+	(void)state;
+	for (unsigned int width = 1; width <= SOURCES; width++)
+		for (unsigned int gone = 0; gone < SOURCES; gone++)
+			for (int wait = 0; wait < 2; wait++) {
+				struct fixture *t = fixture(
+				    (struct rib_config){ .max_width = width, .wait_fib = wait });
+				const struct group *g;
+
+				for (unsigned int s = 0; s < SOURCES; s++)
+					announce(t, s, FAMILY_IPV4, 0, 0);
+				run(t);
+				down(t, gone);
+				run(t);
+				g = &t->groups[t->route[FAMILY_IPV4][0]];
+				assert_int_equal(g->n, MIN_OF(width, SOURCES - 1u));
+				for (size_t i = 0; i < g->n; i++)
+					assert_int_equal(g->m[i].ifindex, i + 1 + (i >= gone));
+				done(t);
+			}
+}
+
 static void
 test_members_are_told_up_to_a_number(void **state)
 {
@@ -364,6 +389,7 @@ main(void)
 		cmocka_unit_test(test_indices_of_sources_are_used_again),
 		cmocka_unit_test(test_without_a_fib_nothing_is_made),
 		cmocka_unit_test(test_the_width_has_its_limit),
+		cmocka_unit_test(test_a_place_that_is_free_is_taken),
 		cmocka_unit_test(test_members_are_told_up_to_a_number),
 		cmocka_unit_test(test_the_fibs_answers_are_shown),
 	};
