@@ -152,6 +152,17 @@ model_open_row(struct env *e)
 }
 
 static bool
+model_outliving_row(struct env *e)
+{
+	const struct model_config cfg = { .own_nexthops = 4, .group_outlives = true };
+
+	e->p = model_open(&e->tiny.rt, &e->mem, &cfg, NULL, NULL);
+	for (int i = 0; i < PORTS; i++)
+		model_carrier(e, i, true);
+	return true;
+}
+
+static bool
 model_asic_row(struct env *e)
 {
 	const struct model_config cfg = { .ack_us = 500, .op_us = 3, .queue = 64, .keep_nexthops = true };
@@ -199,6 +210,8 @@ null_open_row(struct env *e)
 
 static const struct impl impls[] = {
 	{ "model", true, model_open_row, model_carrier, model_foreign, model_remove },
+	{ "model with groups that outlive their members", true, model_outliving_row, model_carrier, model_foreign,
+	    model_remove },
 	{ "model like a slow ASIC", true, model_asic_row, model_carrier, model_foreign, model_remove },
 	{ "model whose groups outlive", true, model_outlives_row, model_carrier, model_foreign, model_remove },
 	{ "linux", true, linux_open_row, linux_carrier, linux_foreign, linux_remove },
@@ -526,6 +539,41 @@ group_changes_in_place(struct env *e)
 	assert_int_equal(s.routes, 2);
 }
 
+/* A deleted next hop has left its groups: nothing else changes there, and the last one takes only those with it that do not outlive it. */
+static void
+deletion_narrows(struct env *e)
+{
+	const struct plat_member three[] = { { 101, 2 }, { 102, 1 }, { 103, 2 } };
+	struct plat_op set = group_set(201, three, 3);
+	bool outlives;
+	struct seen s;
+
+	if (!e->p->caps.own_nexthops) /* then sync does not count on it */
+		return;
+	setup(e);
+	assert_true(e->p->caps.carrier_deletes_nexthops);
+	assert_int_equal(op(e, nh_set(e, 103, 2)), PLAT_INSTALLED);
+	set.group.outlives = true;
+	assert_int_equal(op(e, set), PLAT_INSTALLED);
+	outlives = e->results[e->n - 1].outlives;
+	assert_int_equal(outlives, e->p->caps.group_outlives);
+	assert_int_equal(op(e, deletion(nh_set(e, 102, 1))), PLAT_INSTALLED);
+	s = dump(e, "10.1.0.0/24");
+	assert_int_equal(s.nexthops, 2);
+	assert_int_equal(s.members, 2);
+	assert_int_equal(s.m[0].nh, 101);
+	assert_int_equal(s.m[1].nh, 103);
+	assert_int_equal(s.m[0].weight, s.m[1].weight);
+	assert_int_equal(s.routes, 2);
+	assert_int_equal(s.found.group, 201);
+	assert_int_equal(op(e, deletion(nh_set(e, 101, 0))), PLAT_INSTALLED);
+	assert_int_equal(op(e, deletion(nh_set(e, 103, 2))), PLAT_INSTALLED);
+	s = dump(e, NULL);
+	assert_int_equal(s.members, 0);
+	assert_int_equal(s.groups, outlives);
+	assert_int_equal(s.routes, outlives ? 2 : 0);
+}
+
 static void
 another_owner(struct env *e)
 {
@@ -673,6 +721,7 @@ static const struct {
 	{ "refusals change nothing", refusals, true },
 	{ "goes on after a refusal", goes_on_after_a_refusal, true },
 	{ "a group changes in place", group_changes_in_place, true },
+	{ "a deleted next hop has left its groups", deletion_narrows, true },
 	{ "another owner's route stays", another_owner, true },
 	{ "loss and return of carrier", carrier, true },
 	{ "a group that outlives its member", outlives, true },
