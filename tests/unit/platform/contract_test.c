@@ -152,17 +152,6 @@ model_open_row(struct env *e)
 }
 
 static bool
-model_outliving_row(struct env *e)
-{
-	const struct model_config cfg = { .own_nexthops = 4, .group_outlives = true };
-
-	e->p = model_open(&e->tiny.rt, &e->mem, &cfg, NULL, NULL);
-	for (int i = 0; i < PORTS; i++)
-		model_carrier(e, i, true);
-	return true;
-}
-
-static bool
 model_asic_row(struct env *e)
 {
 	const struct model_config cfg = { .ack_us = 500, .op_us = 3, .queue = 64, .keep_nexthops = true };
@@ -176,7 +165,7 @@ model_asic_row(struct env *e)
 static bool
 model_outlives_row(struct env *e)
 {
-	const struct model_config cfg = { .group_outlives = true };
+	const struct model_config cfg = { .group_outlives = true, .own_nexthops = 4 };
 
 	e->p = model_open(&e->tiny.rt, &e->mem, &cfg, NULL, NULL);
 	for (int i = 0; i < PORTS; i++)
@@ -210,8 +199,6 @@ null_open_row(struct env *e)
 
 static const struct impl impls[] = {
 	{ "model", true, model_open_row, model_carrier, model_foreign, model_remove },
-	{ "model with groups that outlive their members", true, model_outliving_row, model_carrier, model_foreign,
-	    model_remove },
 	{ "model like a slow ASIC", true, model_asic_row, model_carrier, model_foreign, model_remove },
 	{ "model whose groups outlive", true, model_outlives_row, model_carrier, model_foreign, model_remove },
 	{ "linux", true, linux_open_row, linux_carrier, linux_foreign, linux_remove },
