@@ -586,6 +586,12 @@ port_0_dark(void *arg)
 }
 
 static bool
+port_1_dark(void *arg)
+{
+	return !port(arg, 1) || !port(arg, 1)->carrier;
+}
+
+static bool
 port_0_up(void *arg)
 {
 	return port(arg, 0) && port(arg, 0)->carrier;
@@ -606,7 +612,7 @@ carrier(struct env *e)
 	assert_int_equal(s.routes, 2);
 	assert_int_equal(op(e, nh_set(e, 104, 0)), PLAT_WAITS_LINK);
 	e->impl->carrier(e, 1, false);
-	run(e, 20);
+	assert_true(tiny_until(&e->tiny, port_1_dark, e, 2000));
 	s = dump(e, NULL);
 	assert_int_equal(s.groups, deletes ? 0 : 1); /* emptied: with all routes on it */
 	assert_int_equal(s.routes, deletes ? 0 : 2);
