@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fabricd/lib/version.h"
 #include "fabricd/sim/cmd.h"
@@ -23,8 +24,9 @@ static const char usage[] =
     "      every single (pair of) link and switch failure, the worst first\n"
     "  fabsim chaos FILE [--seed S] [--events N] [--hours H] [--bfd] [--outside N] [--save TRACE] [--runs N] [--log]\n"
     "      random faults, judged all along; a violation is shrunk to the shortest list of faults\n"
-    "  fabsim replay TRACE [--log] [--runs N]\n"
-    "      the run that a trace describes, event by event the same\n"
+    "  fabsim replay TRACE [--topologies DIR] [--log] [--runs N]\n"
+    "      the run that a trace describes, event by event the same; its topology: from here, beside the trace, or in "
+    "DIR\n"
     "  fabsim seeds FILE [--topologies DIR]\n"
     "      every line of a list of traces\n"
     "\n"
@@ -101,7 +103,7 @@ load_topo(const char *path)
 
 /* Topologies that traces name, each loaded once. */
 struct loaded {
-	const char *dir;
+	const char *dir, *trace; /* --topologies, or NULL; the file that names them */
 	char file[256];
 	struct topo *topo;
 };
@@ -110,23 +112,26 @@ static const struct topo *
 load_named(void *arg, const char *file, char *err, size_t errlen)
 {
 	struct loaded *l = arg;
-	char path[512];
+	const char *slash = strrchr(l->trace, '/');
+	char path[4096];
 
 	if (l->topo && strcmp(l->file, file) == 0)
 		return l->topo;
 	topo_free(l->topo);
 	snprintf(path, sizeof(path), "%s%s%s", l->dir ? l->dir : "", l->dir ? "/" : "", file);
+	if (!l->dir && file[0] != '/' && access(path, R_OK) < 0) /* not from here: then beside the trace */
+		snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - l->trace) + 1 : 0, l->trace, file);
 	snprintf(l->file, sizeof(l->file), "%s", file);
 	l->topo = load_topo(path);
 	if (!l->topo)
-		snprintf(err, errlen, "topology %s cannot be used", path);
+		snprintf(err, errlen, "topology %s cannot be used; --topologies DIR says where to look for it", file);
 	return l->topo;
 }
 
 static int
 replay(const struct options *o)
 {
-	struct loaded l = { .dir = o->dir };
+	struct loaded l = { .dir = o->dir, .trace = o->file };
 	struct cmd cmd = o->cmd;
 	struct scenario sc = { 0 };
 	char err[512];
@@ -153,7 +158,7 @@ replay(const struct options *o)
 static int
 seeds(const struct options *o)
 {
-	struct loaded l = { .dir = o->dir };
+	struct loaded l = { .dir = o->dir, .trace = o->file };
 	size_t len, n = 0, bad = 0;
 	char *text = read_file(o->file, &len), *save = NULL, err[512];
 

@@ -120,6 +120,18 @@ def test_a_trace_that_is_wrong(tmp_path):
     assert code == 2 and "line 2: melt is no kind of fault" in err
 
 
+def test_a_trace_that_came_from_elsewhere(tmp_path):
+    with open(SMALL, encoding="utf-8") as f:
+        (tmp_path / "small.yaml").write_text(f.read())
+    trace = tmp_path / "trace"
+    trace.write_text("topology small.yaml\nseed 3\n@101 cut leaf1:eth1 for 3\n")
+    code, out, _ = fabsim("replay", str(trace), "--log")  # beside the trace, whatever directory this is
+    assert code == 0
+    assert fabsim("replay", str(trace), "--log", "--topologies", str(tmp_path))[1] == out
+    code, _, err = fabsim("replay", str(trace), "--topologies", "/nowhere")
+    assert code == 2 and "--topologies DIR" in err
+
+
 def test_a_replay_is_the_same_every_time(tmp_path):
     trace = tmp_path / "trace"
     trace.write_text(f"topology {SMALL}\nseed 3\n@101 stop leaf1 for 3\n@110 upgrade spine1\n@110.002 cut leaf2:eth1 for 2\n")
