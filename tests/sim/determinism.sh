@@ -7,7 +7,7 @@ set -e
 cd "$(dirname "$0")/../.."
 run() { "$1" chaos "tests/data/topology/$2" --seed "$3" $([ "$3" = 1 ] || echo --bfd) --outside 5 --events 40 --hours 1 --runs 0 | sed -n 's/^log: .*hash //p'; }
 seen=
-for file in ${SAME:-4x2.yaml parallel.yaml 3tier-small.yaml outside.yaml border.yaml 16x4.yaml}; do
+for file in ${SAME:-4x2.yaml parallel.yaml 3tier-small.yaml outside.yaml middle.yaml border.yaml 16x4.yaml}; do
 	for seed in 1 2; do
 		first=
 		for fabsim in "$@"; do
