@@ -654,6 +654,13 @@ export_run(struct export *ex)
 }
 
 void
+export_counted(struct export_peer *p, enum family f, uint64_t told)
+{
+	p->group->told[f] = told;
+	p->group->counted[f] = ALL;
+}
+
+void
 export_drained(struct export *ex)
 {
 	ex->wants_walk |= ex->lagging;
@@ -740,6 +747,12 @@ export_told(const struct export_peer *p, const struct rib_view *v)
 	const struct path *best = told_path(p->group, &v->prefix, v->told);
 
 	return best && best->source != p->source;
+}
+
+bool
+export_told_group(const struct export_peer *p, const struct rib_view *v)
+{
+	return told_path(p->group, &v->prefix, v->told) != NULL;
 }
 
 int

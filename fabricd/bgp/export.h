@@ -68,5 +68,9 @@ bool export_told(const struct export_peer *, const struct rib_view *);
 int export_attrs(const struct export_peer *, const struct rib_view *, uint8_t *buf, size_t size);
 /* Prefixes that the peer's group is told now. */
 uint64_t export_count(const struct export_peer *, enum family);
+/* The same of its group: also what came from this very peer, and is told to the others. */
+bool export_told_group(const struct export_peer *, const struct rib_view *);
+/* Who has just walked the table with export_told_group() knows the number already: the group need not be counted. */
+void export_counted(struct export_peer *, enum family, uint64_t told);
 
 #endif

@@ -10,9 +10,10 @@
 
 /*
  * What one peer of a group has been told of all prefixes, octet for octet but for next hops: the same in both processes,
- * or the group is to be told anew. 0 for the others of the group: the first speaks for all.
+ * or the group is to be told anew. 0 for the others of the group: the first speaks for all. Its group is counted by the way.
  */
 uint64_t state_told_digest(struct node *, const struct node_peer *);
+#define STATE_TOLD_NOTHING 1u
 
 /* The same in slices, while what peers were told does not change. */
 struct state_told {
@@ -20,6 +21,7 @@ struct state_told {
 	uint64_t sum;
 	unsigned int family;
 	uint32_t at;
+	uint64_t count[FAMILIES]; /* prefixes that it was told of */
 };
 
 void state_told_begin(struct node *, struct state_told *);

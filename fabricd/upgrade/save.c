@@ -261,6 +261,11 @@ do_told(struct saving *v, size_t *steps)
 
 		if (!v->entered && !state_speaks_for_group(v->n, peer))
 			continue;
+		if (!v->entered && !export_count(peer->export, FAMILY_IPV4) &&
+		    !export_count(peer->export, FAMILY_IPV6)) {
+			v->digests[v->i] = STATE_TOLD_NOTHING;
+			continue;
+		}
 		if (!v->entered)
 			state_told_begin(v->n, &v->told);
 		v->entered = true;

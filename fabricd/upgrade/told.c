@@ -47,7 +47,8 @@ words_of(
 void
 state_told_begin(struct node *n, struct state_told *w)
 {
-	*w = (struct state_told){ .cache = mem_zalloc(&n->mem, MEM_OTHER, CACHE * sizeof(*w->cache)), .sum = 1 };
+	*w = (struct state_told){ .cache = mem_zalloc(&n->mem, MEM_OTHER, CACHE * sizeof(*w->cache)),
+		.sum = STATE_TOLD_NOTHING };
 }
 
 bool
@@ -58,9 +59,12 @@ state_told_more(struct node *n, const struct node_peer *peer, struct state_told 
 
 	for (; w->family < FAMILIES; w->family++, w->at = 0)
 		while (rib_next(n->rib, RIB_MAIN_TABLE, (enum family)w->family, &w->at, &v)) {
-			if (export_told(peer->export, &v))
-				w->sum += hash_bytes(
-				    words_of(w->cache, peer, &v, n->scratch->wire, size), &v.prefix, sizeof(v.prefix));
+			if (export_told_group(peer->export, &v)) {
+				w->count[w->family]++;
+				if (v.told->paths[v.told->best].source != &peer->source)
+					w->sum += hash_bytes(words_of(w->cache, peer, &v, n->scratch->wire, size),
+					    &v.prefix, sizeof(v.prefix));
+			}
 			if (--*steps == 0)
 				return true;
 		}
@@ -83,5 +87,7 @@ state_told_digest(struct node *n, const struct node_peer *peer)
 
 	state_told_begin(n, &w);
 	(void)state_told_more(n, peer, &w, &all);
+	for (int f = 0; f < FAMILIES; f++)
+		export_counted(peer->export, (enum family)f, w.count[f]);
 	return state_told_end(n, &w);
 }
