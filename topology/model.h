@@ -216,7 +216,9 @@ struct file {
 struct walk {
 	struct arena *arena;
 	struct topo_errors *errs;
-	const struct list *templates; /* struct file_external: where `template: NAME` of a session looks */
+	const struct list *templates;  /* struct file_external: where `template: NAME` of a session looks */
+	const struct rule *warned[32]; /* of which keys without effect it was told: once each */
+	size_t nwarned;
 };
 
 struct rule;
@@ -232,6 +234,9 @@ struct rule {
 	unsigned int flags;
 	int64_t min, max;
 	const void *arg; /* words of an enumeration, rules of a map, test of a word */
+	/* What holds instead of a key that is read and has no effect yet; NULL: it has. */
+	const char *unused;
+	const char *inert; /* the one value that needs no warning, beside the default */
 };
 
 #define RULE_REQUIRED 1u

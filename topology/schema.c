@@ -141,6 +141,10 @@ static const char *const rpki_words[] = { "off", "tag", "reject-invalid", NULL }
 #define WORD(w)    .arg = &(w)
 #define FROM(a, b) .min = (a), .max = (b)
 
+/* What holds while a key has no effect. */
+#define NO_FILTER   "`in` and `out` alone decide; `prefixes` as their value lets nothing pass"
+#define AS_THEY_ARE "routes are taken and told as they are"
+
 /* One row, one key, in columns. */
 /* clang-format off */
 static const struct rule pool_rules[] = {
@@ -183,7 +187,7 @@ static const struct schema host_bgp_schema = { "`bgp` of hosts", sizeof(struct f
 static const struct rule hosts_rules[] = {
 	{ "ports",       read_range, AT(file_hosts, ports) },
 	{ "racks",       read_pools, AT(file_hosts, racks), .arg = &pool_schema },
-	{ "bgp",         read_map,   AT(file_hosts, bgp), .arg = &host_bgp_schema },
+	{ "bgp",         read_map,   AT(file_hosts, bgp), .arg = &host_bgp_schema, .unused = "hosts have no sessions; of this, `accept` alone counts: what may come from below" },
 	{ "bridge",      read_word,  AT(file_hosts, bridge), .dflt = "rack0", WORD(bridge_word) },
 	{ "rack_always", read_bool,  AT(file_hosts, rack_always), .dflt = "false" },
 	{ "on_isolated", read_enum,  AT(file_hosts, on_isolated), .dflt = "keep", .arg = isolated_words },
@@ -224,9 +228,9 @@ static const struct schema timers_schema = { "`timers`", sizeof(struct file_time
 
 static const struct rule policy_rules[] = {
 	{ "min_uplinks",          read_number, AT(file_policy, min_uplinks), .dflt = "1", FROM(0, SLOTS_MAX) },
-	{ "on_wrong_port",        read_enum,   AT(file_policy, on_wrong_port), .dflt = "warn", .arg = port_policy_words },
-	{ "on_wrong_node",        read_enum,   AT(file_policy, on_wrong_node), .dflt = "block", .arg = port_policy_words },
-	{ "max_load_after_drain", read_share,  AT(file_policy, max_load_after_drain), .dflt = "90%" },
+	{ "on_wrong_port",        read_enum,   AT(file_policy, on_wrong_port), .dflt = "warn", .arg = port_policy_words, .unused = "a wrong port is told in `fabctl ports`, and used" },
+	{ "on_wrong_node",        read_enum,   AT(file_policy, on_wrong_node), .dflt = "block", .arg = port_policy_words, .unused = "a wrong switch gets no session" },
+	{ "max_load_after_drain", read_share,  AT(file_policy, max_load_after_drain), .dflt = "90%", .unused = "nothing is drained yet" },
 	{ 0 },
 };
 static const struct schema policy_schema = { "`policy`", sizeof(struct file_policy), policy_rules };
@@ -240,7 +244,7 @@ static const struct schema bfd_schema = { "`bfd`", sizeof(struct file_bfd), bfd_
 
 static const struct rule ecmp_rules[] = {
 	{ "weights",   read_enum, AT(file_ecmp, weights), .dflt = "off", .arg = weights_words },
-	{ "resilient", read_bool, AT(file_ecmp, resilient), .dflt = "off" },
+	{ "resilient", read_bool, AT(file_ecmp, resilient), .dflt = "off", .unused = "flows move when a group changes" },
 	{ 0 },
 };
 static const struct schema ecmp_schema = { "`ecmp`", sizeof(struct file_ecmp), ecmp_rules };
@@ -269,22 +273,22 @@ static const struct schema borders_schema = { "`borders`", sizeof(struct file_bo
 	{ "type",             read_enum,     AT(file_external, type), .min = TOPO_SESSION_TRANSIT, .arg = type_words }, \
 	{ "in",               read_enum,     AT(file_external, in), .min = TOPO_ADVERT_DEFAULT, .arg = advert_words }, \
 	{ "out",              read_enum,     AT(file_external, out), .min = TOPO_ADVERT_DEFAULT, .arg = advert_words }, \
-	{ "prefixes",         read_word,     AT(file_external, prefixes), WORD(file_word) }, \
-	{ "as_set",           read_word,     AT(file_external, as_set), WORD(as_set_word) }, \
-	{ "rpki",             read_enum,     AT(file_external, rpki), .arg = rpki_words }, \
+	{ "prefixes",         read_word,     AT(file_external, prefixes), WORD(file_word), .unused = NO_FILTER }, \
+	{ "as_set",           read_word,     AT(file_external, as_set), WORD(as_set_word), .unused = NO_FILTER }, \
+	{ "rpki",             read_enum,     AT(file_external, rpki), .arg = rpki_words, .unused = "no route is validated: `in` and `max_prefixes` alone decide", .inert = "off" }, \
 	{ "max_prefixes",     read_number,   AT(file_external, max_prefixes), FROM(1, UINT32_MAX) }, \
-	{ "local_pref",       read_number,   AT(file_external, local_pref), FROM(0, UINT32_MAX) }, \
-	{ "prepend",          read_number,   AT(file_external, prepend), FROM(0, 16) }, \
-	{ "med",              read_number,   AT(file_external, med), FROM(0, UINT32_MAX) }, \
-	{ "communities",      read_words,    AT(file_external, communities), WORD(community_word) }, \
-	{ "blackhole",        read_bool,     AT(file_external, blackhole) }, \
-	{ "source",           read_ip,       AT(file_external, source) }, \
+	{ "local_pref",       read_number,   AT(file_external, local_pref), FROM(0, UINT32_MAX), .unused = AS_THEY_ARE }, \
+	{ "prepend",          read_number,   AT(file_external, prepend), FROM(0, 16), .unused = AS_THEY_ARE }, \
+	{ "med",              read_number,   AT(file_external, med), FROM(0, UINT32_MAX), .unused = AS_THEY_ARE }, \
+	{ "communities",      read_words,    AT(file_external, communities), WORD(community_word), .unused = AS_THEY_ARE }, \
+	{ "blackhole",        read_bool,     AT(file_external, blackhole), .unused = AS_THEY_ARE }, \
+	{ "source",           read_ip,       AT(file_external, source), .unused = AS_THEY_ARE }, \
 	{ "gtsm",             read_bool,     AT(file_external, gtsm) }, \
 	{ "long_lived",       read_duration, AT(file_external, long_lived), FROM(SECONDS(1), SECONDS(86400 * 30)) }, \
 	{ "auth",             read_word,     AT(file_external, auth), WORD(file_word) }, \
-	{ "bfd",              read_bool,     AT(file_external, bfd) }, \
+	{ "bfd",              read_bool,     AT(file_external, bfd), .unused = "the hold time finds a dead neighbour" }, \
 	{ "local_as",         read_number,   AT(file_external, local_as), FROM(1, UINT32_MAX) }, \
-	{ "prepend_local_as", read_bool,     AT(file_external, prepend_local_as), .dflt = "false" }, \
+	{ "prepend_local_as", read_bool,     AT(file_external, prepend_local_as), .dflt = "false", .unused = AS_THEY_ARE }, \
 	{ "originate",        read_prefixes, AT(file_external, originate) }
 
 #define SESSION_NEED .flags = RULE_REQUIRED
@@ -321,7 +325,7 @@ static const struct rule device_rules[] = {
 	{ "serial", read_word, AT(file_device, serial), .flags = RULE_QUOTED, WORD(short_word) },
 	{ "mac",    read_mac,  AT(file_device, mac), .flags = RULE_QUOTED },
 	{ "model",  read_word, AT(file_device, model), WORD(short_word) },
-	{ "state",  read_enum, AT(file_device, state), .dflt = "active", .arg = state_words },
+	{ "state",  read_enum, AT(file_device, state), .dflt = "active", .arg = state_words, .unused = "the switch carries traffic", .inert = "planned" },
 	{ 0 },
 };
 static const struct schema device_schema = { "a device", sizeof(struct file_device), device_rules };
@@ -338,7 +342,7 @@ static const struct rule file_rules[] = {
 	{ "schema",           read_schema,   AT(file, schema), REQUIRED },
 	{ "fabric",           read_word,     AT(file, fabric), REQUIRED, WORD(fabric_word) },
 	{ "revision",         read_number64, AT(file, revision), FROM(1, INT64_MAX) },
-	{ "public_asn",       read_number,   AT(file, public_asn), FROM(1, UINT32_MAX) },
+	{ "public_asn",       read_number,   AT(file, public_asn), FROM(1, UINT32_MAX), .unused = "each switch tells its own AS number, or `local_as` of the session" },
 	{ "allow_public_asn", read_bool,     AT(file, allow_public_asn), .dflt = "false" },
 	{ "pods",             read_number,   AT(file, pods), FROM(1, PODS_MAX) },
 	{ "planes",           read_number,   AT(file, planes), FROM(1, SLOTS_MAX) },
@@ -348,16 +352,16 @@ static const struct rule file_rules[] = {
 	{ "aggregates",       read_prefixes, AT(file, aggregates) },
 	{ "except",           read_maps,     AT(file, except), .arg = &except_schema },
 	{ "devices",          read_names,    AT(file, devices), .arg = &device_schema },
-	{ "services",         read_maps,     AT(file, services), .arg = &service_schema },
+	{ "services",         read_maps,     AT(file, services), .arg = &service_schema, .unused = "no switch announces them" },
 	{ "timers",           read_map,      AT(file, timers), .dflt = "", .arg = &timers_schema },
 	{ "policy",           read_map,      AT(file, policy), .dflt = "", .arg = &policy_schema },
 	{ "bfd",              read_map,      AT(file, bfd), .dflt = "", .arg = &bfd_schema },
 	{ "ecmp",             read_map,      AT(file, ecmp), .dflt = "", .arg = &ecmp_schema },
 	{ "mtu",              read_number,   AT(file, mtu), .dflt = "9216", FROM(1280, 65535) },
 	{ "kernel_compat",    read_bool,     AT(file, kernel_compat), .dflt = "false" },
-	{ "listen",           read_map,      AT(file, listen), .dflt = "", .arg = &listen_schema },
-	{ "rpki",             read_map,      AT(file, rpki), .dflt = "", .arg = &rpki_schema },
-	{ "borders",          read_map,      AT(file, borders), .dflt = "", .arg = &borders_schema },
+	{ "listen",           read_map,      AT(file, listen), .dflt = "", .arg = &listen_schema, .unused = "nothing listens there" },
+	{ "rpki",             read_map,      AT(file, rpki), .dflt = "", .arg = &rpki_schema, .unused = "no route is validated" },
+	{ "borders",          read_map,      AT(file, borders), .dflt = "", .arg = &borders_schema, .unused = "a border announces the fabric as long as its sessions are up" },
 	{ 0 },
 };
 /* clang-format on */

@@ -15,6 +15,8 @@
 #include "fabricd/lib/mono.h"
 #include "topology/model.h"
 
+#define BFD_LEAST_US 3300 /* bfd/engine.h: nothing faster is promised or asked for */
+
 /* ---- maps ---- */
 
 static const struct rule *
@@ -65,6 +67,25 @@ read_value(struct walk *w, const struct rule *r, struct tree *value, void *field
 	return r->read(w, r, value, field);
 }
 
+/* Told once, at the first place: what a fabric's file says is done, unless somebody says that it is not. */
+static void
+tell_unused(struct walk *w, const struct rule *r, const struct tree *value, const void *field)
+{
+	const char *text = value->kind == TREE_SCALAR ? value->text : "";
+
+	if (!r->unused || (r->read == read_bool && !*(const bool *)field) ||
+	    (*text && r->dflt && strcmp(text, r->dflt) == 0) || (r->inert && strcmp(text, r->inert) == 0))
+		return;
+	for (size_t i = 0; i < w->nwarned; i++)
+		if (strcmp(w->warned[i]->name, r->name) == 0 && strcmp(w->warned[i]->unused, r->unused) == 0)
+			return;
+	if (w->nwarned < ARRAY_LEN(w->warned))
+		w->warned[w->nwarned++] = r;
+	error_hint(
+	    warning_add(w->errs, value, "`%s%s%s` is read, but has no effect yet", r->name, *text ? ": " : "", text),
+	    "%s", r->unused);
+}
+
 static bool
 read_default(struct walk *w, const struct rule *r, void *field)
 {
@@ -97,8 +118,10 @@ walk_map(struct walk *w, const struct schema *s, struct tree *map, struct tree *
 
 		if (!value && fallback)
 			value = tree_get(fallback, r->name);
-		if (value)
-			is->bad |= !read_value(w, r, value, field);
+		if (value && read_value(w, r, value, field))
+			tell_unused(w, r, value, field);
+		else if (value)
+			is->bad = true;
 		else if (r->dflt)
 			read_default(w, r, field);
 		else if (r->flags & RULE_REQUIRED) {
@@ -402,6 +425,9 @@ read_bfd_timer(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	if (!x || !digits(v->text, (size_t)(x - v->text), &multiplier) || multiplier < 1 || multiplier > 255 || n > 6 ||
 	    !digits(x + 1, n, &ms) || strcmp(x + 1 + n, "ms") != 0 || ms < 1 || ms > 60000)
 		return complain(w, r, v, "MULTIPLIERxINTERVAL, like 3x100ms (1 to 255; 1ms to 60000ms)");
+	if (MS((int64_t)ms) < BFD_LEAST_US)
+		error_hint(warning_add(w->errs, v, "`%s` is \"%s\": no packets are sent that fast", r->name, v->text),
+		    "the shortest interval is 3.3 ms, and holds instead");
 	*t = (struct bfd_timer){ (uint32_t)multiplier, MS((int64_t)ms) };
 	return true;
 }

@@ -598,6 +598,19 @@ warnings(void **state)
 		    "warning: tier `agg`: an AS number for each switch" },
 		{ "warning", "planes without a pattern", "4x2", "fabric: lab\n", "fabric: lab\nplanes: 2\n",
 		    "warning: `planes` without" },
+		{ "warning", "a switch that shall be empty", "4x2", "fabric: lab\n",
+		    "fabric: lab\ndevices: {leaf1: {state: drained}}\n",
+		    "warning: `state: drained` is read, but has no effect yet" },
+		{ "warning", "a list of services", "4x2", "fabric: lab\n",
+		    "fabric: lab\nservices: [{prefix: 10.9.0.1/32, owners: [leaf1]}]\n",
+		    "warning: `services` is read, but" },
+		{ "warning", "what is not the default", "4x2", "fabric: lab\n",
+		    "fabric: lab\npolicy: {on_wrong_port: block}\n", "warning: `on_wrong_port: block` is read, but" },
+		{ "warning", "a flag that is set", "4x2", "fabric: lab\n", "fabric: lab\necmp: {resilient: on}\n",
+		    "warning: `resilient: on` is read, but" },
+		{ "warning", "an interval below the least", "4x2", "fabric: lab\n",
+		    "fabric: lab\ntimers: {bfd: 3x3ms}\n",
+		    "warning: `bfd` is \"3x3ms\": no packets are sent that fast" },
 	};
 
 	(void)state;
@@ -607,6 +620,35 @@ warnings(void **state)
 		topo_free(load(text));
 		free(text);
 		run(&warned[i]);
+	}
+}
+
+/* Whoever writes down what holds anyway, or the same twice, is not told more than once. */
+static void
+warnings_are_few(void **state)
+{
+	static const struct {
+		const char *lines;
+		size_t warnings;
+	} files[] = {
+		{ "devices: {leaf1: {state: active}, leaf2: {state: planned}}\n", 0 },
+		{ "policy: {on_wrong_port: warn, max_load_after_drain: 90%}\necmp: {resilient: off}\n", 0 },
+		{ "timers: {bfd: 3x4ms}\n", 0 },
+		{ "devices: {leaf1: {state: drained}, leaf2: {state: drained}, spine1: {state: drained}}\n", 1 },
+		{ "devices: {leaf1: {state: drained}}\nlisten: {web: 127.0.0.1:8180}\n", 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char *text = edited(data("4x2"), "", files[i].lines);
+		struct topo_errors errs = { 0 };
+		struct topo *t = topo_load(text, strlen(text), &errs);
+
+		assert_non_null(t);
+		assert_int_equal(topo_errors_count(&errs, TOPO_WARNING), files[i].warnings);
+		topo_free(t);
+		topo_errors_free(&errs);
+		free(text);
 	}
 }
 
@@ -621,6 +663,7 @@ main(void)
 		cmocka_unit_test(test_C06_many_nodes),
 		cmocka_unit_test(test_C06_long_lists),
 		cmocka_unit_test(warnings),
+		cmocka_unit_test(warnings_are_few),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
