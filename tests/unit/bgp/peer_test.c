@@ -558,6 +558,37 @@ only_a_restart_is_silent(void **state)
 	bench_free(b);
 }
 
+/* RFC 4271 6.1, 6.4: a length that no message of its type can have is told, but in a NOTIFICATION it is not. */
+static void
+a_wrong_length_is_told_but_for_a_notification(void **state)
+{
+	static const struct {
+		uint16_t len;
+		uint8_t type;
+		bool told;
+	} cases[] = { { 20, BGP_NOTIFICATION, false }, { 20, BGP_KEEPALIVE, true }, { 0x103, BGP_KEEPALIVE, true },
+		{ 18, BGP_NOTIFICATION, false }, { 0xff03, BGP_UPDATE, true } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench *b = bench_up();
+		uint8_t m[0x400] = { 0 };
+
+		memset(m, 0xff, 16);
+		put_u16(m + 16, cases[i].len);
+		m[18] = cases[i].type;
+		in(b, m, sizeof(m));
+		assert_int_equal(state_of(b), BGP_IDLE);
+		assert_int_equal(
+		    bgp_peer_reason(b->p)->cause, cases[i].told ? BGP_CAUSE_BAD_MESSAGE : BGP_CAUSE_NOTICE);
+		if (cases[i].told)
+			expect_notice(b, BGP_ERR_HEADER, 2);
+		else
+			expect_notice(b, 0, 0);
+		bench_free(b);
+	}
+}
+
 /* To leave for a restart is a plain stop where no restart was agreed upon: told to who can hear it, and for good. */
 static void
 without_an_agreement_to_leave_is_to_stop(void **state)
@@ -598,6 +629,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_a_restart_is_silent),
+		cmocka_unit_test(a_wrong_length_is_told_but_for_a_notification),
 		cmocka_unit_test(without_an_agreement_to_leave_is_to_stop),
 		cmocka_unit_test(each_event_has_its_consequences_in_each_state),
 		cmocka_unit_test(who_speaks_is_held_against_who_is_expected),
