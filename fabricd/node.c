@@ -277,7 +277,10 @@ node_quiet(const struct node *n)
 {
 	struct sync_stats s;
 
-	sync_stats(n->sync, &s);
-	return n->restart.phase == NODE_RUNS && !rib_pending(n->rib) && !export_pending(n->export) &&
-	       (n->cfg.no_fib || s.routes_pending == 0);
+	if (n->restart.phase != NODE_RUNS || rib_pending(n->rib) || export_pending(n->export))
+		return false;
+	if (n->cfg.no_fib)
+		return true;
+	sync_stats(n->sync, &s); /* last: it may have to look at every route */
+	return s.routes_pending == 0;
 }

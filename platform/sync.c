@@ -532,6 +532,7 @@ sync_stats(const struct sync *s, struct sync_stats *out)
 	wanted = out->routes_wanted[FAMILY_IPV4] + out->routes_wanted[FAMILY_IPV6];
 	installed = out->routes_installed[FAMILY_IPV4] + out->routes_installed[FAMILY_IPV6];
 	installed += out->routes_failed + out->routes_waiting;
-	installed += sync_alike(s);
+	if (wanted > installed) /* while all is held, this may be a walk over all routes */
+		installed += sync_alike(s);
 	out->routes_pending = wanted > installed ? wanted - installed : 0;
 }

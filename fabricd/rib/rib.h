@@ -114,9 +114,10 @@ uint64_t rib_refresh_left(const struct rib *, const struct rib_source *, enum fa
 /* What became of a route in the FIB. */
 void rib_fib_result(struct rib *, uint32_t table, const struct prefix *, bool installed);
 
-bool rib_pending(const struct rib *); /* something waits for a run */
-bool rib_running(const struct rib *); /* a run is between two slices, or what was is not cleared yet */
-size_t rib_dirty(const struct rib *); /* prefixes that wait */
+bool rib_pending(const struct rib *);  /* something waits for a run */
+bool rib_running(const struct rib *);  /* a run is between two slices, or what was is not cleared yet */
+size_t rib_dirty(const struct rib *);  /* prefixes that wait */
+size_t rib_in_run(const struct rib *); /* and those of the run that is under way */
 /*
  * When a part of the prefixes of a hop set moved, their routes are held back for a few milliseconds, since the others
  * are probably on their way and then one group change does for all. Until this time a run is of no use, unless

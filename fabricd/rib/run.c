@@ -170,6 +170,16 @@ rib_dirty(const struct rib *r)
 	return n;
 }
 
+size_t
+rib_in_run(const struct rib *r)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->ntables; i++)
+		n += r->tables[i]->nrun;
+	return n;
+}
+
 static void
 sweep_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 {

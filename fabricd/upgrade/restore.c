@@ -706,18 +706,35 @@ bfd_agrees(const struct state *st, const struct node *n, char *why, size_t size)
 	return true;
 }
 
+/* Asked again and again while it decides: nothing here looks at every route until all else is done. */
+static bool
+is_done(const struct node *n, char *why, size_t size)
+{
+	struct sync_stats s;
+
+	if (node_quiet(n))
+		return true;
+	if (rib_pending(n->rib)) {
+		snprintf(why, size, "its decisions are not all made: %zu prefixes wait for one, %zu are being decided",
+		    rib_dirty(n->rib), rib_in_run(n->rib));
+	} else if (export_pending(n->export)) {
+		snprintf(why, size, "it has decided, and not yet compared that with what all peers were told");
+	} else {
+		sync_stats(n->sync, &s);
+		snprintf(why, size, "it has decided, and %llu routes are not in the forwarding plane as it wants them",
+		    (unsigned long long)s.routes_pending);
+	}
+	return false;
+}
+
 bool
 state_agrees(const struct state *st, struct node *n, char *why, size_t size)
 {
 	struct sync_comparison fib;
 	struct rib_counts counts;
 
-	if (!ports_agree(st, n, why, size) || !bfd_agrees(st, n, why, size))
+	if (!ports_agree(st, n, why, size) || !bfd_agrees(st, n, why, size) || !is_done(n, why, size))
 		return false;
-	if (!node_quiet(n)) {
-		snprintf(why, size, "its decisions are not all made");
-		return false;
-	}
 	rib_counts(n->rib, &counts);
 	if (counts.paths[FAMILY_IPV4] + counts.paths[FAMILY_IPV6] != st->facts.paths) {
 		snprintf(why, size, "it has %llu paths, the old one %llu",

@@ -17,6 +17,7 @@
 
 #define RECEIVE_MS 15000 /* longer than the other end's patience: it decides */
 #define LOOK_US    MS(1)
+#define LOOK_SHARE 4 /* a look may be a walk over all routes: what is looked for gets this many times as long */
 #define AGREE_US   (CHANNEL_LIMIT_US / 10 * 7) /* before the patience of the other end is over: we know why */
 #define MAX_FDS    16384
 
@@ -269,16 +270,18 @@ look(void *arg)
 {
 	struct taker *t = arg;
 	const struct state_facts *f = state_facts(t->state);
+	struct mono now = rt_clock(t->node->rt), after;
 	char why[256], text[256];
 	int n;
 
 	if (!state_agrees(t->state, t->node, why, sizeof(why))) {
-		if (mono_sub(rt_clock(t->node->rt), t->began) > AGREE_US + (int64_t)f->paths * CHANNEL_PATH_US / 2) {
+		after = rt_clock(t->node->rt);
+		if (mono_sub(after, t->began) > AGREE_US + (int64_t)f->paths * CHANNEL_PATH_US / 2) {
 			taker_fail(t, "%s", why);
 			give_up(t);
 			return;
 		}
-		rt_timer_set(t->look, mono_add(rt_now(t->node->rt), LOOK_US));
+		rt_timer_set(t->look, mono_add(after, LOOK_US + mono_sub(after, now) * LOOK_SHARE));
 		return;
 	}
 	t->ready = true;

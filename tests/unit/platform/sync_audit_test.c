@@ -3,6 +3,8 @@
  *
  * What is there is asked of the plane in memory, never of sync.
  */
+#include <time.h>
+
 #include "tests/unit/platform/sync_env.h"
 
 static int diffs;
@@ -399,6 +401,59 @@ held_takes_equal_groups_for_one(void **state)
 	env_close(&e);
 }
 
+static double
+cpu_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/*
+ * A successor asks once a millisecond how far it is, while its routes meet those that were found and stay queued, since
+ * nothing leaves. That must cost nothing for each of them, or it comes to nothing else: a walk for each question would
+ * be 400 million routes here, the answers take a few milliseconds.
+ */
+static void
+asking_while_held_costs_nothing(void **state)
+{
+	enum { ROUTES = 20000, QUESTIONS = 20000 };
+	struct sync_comparison fib;
+	struct env e;
+	char text[32];
+	uint32_t g;
+	double from;
+
+	(void)state;
+	env_open(&e, NULL);
+	for (int twice = 0; twice < 2; twice++) {
+		g = group(&e, 3);
+		for (unsigned int i = 0; i < ROUTES; i++) {
+			snprintf(text, sizeof(text), "10.%u.%u.0/24", i >> 8, i & 255);
+			route(&e, text, g);
+		}
+		settle(&e);
+		if (twice)
+			break;
+		sync_free(e.s);
+		start_sync(&e);
+		sync_hold(e.s, true);
+	}
+	assert_false(sync_idle(e.s));
+	sync_compare(e.s, &fib);
+	assert_int_equal(fib.right, ROUTES);
+	from = cpu_s();
+	for (int i = 0; i < QUESTIONS; i++)
+		assert_int_equal(stats(&e).routes_pending, 0);
+	assert_true(cpu_s() - from < 0.2);
+	sync_hold(e.s, false);
+	settle(&e);
+	assert_int_equal(stats(&e).route_messages, 0);
+	assert_true(sync_idle(e.s));
+	env_close(&e);
+}
+
 /* Something of the other kind has a group's id: the group cannot be sent any more until an audit takes that away. */
 static void
 an_id_that_is_taken_is_freed(void **state)
@@ -447,6 +502,7 @@ main(void)
 		cmocka_unit_test(restart_with_other_wishes),
 		cmocka_unit_test(restart_widens_nobody_else),
 		cmocka_unit_test(held_takes_equal_groups_for_one),
+		cmocka_unit_test(asking_while_held_costs_nothing),
 		cmocka_unit_test(an_id_that_is_taken_is_freed),
 	};
 
