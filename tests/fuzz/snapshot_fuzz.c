@@ -91,6 +91,86 @@ make(void)
 	return w;
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+static void
+let_go(struct world *w)
+{
+	const struct topo *t = world_topo(w);
+
+	world_free(w);
+	topo_free((struct topo *)(uintptr_t)t);
+}
+
+/* ---- seeds ---- */
+
+static void
+nothing(struct world *w)
+{
+	world_run(w, SECONDS(1));
+}
+
+static void
+one_down(struct world *w)
+{
+	must(world_link_set(w, "leaf1", "eth2", false) == 0, "there is that link");
+	world_run(w, SECONDS(5));
+}
+
+/* Until its port is kept out. */
+static void
+damped(struct world *w)
+{
+	for (int i = 0; i < 4; i++) {
+		world_link_set(w, "leaf1", "eth1", false);
+		world_run(w, MS(50));
+		world_link_set(w, "leaf1", "eth1", true);
+		world_run(w, MS(150));
+	}
+	must(node_port_find(world_node_find(w, "leaf1")->node, "eth1")->damp.suppressed, "the port is kept out");
+}
+
+static void
+write_seed(const char *dir, const char *name, void (*change)(struct world *))
+{
+	struct world *w = make();
+	struct world_node *leaf = world_node_find(w, "leaf1");
+	struct parcels parcels = { .mem = &leaf->mem };
+	struct state_facts facts;
+	struct snapshot s;
+	char path[1024], err[256];
+	struct input in;
+	FILE *f;
+
+	change(w);
+	snapshot_begin(&s, &leaf->mem);
+	must(state_save(leaf->node, &s, &parcels, &facts) == 0, "it can be saved");
+	snapshot_end(&s);
+	parcels_free(&parcels);
+	in = (struct input){ s.bytes, s.n };
+	must(world_upgrade(leaf, exchange, &in, err, sizeof(err)) == 0, "what was saved is taken");
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "wb");
+	must(f && fwrite(s.bytes, 1, s.n, f) == s.n && fclose(f) == 0, "the seed can be written");
+	snapshot_free(&s);
+	let_go(w);
+}
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	const char *dir = getenv("SNAPSHOT_SEEDS");
+
+	(void)argc;
+	(void)argv;
+	if (!dir)
+		return 0;
+	write_seed(dir, "made-leaf1", nothing);
+	write_seed(dir, "made-leaf1-one-down", one_down);
+	write_seed(dir, "made-leaf1-damped", damped);
+	exit(0);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -113,10 +193,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	world_run(w, SECONDS(1));
 	(void)world_upgrade(leaf, NULL, NULL, err, sizeof(err));
 	if (digest(w) != was) {
-		const struct topo *t = world_topo(w);
-
-		world_free(w);
-		topo_free((struct topo *)(uintptr_t)t);
+		let_go(w);
 		w = NULL;
 	}
 	return 0;

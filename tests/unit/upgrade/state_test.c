@@ -567,6 +567,34 @@ test_in_the_middle_of_changes(void **state)
 	topo_free(t);
 }
 
+/* What the fuzzer begins with is of this format: else each input would be made of what no fabricd writes any more. */
+static void
+test_seeds_are_of_this_format(void **state)
+{
+	static const char *const names[] = { "made-leaf1", "made-leaf1-one-down", "made-leaf1-damped" };
+	static uint8_t bytes[1 << 16];
+	char path[256], err[256];
+	struct state *st;
+	struct mem mem = { 0 };
+	FILE *f;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		snprintf(path, sizeof(path), "tests/fuzz/seeds/snapshot/%s", names[i]);
+		f = fopen(path, "rb");
+		if (!f)
+			fail_msg("%s: run the test at the top of the tree", path);
+		n = fread(bytes, 1, sizeof(bytes), f);
+		fclose(f);
+		st = state_open(&mem, bytes, n, err, sizeof(err));
+		if (!st)
+			fail_msg("%s: %s; see SOURCES beside it", path, err);
+		assert_true(state_facts(st)->peers > 0);
+		state_free(st);
+	}
+}
+
 /* ---- flaps, and the journal ---- */
 
 /* leaf2's port flaps until it is kept out: the successor keeps it out for as long as the one before would have. */
@@ -1003,6 +1031,7 @@ main(void)
 		cmocka_unit_test(test_a_long_freeze_loses_no_session),
 		cmocka_unit_test(test_sessions_that_are_down),
 		cmocka_unit_test(test_in_the_middle_of_changes),
+		cmocka_unit_test(test_seeds_are_of_this_format),
 		cmocka_unit_test(test_a_port_that_is_kept_out_stays_so),
 		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_cuts_are_waited_for),
