@@ -6,6 +6,8 @@
  * the forwarding plane. Objects with an operation in flight are left alone: their result tells. The marks of a walk that
  * was broken off are taken off first: else what it had not reached would look as if it had been seen.
  *
+ * Always true: while an audit is wanted, one is under way, or the timer or the work that begins it is set.
+ *
  * Before sync_sweep(), what is ours and unknown is adopted; after it, such things are differences, and deleted.
  */
 #include <errno.h>
@@ -17,6 +19,7 @@
 #define AUDIT_SLICE ((size_t)SYNC_SLICE * 8) /* routes of the shadow that are looked at in one step */
 #define CHECK_US    MS(1)                    /* a step of a check */
 #define CHECK_ROWS  256                      /* differences told in one step */
+#define BROKEN_OFF  3                        /* walks in a row that new trouble breaks off; the next comes to its end */
 
 static void
 differs(struct sync *s, const char *what, const struct prefix *p, const char *text)
@@ -491,7 +494,8 @@ walk_start(struct sync *s, bool repair, sync_diff_fn *diff, void *arg)
 		.arg = arg,
 		.walk = ++s->walks,
 		.at = { 1, 1 },
-		.attempts = s->audit.attempts };
+		.attempts = s->audit.attempts,
+		.broken_off = s->audit.broken_off };
 }
 
 /* From here on what is seen or touched is marked. */
@@ -505,15 +509,25 @@ walk_begin(struct sync *s)
 		s->n_extras = 0; /* found again */
 }
 
+/* After a walk: another was asked for meanwhile, or this one came to nothing. Nothing else may wake us for it. */
+static void
+audit_again(struct sync *s)
+{
+	s->audit_wanted = false;
+	audit_soon(s);
+}
+
 static void
 walk_end(struct sync *s)
 {
 	s->marks_mixed = false;
 	s->audit.phase = AUDIT_IDLE;
-	s->audit.attempts = 0;
+	s->audit.attempts = s->audit.broken_off = 0;
 	s->stats.audits++;
 	s->stats.last_audit = rt_now(s->cfg.rt);
 	extras_send(s);
+	if (s->audit_wanted && s->audit.repair)
+		audit_again(s);
 	if (s->audit.differences && s->started && s->audit.repair)
 		sync_event(s, "FIB_AUDIT",
 		    "the forwarding plane differed from what is wanted in %d places; being repaired",
@@ -556,7 +570,11 @@ audit_soon(struct sync *s)
 		return;
 	s->audit_wanted = true;
 	s->audit_after = s->stats.audits && earliest.us > now.us ? earliest : now;
-	s->audit.phase = AUDIT_IDLE; /* a walk that is under way began before the trouble */
+	/* A walk that is under way began before the trouble: it begins anew, unless the trouble knows no end. */
+	if (s->audit.phase != AUDIT_IDLE && (!s->audit.repair || s->audit.broken_off < BROKEN_OFF)) {
+		s->audit.broken_off += s->audit.repair;
+		s->audit.phase = AUDIT_IDLE;
+	}
 	if (s->audit_after.us > now.us)
 		rt_timer_set(s->audit_timer, s->audit_after);
 	else
@@ -575,7 +593,7 @@ audit_failed(struct sync *s, int err)
 	if (err != -EINTR && err != -EAGAIN && attempts == 1)
 		sync_event(
 		    s, "FIB_AUDIT_FAILED", "the forwarding plane cannot be read: %s; tried again", strerror(-err));
-	audit_soon(s);
+	audit_again(s);
 	s->audit.attempts = attempts;
 }
 

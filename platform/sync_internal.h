@@ -207,7 +207,8 @@ struct audit {
 	int differences;
 	uint64_t walk; /* which one it is, from 1 */
 	unsigned int attempts;
-	uint32_t at[FAMILIES]; /* the sweep for what was not seen */
+	unsigned int broken_off; /* walks since the last that ended, by new trouble */
+	uint32_t at[FAMILIES];   /* the sweep for what was not seen */
 };
 
 /* A check that somebody asked for: what it found is told at its end, since a walk may have to begin again. */

@@ -77,6 +77,84 @@ audit_begun_anew_finds_all(void **state)
 	env_close(&e);
 }
 
+static void
+desync(struct env *e)
+{
+	e->p->client->desync(e->p->client_arg, "something has changed");
+}
+
+static void
+turns(struct env *e, int n)
+{
+	for (int i = 0; i < n; i++)
+		tiny_turn(&e->tiny, 0);
+}
+
+/* The time of an audit that had to wait comes while another is under way: neither it nor any later one is forgotten. */
+static void
+audit_due_during_another(void **state)
+{
+	enum { ROUTES = 20000 };
+	struct env e;
+	uint64_t audits, repairs;
+	unsigned int lost;
+
+	(void)state;
+	env_open(&e, NULL);
+	many_routes(&e, ROUTES);
+	sync_audit(e.s);
+	settle(&e);
+	desync(&e); /* too soon after that one: it waits */
+	sync_audit(e.s);
+	turns(&e, 3);
+	audits = stats(&e).audits;
+	e.tiny.clock.us += SECONDS(1);
+	turns(&e, 3);
+	assert_int_equal(stats(&e).audits, audits); /* it is still under way */
+	settle(&e);
+	pass(&e, SECONDS(1));
+	assert_int_equal(stats(&e).audits, audits + 2);
+	repairs = stats(&e).repairs;
+	lost = lose_many(&e, ROUTES);
+	desync(&e);
+	pass(&e, SECONDS(1));
+	assert_int_equal(stats(&e).repairs - repairs, lost);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
+/* Trouble that comes more often than an audit takes does not keep every audit from its end. */
+static void
+audit_amid_trouble(void **state)
+{
+	enum { ROUTES = 20000, OFTEN = 5 };
+	struct env e;
+	uint64_t audits, repairs;
+	unsigned int lost;
+
+	(void)state;
+	env_open(&e, NULL);
+	many_routes(&e, ROUTES);
+	audits = stats(&e).audits;
+	repairs = stats(&e).repairs;
+	lost = lose_many(&e, ROUTES);
+	for (int i = 0; i < 400; i++) {
+		desync(&e);
+		turns(&e, OFTEN);
+		e.tiny.clock.us += MS(5);
+	}
+	assert_true(stats(&e).audits > audits + 1);
+	assert_int_equal(stats(&e).repairs - repairs, lost);
+	audits = stats(&e).audits;
+	pass(&e, SECONDS(2)); /* and when it is over, the last is answered, and there is rest */
+	assert_in_range(stats(&e).audits - audits, 1, 3);
+	audits = stats(&e).audits;
+	pass(&e, SECONDS(2));
+	assert_int_equal(stats(&e).audits, audits);
+	assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+	env_close(&e);
+}
+
 /*
  * Of a long series that leaves, only what is under way already goes before the repair of a route that another hand took
  * away: whether the route is in the series, was in it, or has no part in it.
@@ -494,6 +572,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(audit_begun_anew_finds_all),
+		cmocka_unit_test(audit_due_during_another),
+		cmocka_unit_test(audit_amid_trouble),
 		cmocka_unit_test(repairs_go_before_a_long_series),
 		cmocka_unit_test(taken_while_under_way),
 		cmocka_unit_test(check_in_pieces),
