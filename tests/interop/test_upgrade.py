@@ -176,12 +176,14 @@ def test_gobgp_notices_nothing(lab):
     until(lambda: all("10.1.1.0/24" in gobgp.rib(lab, s) for s in spines), 30, "the spines have the leaf's prefixes")
 
     def seen():
-        out = []
+        out = {}  # by neighbor: GoBGP lists them in another order each time
         for s in spines:
             for n in json.loads(gobgp.do(lab, s, "neighbor")):
                 state = n["state"]
                 got = state["messages"]["received"]
-                out.append((n["timers"]["state"]["uptime"], state.get("flops", 0), got.get("update", 0), state["session_state"]))
+                out[s.name, state["neighbor_address"]] = (
+                    n["timers"]["state"]["uptime"], state.get("flops", 0), got.get("update", 0), state["session_state"])
+        assert len(out) == 2 * len(spines)
         return out, [gobgp.rib(lab, s, f) for s in spines for f in ("ipv4", "ipv6")]
 
     before = seen()
