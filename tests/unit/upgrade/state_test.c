@@ -567,6 +567,51 @@ test_in_the_middle_of_changes(void **state)
 	topo_free(t);
 }
 
+/* A successor that has a decision still to make says so, and of how many prefixes; and what came of it. */
+static void
+test_what_is_left_is_said(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf1");
+	struct node_config cfg = world_node_config(wn);
+	struct parcels parcels = { .mem = &wn->mem };
+	char err[256] = "", want[128];
+	struct state_facts facts;
+	struct snapshot s;
+	struct node *next;
+	struct state *st;
+
+	(void)state;
+	snapshot_begin(&s, &wn->mem);
+	assert_int_equal(state_save(wn->node, &s, &parcels, &facts), 0);
+	snapshot_end(&s);
+	st = state_open(&wn->mem, s.bytes, s.n, err, sizeof(err));
+	assert_non_null(st);
+	cfg.inherit = state_inherit(st);
+	cfg.platform = model_share(wn->platform);
+	assert_int_equal(node_new(&cfg, &next, err, sizeof(err)), 0);
+	assert_int_equal(state_restore(st, next, err, sizeof(err)), 0);
+	for (int ms = 0; ms < 1000 && !state_agrees(st, next, err, sizeof(err)); ms++)
+		world_run(w, MS(1));
+	assert_true(state_agrees(st, next, err, sizeof(err)));
+	node_announce_own(next, &next->self->loopback[FAMILY_IPV4], false);
+	assert_false(state_agrees(st, next, err, sizeof(err)));
+	assert_string_equal(err, "its decisions are not all made: 1 prefixes wait for one, 0 are being decided");
+	world_run(w, MS(100));
+	assert_false(state_agrees(st, next, err, sizeof(err)));
+	snprintf(want, sizeof(want), "it has %llu paths, the old one %llu", (unsigned long long)facts.paths - 1,
+	    (unsigned long long)facts.paths);
+	assert_string_equal(err, want);
+	node_free(next);
+	cfg.platform->ops->close(cfg.platform);
+	state_free(st);
+	snapshot_free(&s);
+	parcels_free(&parcels);
+	world_free(w);
+	topo_free(t);
+}
+
 /* What the fuzzer begins with is of this format: else each input would be made of what no fabricd writes any more. */
 static void
 test_seeds_are_of_this_format(void **state)
@@ -1031,6 +1076,7 @@ main(void)
 		cmocka_unit_test(test_a_long_freeze_loses_no_session),
 		cmocka_unit_test(test_sessions_that_are_down),
 		cmocka_unit_test(test_in_the_middle_of_changes),
+		cmocka_unit_test(test_what_is_left_is_said),
 		cmocka_unit_test(test_seeds_are_of_this_format),
 		cmocka_unit_test(test_a_port_that_is_kept_out_stays_so),
 		cmocka_unit_test(test_slices),
