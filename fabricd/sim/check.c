@@ -23,6 +23,7 @@
 #define DOUBT_US      MS(50) /* so long a port may be used that the neighbour has just withdrawn, at most */
 #define SLOW_HOLDS_UP 1      /* hold times that a slow node may delay others */
 #define CALLBACKS     100    /* in which a node passes news on, where its CPU takes time for each */
+#define STRIKES_MAX   10u
 #define SELDOM_US     SECONDS(31)
 #define SWEPT_US      SECONDS(4) /* what a restarted node found is swept so long after timers.restart at the latest */
 #define HEALTHY_US    SECONDS(60) /* who has been in use for so long has a good name again (link/damp.h: 12 half-lives) */
@@ -369,7 +370,8 @@ search_all(struct check *c)
 static int64_t
 trial_us(const struct check *c, const struct check_part *p)
 {
-	return MIN_OF(c->cfg.reconnect_us, (CHECK_FIRST_US << MIN_OF(p->strikes, 10u)) + MIN_OF(p->away_us, SELDOM_US));
+	return MIN_OF(
+	    c->cfg.reconnect_us, (CHECK_FIRST_US << MIN_OF(p->strikes, STRIKES_MAX)) + MIN_OF(p->away_us, SELDOM_US));
 }
 
 static bool
@@ -429,6 +431,8 @@ look_at_plant(struct check *c)
 		const struct topo_link *l = &c->t->links[i / 2];
 		bool safe = c->unsafe[i / 2].us <= check_now(c).us, passes = end_works(c, i / 2, i % 2);
 
+		if (!safe) /* it may have failed any number of times meanwhile */
+			c->ends[i].strikes = STRIKES_MAX;
 		changed |= count_on(
 		    c, &c->ends[i], safe && passes && c->nodes[l->lower].works && c->nodes[l->upper].works, passes);
 		c->end_sure[i] = c->ends[i].sure;
