@@ -67,6 +67,8 @@ struct worker {
 	pid_t pid; /* 0: none */
 	int fd;
 	bool ready, answers; /* answers: it said so, an earlier version does not */
+	bool silent;         /* its end of the socket is closed: nothing comes from it any more but its end */
+	bool killed;         /* by us: its end is waited for, without a deadline */
 	int64_t since_ms;
 	int64_t ask_ms;   /* when it is asked next */
 	int64_t asked_ms; /* since when it owes an answer; 0: it does not */
@@ -313,6 +315,7 @@ again(struct keeper *k, int status)
 	    : k->anew ? "the next one begins anew"
 		      : "the next one goes on");
 	forget(&k->now);
+	k->room_ms = 0;
 	if (pause)
 		k->pause_until_ms = clock_ms() + pause;
 	else
@@ -373,7 +376,9 @@ read_worker(struct keeper *k, struct worker *w)
 	struct bfd_fd_key key;
 	int passed, word;
 
-	while (w->pid && (word = receive_word(w->fd, &key, &passed, MSG_DONTWAIT)) > 0) {
+	if (!w->pid || w->silent)
+		return;
+	while ((word = receive_word(w->fd, &key, &passed, MSG_DONTWAIT)) > 0) {
 		if (word == KEEP && passed >= 0 && w == &k->now) {
 			kept_add(k, &key, passed);
 			continue;
@@ -397,6 +402,7 @@ read_worker(struct keeper *k, struct worker *w)
 			send_word(k->now.fd, ROOM, NULL, -1, MSG_DONTWAIT);
 		}
 	}
+	w->silent = word != -EAGAIN && word != -EINTR;
 }
 
 /* ---- signals, deadlines ---- */
@@ -417,6 +423,28 @@ on_signal(struct keeper *k, int signo)
 		if (k->now.pid)
 			kill(k->now.pid, SIGTERM);
 	}
+}
+
+/* Its end is told as any other. */
+static void
+put_down(struct worker *w)
+{
+	kill(w->pid, SIGKILL);
+	w->killed = true;
+}
+
+/* When `next` must have said that it is ready; INT64_MAX: nobody waits for that. */
+static int64_t
+ready_due(const struct keeper *k)
+{
+	return k->next.pid && !k->next.ready && !k->next.killed ? k->next.since_ms + READY_MS : INT64_MAX;
+}
+
+/* When `now`, which was asked for room, must have ended; INT64_MAX: nobody waits for that. */
+static int64_t
+room_due(const struct keeper *k)
+{
+	return k->room_ms && k->now.pid && !k->now.killed ? k->room_ms : INT64_MAX;
 }
 
 /* When `now` is to be asked, or should have answered; INT64_MAX: it need not. */
@@ -454,10 +482,10 @@ look_at_clock(struct keeper *k)
 	int64_t t = clock_ms();
 
 	ask(k, t);
-	if (k->next.pid && !k->next.ready && t - k->next.since_ms >= READY_MS)
-		kill(k->next.pid, SIGKILL); /* its end is told as any other */
-	if (k->room_ms && t >= k->room_ms && k->now.pid)
-		kill(k->now.pid, SIGKILL); /* it was asked; what it knew stands in the store */
+	if (t >= ready_due(k))
+		put_down(&k->next);
+	if (t >= room_due(k)) /* what it knew stands in the store */
+		put_down(&k->now);
 	if (k->stopped_ms && t >= k->stopped_ms && k->now.pid) {
 		fprintf(stderr, "bfdd: the process of the sessions was stopped for a second; it is replaced\n");
 		k->stopped_ms = 0;
@@ -470,12 +498,8 @@ look_at_clock(struct keeper *k)
 static int
 wait_ms(const struct keeper *k)
 {
-	int64_t t = clock_ms(), next = INT64_MAX;
+	int64_t t = clock_ms(), next = MIN_OF(ready_due(k), room_due(k));
 
-	if (k->next.pid && !k->next.ready)
-		next = k->next.since_ms + READY_MS;
-	if (k->room_ms)
-		next = MIN_OF(next, k->room_ms);
 	if (k->pause_until_ms)
 		next = MIN_OF(next, k->pause_until_ms);
 	if (k->stopped_ms)
@@ -524,8 +548,10 @@ bfd_keeper_run(const char *const *argv)
 	}
 	start_now(&k);
 	for (;;) {
-		struct pollfd fds[3] = { { .fd = k.signals, .events = POLLIN }, { .fd = k.now.fd, .events = POLLIN },
-			{ .fd = k.next.fd, .events = POLLIN } };
+		/* Who has closed its end is not listened to: the wait for its death must leave it the processor to die on. */
+		struct pollfd fds[3] = { { .fd = k.signals, .events = POLLIN },
+			{ .fd = k.now.silent ? -1 : k.now.fd, .events = POLLIN },
+			{ .fd = k.next.silent ? -1 : k.next.fd, .events = POLLIN } };
 
 		if (poll(fds, 3, wait_ms(&k)) < 0 && errno != EINTR)
 			break;
