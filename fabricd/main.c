@@ -471,6 +471,14 @@ given(void *arg, int successor)
 		fprintf(stderr, "fabricd: systemd was not told the new main process: %s\n", strerror(-e));
 }
 
+static bool
+owes(void *arg)
+{
+	const struct daemon *d = arg;
+
+	return d->query && query_server_owes(d->query);
+}
+
 /* Sockets, their files and the lock are the successor's: they are not touched any more. */
 static void
 gone(void *arg, int code)
@@ -542,6 +550,7 @@ serve(const struct options *o, const struct topo *topo, int lock, struct taker *
 		.lock = lock,
 		.query = query_listener,
 		.given = given,
+		.owes = owes,
 		.gone = gone,
 		.arg = &d };
 	struct platform *platform;

@@ -577,6 +577,15 @@ query_server_retire(struct query_server *s)
 	rt_listener_pause(s->listener, true);
 }
 
+bool
+query_server_owes(const struct query_server *s)
+{
+	for (const struct client *c = s->clients; c; c = c->next)
+		if (c->call || client_waiting(c))
+			return true;
+	return false;
+}
+
 void
 query_server_free(struct query_server *s)
 {

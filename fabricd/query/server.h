@@ -53,6 +53,8 @@ int query_server_adopt(const struct query_config *, const struct rt_parcel *, st
 /* The listener, for a successor; and once that has it: no more clients are taken here. */
 int query_server_pack(struct query_server *, struct rt_parcel *);
 void query_server_retire(struct query_server *);
+/* A question is being answered, or a part of its answer is not written yet. */
+bool query_server_owes(const struct query_server *);
 /* Closes the socket and all clients. NULL is allowed. */
 void query_server_free(struct query_server *);
 

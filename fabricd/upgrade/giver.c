@@ -30,7 +30,8 @@
 #define SAVE_STEPS 8192        /* prefixes in a slice: half a millisecond */
 #define COPY_BYTES (256u << 10)
 #define COMMIT_MS  1500
-#define LINGER_US  MS(300) /* for who asked to be told */
+#define LINGER_US  MS(300)    /* for who asked to be told */
+#define OWES_US    SECONDS(3) /* the longest, on a machine on which that takes longer */
 #define CHILD_FD   3
 #define MAX_ARGS   32
 
@@ -44,7 +45,7 @@ struct giver {
 	struct rt_watch *watch;
 	int channel;
 	pid_t child;
-	struct mono began, frozen;
+	struct mono began, frozen, left; /* left: since when the successor is in charge */
 	struct state_facts facts;
 	/* SAVE: written in slices, then copied */
 	struct rt_work *work;
@@ -415,7 +416,8 @@ given(struct giver *g)
 	g->child = 0;
 	close_channel(g);
 	g->cfg.given(g->cfg.arg, g->report.pid);
-	rt_timer_set(g->tick, mono_add(rt_now(g->cfg.rt), LINGER_US));
+	g->left = now(g);
+	rt_timer_set(g->tick, mono_add(g->left, LINGER_US));
 }
 
 /*
@@ -482,11 +484,13 @@ tick(void *arg)
 {
 	struct giver *g = arg;
 
-	if (g->phase == GONE) {
+	if (g->phase == GONE && !(g->cfg.owes && g->cfg.owes(g->cfg.arg) && mono_sub(now(g), g->left) < OWES_US)) {
 		gone(g);
 		return;
 	}
 	rt_timer_set(g->tick, mono_add(rt_now(g->cfg.rt), TICK_US));
+	if (g->phase == GONE)
+		return;
 	if (mono_sub(now(g), g->began) > limit(g)) {
 		static const char *const what[] = { [HELLO] = "the new program said nothing",
 			[WAIT] = "there was too much to do",

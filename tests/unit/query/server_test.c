@@ -427,6 +427,7 @@ a_slow_reader_gets_all(void **state)
 	run_for(&w, QUERY_STALL_US - SECONDS(2));
 	rt_stream_pause(slow.stream, false);
 	run_for(&w, SECONDS(20));
+	assert_false(query_server_owes(w.server)); /* though its connection is there still */
 	assert_int_equal(slow.rows, 50000);
 	assert_int_equal(slow.ends, 1);
 	client_done(&slow);
@@ -605,6 +606,7 @@ the_server_goes_while_it_answers(void **state)
 	client_open(&w, &c);
 	client_ask(&c, 1, "count", "100000");
 	run_for(&w, 500);
+	assert_true(query_server_owes(w.server));
 	query_server_free(w.server);
 	w.server = NULL;
 	run_for(&w, MS(10));
