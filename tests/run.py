@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Builds, and runs all tests. The last line is "N passed, N failed".
 
-    scripts/test [--quick] [STEP...]
+    scripts/test [--quick] [STEP...]        --help names the steps
 
---quick leaves out sanitizers, clang and the tests on real kernels. Steps: see STEPS below. Output of each step is kept
+--quick leaves out sanitizers, clang and the tests on real kernels. Output of each step is kept
 in build/test/STEP.log; that of a failed one is shown. Tests on real kernels need root or an unprivileged user namespace.
 """
 
@@ -122,11 +122,14 @@ def both(first, second):
 
 
 def main():
-    wanted = [a for a in sys.argv[1:] if not a.startswith("-")]
-    unknown = [a for a in wanted if a not in STEPS]
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(f"{__doc__}\nSteps: {' '.join(STEPS)}")
+        return 0
+    unknown = [a for a in sys.argv[1:] if a not in STEPS and a != "--quick"]
     if unknown:
         print(f"there is no step {unknown[0]}; there are: {' '.join(STEPS)}", file=sys.stderr)
         return 2
+    wanted = [a for a in sys.argv[1:] if a in STEPS]
     os.makedirs(LOGS, exist_ok=True)
     tally = Tally()
     for name, step in STEPS.items():
