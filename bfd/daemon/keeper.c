@@ -13,6 +13,9 @@
  * wake up into another time. So is one that does not answer: it is asked each ASK_MS whether its loop still turns, and has
  * ANSWER_MS for it, in which the keeper itself was awake.
  *
+ * It is above the workers in real-time priority, so it must never run while it waits: a worker that is killed, or has
+ * closed its end, is waited for by its signal alone, and gets the processor that it needs to end.
+ *
  * A worker that dies at once again and again is started less and less often, and without the store, which may be what
  * kills it. If the keeper is killed, its worker is killed with it (PR_SET_PDEATHSIG): then it is for the service manager
  * to start both again, and the store to say what was.

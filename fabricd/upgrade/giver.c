@@ -1,8 +1,9 @@
 /*
  * fabricd/upgrade/giver.c -- see giver.h
  *
- * Driven by the channel, by a timer that looks every TICK_US, and by slices of work that write the snapshot. Only between COMMIT and RUNNING does it wait in a call,
- * at most COMMIT_MS: the loop must not run while it is open who owns the sockets.
+ * Driven by the channel, by a timer that looks every TICK_US, and by slices of work that write the snapshot. Only between
+ * COMMIT and RUNNING does it wait in a call, at most COMMIT_MS: the loop must not run while it is open who owns the
+ * sockets. Once it owns nothing it stays until who asked has the answer, LINGER_US at least, OWES_US at most.
  */
 #include "fabricd/upgrade/giver.h"
 

@@ -283,4 +283,14 @@ tiny_settle(struct tiny *t)
 		;
 }
 
+/* With a manual clock: so long passes, in steps of 10 ms, each of which settles. */
+static inline void
+tiny_pass(struct tiny *t, int64_t us)
+{
+	for (tiny_settle(t); us > 0; us -= MS(10)) {
+		t->clock.us += MIN_OF(us, MS(10));
+		tiny_settle(t);
+	}
+}
+
 #endif

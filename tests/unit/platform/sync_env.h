@@ -86,12 +86,7 @@ settle(struct env *e)
 static inline void
 pass(struct env *e, int64_t us)
 {
-	settle(e);
-	while (us > 0) {
-		e->tiny.clock.us += MIN_OF(us, MS(10));
-		us -= MS(10);
-		settle(e);
-	}
+	tiny_pass(&e->tiny, us);
 }
 
 static inline void

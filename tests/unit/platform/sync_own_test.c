@@ -69,10 +69,7 @@ settle(struct env *e)
 static void
 pass(struct env *e, int64_t us)
 {
-	for (settle(e); us > 0; us -= MS(10)) {
-		e->tiny.clock.us += MIN_OF(us, MS(10));
-		settle(e);
-	}
+	tiny_pass(&e->tiny, us);
 }
 
 static void

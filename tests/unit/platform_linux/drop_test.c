@@ -4,11 +4,8 @@
  * Packets are counted where they leave: on p0 and on fabric-drop. Which place the second member must have depends on the
  * kernel; what is right for this one is tested, and both places while the first member's neighbour is there.
  */
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "platform/linux/internal.h"
-#include "tests/unit/platform_linux/lab.h"
+#include "tests/unit/platform_linux/flows.h"
 
 #define FLOWS 4000
 
@@ -48,42 +45,6 @@ wait_members(struct lab *l, const char *text, int want, int ms)
 		lab_run(l, 5);
 	}
 	return true;
-}
-
-static long
-sent(const char *port)
-{
-	const char *out = sh_read("ip -s link show %s", port);
-	long bytes, packets = 0;
-
-	out = strstr(out, "TX:");
-	out = out ? strchr(out, '\n') : NULL;
-	if (!out || sscanf(out, "%ld %ld", &bytes, &packets) != 2)
-		fail_msg("no counters of %s", port);
-	return packets;
-}
-
-/* One packet of each of FLOWS flows to every prefix of the lab. */
-static void
-send_flows(void)
-{
-	struct sockaddr_in to4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
-	int s4 = socket(AF_INET, SOCK_DGRAM, 0), s6 = socket(AF_INET6, SOCK_DGRAM, 0);
-	struct ip a;
-
-	assert_true(s4 >= 0 && s6 >= 0);
-	assert_true(ip_parse("10.1.0.7", &a));
-	memcpy(&to4.sin_addr, a.b, 4);
-	assert_true(ip_parse("2001:db8:1::7", &a));
-	memcpy(&to6.sin6_addr, a.b, 16);
-	for (int i = 0; i < FLOWS; i++) {
-		to4.sin_port = to6.sin6_port = htons((uint16_t)(1000 + i));
-		(void)sendto(s4, "x", 1, 0, (struct sockaddr *)&to4, sizeof(to4));
-		(void)sendto(s6, "x", 1, 0, (struct sockaddr *)&to6, sizeof(to6));
-	}
-	close(s4);
-	close(s6);
 }
 
 /* A group over p0 alone, a prefix of each family behind it, and a neighbour there that takes everything. */
@@ -132,7 +93,7 @@ test_no_packet_takes_it(void **state)
 		assert_int_equal(members("2001:db8:1::/64"), 2);
 		real = sent("p0");
 		drop = sent("fabric-drop");
-		send_flows();
+		send_flows(FLOWS);
 		assert_in_range(sent("p0") - real, 2 * FLOWS, 2 * FLOWS + 20);
 		assert_in_range(sent("fabric-drop") - drop, 0, 5);
 	}
@@ -183,7 +144,7 @@ test_routes_outlive_the_carrier(void **state)
 		assert_int_equal(lab_state(&l, "10.1.0.0/24"), SYNC_WAITS_LINK);
 		assert_int_equal(l.groups_dark, 1);
 		real = sent("fabric-drop");
-		send_flows(); /* dropped before the device */
+		send_flows(FLOWS); /* dropped before the device */
 		assert_in_range(sent("fabric-drop") - real, 0, 5);
 		assert_int_equal(sync_check(l.sync, NULL, NULL), 0);
 		sync_stats(l.sync, &after);
@@ -283,7 +244,7 @@ test_taken_away(void **state)
 		assert_int_equal(sync_check(l.sync, NULL, NULL), 0);
 		assert_int_equal(l.problems, 0);
 		real = sent("p0");
-		send_flows();
+		send_flows(FLOWS);
 		assert_in_range(sent("p0") - real, 2 * FLOWS, 2 * FLOWS + 20);
 		assert_true(sh("ip link set q0 down"));
 		assert_true(wait_members(&l, "2001:db8:1::/64", 1, 400));
@@ -327,7 +288,7 @@ test_neighbour_flushed(void **state)
 	assert_non_null(strstr(sh_read("ip -6 neigh show dev fabric-drop"), "extern_learn FAILED"));
 	assert_true(sh("ip -6 neigh del fe80::dead dev fabric-drop"));
 	real = sent("p0");
-	send_flows();
+	send_flows(FLOWS);
 	assert_in_range(sent("p0") - real, 2 * FLOWS - 4, 2 * FLOWS + 20);
 	sync_audit(l.sync);
 	lab_run(&l, 20);

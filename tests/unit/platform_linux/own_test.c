@@ -4,50 +4,12 @@
  * Every packet is counted where it leaves: so none may be lost by a narrowing, none may take the member that is never
  * usable, and the others must share the load as if that one were not there.
  */
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "platform/linux/internal.h"
-#include "tests/unit/platform_linux/lab.h"
+#include "tests/unit/platform_linux/flows.h"
 
 #define WIDTH 4
 #define FLOWS 2000 /* of each family */
 #define MANY  512  /* routes of IPv6, as linux.c has it */
-
-static long
-sent(const char *port)
-{
-	const char *out = sh_read("ip -s link show %s", port);
-	long bytes, packets = 0;
-
-	out = strstr(out, "TX:");
-	out = out ? strchr(out, '\n') : NULL;
-	if (!out || sscanf(out, "%ld %ld", &bytes, &packets) != 2)
-		fail_msg("no counters of %s", port);
-	return packets;
-}
-
-static void
-send_flows(void)
-{
-	struct sockaddr_in to4 = { .sin_family = AF_INET };
-	struct sockaddr_in6 to6 = { .sin6_family = AF_INET6 };
-	int s4 = socket(AF_INET, SOCK_DGRAM, 0), s6 = socket(AF_INET6, SOCK_DGRAM, 0);
-	struct ip a;
-
-	assert_true(s4 >= 0 && s6 >= 0);
-	assert_true(ip_parse("10.1.0.7", &a));
-	memcpy(&to4.sin_addr, a.b, 4);
-	assert_true(ip_parse("2001:db8:1::7", &a));
-	memcpy(&to6.sin6_addr, a.b, 16);
-	for (int i = 0; i < FLOWS; i++) {
-		to4.sin_port = to6.sin6_port = htons((uint16_t)(1000 + i));
-		(void)sendto(s4, "x", 1, 0, (struct sockaddr *)&to4, sizeof(to4));
-		(void)sendto(s6, "x", 1, 0, (struct sockaddr *)&to6, sizeof(to6));
-	}
-	close(s4);
-	close(s6);
-}
 
 /* All flows leave by the ports first..last, each of which gets its share, and by nothing else. */
 static void
@@ -60,7 +22,7 @@ expect_shared(int first, int last)
 		snprintf(name, sizeof(name), "p%d", i);
 		before[i] = sent(name);
 	}
-	send_flows();
+	send_flows(FLOWS);
 	for (int i = 0; i < WIDTH; i++) {
 		long n;
 
