@@ -36,7 +36,7 @@ def main():
     def add(where, tests):
         for test, passed in tests:
             for fault in wanted(test):
-                rows.append((fault, f"{where}: {test}", {True: "passed", None: "skipped"}.get(passed, "FAILED")))
+                rows.append((fault, where + test, {True: "passed", None: "skipped"}.get(passed, "FAILED")))
 
     build = subprocess.run(["make", "-s", "-j2", "all", "unit-bins"], cwd=ROOT, capture_output=True, text=True)
     if build.returncode:
@@ -47,7 +47,7 @@ def main():
         with open(os.path.join(ROOT, "tests/unit", name + ".c"), encoding="utf-8") as f:
             some = wanted(f.read())
         if some:
-            add(name, results.cmocka(binary)[0])
+            add(name + ": ", results.cmocka(binary)[0])
     for folder in [] if unit else results.pytest_folders():
         names = []
         for n in os.listdir(os.path.join(ROOT, folder)):
@@ -56,7 +56,7 @@ def main():
                     names += re.findall(r"def (test_\w+)", f.read())
         some = [n for n in names if wanted(n)]
         if some:
-            add(folder, results.pytest([folder, "-k", " or ".join(some)])[0])
+            add("", results.pytest([folder, "-k", " or ".join(some)])[0])
     for fault, test, result in sorted(rows):
         print(f"{fault}  {result:8} {test}")
     unknown = only - {r[0] for r in rows}

@@ -32,7 +32,7 @@ def cmocka(binary, timeout=300):
 
 
 def pytest(args, timeout=3600, env=None):
-    """[(test, passed)], output; passed None: skipped."""
+    """[(test, passed)], output; passed None: skipped. A test is what pytest calls it (FILE::NAME), so that it can be run again."""
     argv = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-v", "--no-header", "-rs", *args]
     try:
         r = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, cwd=ROOT,
@@ -42,7 +42,7 @@ def pytest(args, timeout=3600, env=None):
         out, code = (e.stdout or b"").decode(errors="replace") + f"\npytest: no end after {timeout} s\n", -1
     found = re.findall(r"^(\S+::\S+(?: \S+)*?) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)", out, re.M)
     verdict = {"PASSED": True, "XFAIL": True, "SKIPPED": None}
-    tests = [(test.split("::", 1)[1], verdict.get(word, False)) for test, word in found]
+    tests = [(test, verdict.get(word, False)) for test, word in found]
     if code not in (0, 5) and all(passed is not False for _, passed in tests):
         tests.append((f"pytest {' '.join(args)} (exit {code})", False))
     return tests, out
