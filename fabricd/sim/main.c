@@ -35,9 +35,12 @@ static const char usage[] =
     "  default route and N prefixes\n"
     "  --cpu 20us: CPU time of each callback of a switch, and 5 times that for each 256 prefixes; default: none\n";
 
+struct command;
+
 struct options {
 	struct cmd cmd;
-	const char *command, *file, *dir;
+	const struct command *command;
+	const char *file, *dir;
 };
 
 /* "--at 5x: no time; such as 5s" */
@@ -188,6 +191,58 @@ seeds(const struct options *o)
 	topo_free(l.topo);
 	free(text);
 	return bad ? EXIT_UNMET : EXIT_MET;
+}
+
+/* ---- commands ---- */
+
+struct command {
+	const char *name;
+	int (*own)(const struct options *); /* that reads its file itself; or */
+	int (*fabric)(const struct cmd *);  /* one that is about the fabric of a topology file */
+};
+
+static const struct command commands[] = {
+	{ "run", .fabric = cmd_run },
+	{ "whatif", .fabric = cmd_whatif },
+	{ "chaos", .fabric = cmd_chaos },
+	{ "replay", .own = replay },
+	{ "seeds", .own = seeds },
+};
+
+/* NULL, and a sentence on stderr: there is none of that name. */
+static const struct command *
+find_command(const char *name)
+{
+	const char *names[ARRAY_LEN(commands)];
+	char near[128];
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+		names[i] = commands[i].name;
+	}
+	if (!topo_did_you_mean(name, names, ARRAY_LEN(names), near, sizeof(near)))
+		snprintf(near, sizeof(near), "there are run, whatif, chaos, replay and seeds");
+	fail("", name, "no command of fabsim", near);
+	return NULL;
+}
+
+static int
+run_command(struct options *o)
+{
+	struct topo *t;
+	int rc;
+
+	if (o->command->own)
+		return o->command->own(o);
+	t = load_topo(o->file);
+	if (!t)
+		return EXIT_USAGE;
+	o->cmd.topo = t;
+	o->cmd.file = o->file;
+	rc = o->command->fabric(&o->cmd);
+	topo_free(t);
+	return rc;
 }
 
 /* ---- options ---- */
@@ -383,12 +438,15 @@ read_options(struct options *o, int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
+	if (argc == optind)
+		return misused("no command was given", "");
+	o->command = find_command(argv[optind]);
+	if (!o->command)
+		return EXIT_USAGE;
 	if (argc - optind < 2)
-		return misused(argc == optind ? "no command was given" : "no file was given to ",
-		    argc == optind ? "" : argv[optind]);
+		return misused("no file was given to ", argv[optind]);
 	if (argc - optind > 2)
 		return misused("one file at a time, and not also ", argv[optind + 2]);
-	o->command = argv[optind];
 	o->file = argv[optind + 1];
 	return 0;
 }
@@ -396,10 +454,6 @@ read_options(struct options *o, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct cmd *);
-	} commands[] = { { "run", cmd_run }, { "whatif", cmd_whatif }, { "chaos", cmd_chaos } };
 	struct options o = { .cmd = { .seed = 1,
 				 .at = { SECONDS(5) },
 				 .heal = MONO_NEVER,
@@ -408,25 +462,6 @@ main(int argc, char **argv)
 				 .jobs = 2,
 				 .runs = 200 } };
 	int rc = read_options(&o, argc, argv);
-	struct topo *t;
 
-	if (rc)
-		return rc;
-	if (strcmp(o.command, "replay") == 0)
-		return replay(&o);
-	if (strcmp(o.command, "seeds") == 0)
-		return seeds(&o);
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-		if (strcmp(o.command, commands[i].name) != 0)
-			continue;
-		t = load_topo(o.file);
-		if (!t)
-			return EXIT_USAGE;
-		o.cmd.topo = t;
-		o.cmd.file = o.file;
-		rc = commands[i].run(&o.cmd);
-		topo_free(t);
-		return rc;
-	}
-	return misused("there are run, whatif, chaos, replay and seeds, but no ", o.command);
+	return rc ? rc : run_command(&o);
 }
