@@ -1,6 +1,11 @@
-"""The table of bars: what each stack showed, the ratio to the best peer of the same run, and whether the bar is met."""
+"""The table of bars: what each stack showed, the ratio to the best peer of the same run, and whether the bar is met.
+
+    report.py FILE...        the table of kept results; several that were taken one after the other count as one run
+"""
 
 import dataclasses
+import json
+import sys
 
 from measure import summary
 
@@ -169,3 +174,27 @@ def show(results):
     for run in results["runs"]:
         for note in notes(run):
             print(f"note: {run['bench']} {run['stack']} run {run['round'] + 1}: {note[:400]}")
+
+
+def join(files):
+    """The results of all files as if of one run: rounds count on from file to file where a bench stands in several."""
+    whole = None
+    for path in files:
+        with open(path) as f:
+            part = json.load(f)
+        if whole is None:
+            whole = {**part, "runs": []}
+        for key in ("machine", "quick", "size", "gap_size", "load_size", "restart_size"):
+            if part.get(key) != whole.get(key):
+                sys.exit(f"{path}: {key} is {part.get(key)}, and {whole.get(key)} in {files[0]}: these are no rounds of one run")
+        done = {}
+        for run in whole["runs"]:
+            done[run["bench"]] = max(done.get(run["bench"], 0), run["round"] + 1)
+        whole["runs"] += [{**run, "round": run["round"] + done.get(run["bench"], 0)} for run in part["runs"]]
+    return whole
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__.split("\n\n", 1)[1].strip())
+    show(join(sys.argv[1:]))
