@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fabricd/lib/counters.h"
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/runtime/runtime.h"
@@ -203,6 +204,8 @@ struct platform_ops {
 	 * A long series of route operations begins (true) or has ended (false): a hint. NULL: it makes no difference.
 	 */
 	void (*bulk)(struct platform *, bool on);
+	/* What it counts itself, for people; valid as long as it. NULL: nothing. */
+	void (*counters)(const struct platform *, struct counters *out);
 };
 
 /* Implementations embed this as their first member. */

@@ -107,13 +107,19 @@ advertiser_nd(struct advertiser *a, const struct ip *src, const struct ip *dst, 
 {
 	struct nd_msg m;
 	struct mono soonest, at;
+	enum nd_verdict v = nd_parse(bytes, n, src, dst, hop_limit, &m);
 
-	if (nd_parse(bytes, n, src, dst, hop_limit, &m) != ND_OK) {
-		a->count.dropped++;
+	if (v != ND_OK) {
+		a->count.nd_dropped[v]++;
 		return;
 	}
-	if (m.type != ND_RS || !a->up)
+	a->count.other_routers += m.type == ND_RA;
+	if (m.type != ND_RS)
 		return;
+	if (!a->up) {
+		a->count.not_up++;
+		return;
+	}
 	a->count.rx_rs++;
 	/* One multicast answer for all who ask at about the same time, and not more than one in three seconds. */
 	at = mono_add(now, (int64_t)(a->ops->random(a->arg) % (uint64_t)ANSWER_DELAY));

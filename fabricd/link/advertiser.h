@@ -9,6 +9,7 @@
 #ifndef FABRICD_LINK_ADVERTISER_H
 #define FABRICD_LINK_ADVERTISER_H
 
+#include "fabricd/lib/counters.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/lib/mono.h"
 #include "fabricd/link/nd.h"
@@ -39,8 +40,13 @@ struct mono advertiser_deadline(const struct advertiser *);
 void advertiser_timer(struct advertiser *, struct mono now);
 
 struct advertiser_counters {
-	uint64_t tx_ra, rx_rs, dropped;
+	uint64_t tx_ra, rx_rs;
+	uint64_t nd_dropped[ND_VERDICTS];
+	uint64_t not_up;        /* solicitations that came while the bridge was down */
+	uint64_t other_routers; /* RAs of others on the bridge; nothing is done about them */
 };
 const struct advertiser_counters *advertiser_counters(const struct advertiser *);
+/* The same with what each is called; they live as long as it. */
+void advertiser_describe(const struct advertiser *, struct counters *out);
 
 #endif

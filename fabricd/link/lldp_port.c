@@ -194,8 +194,12 @@ link_port_frame(struct link_port *p, const uint8_t *frame, size_t n, struct mono
 	struct lldp_info info;
 	enum lldp_verdict v;
 
-	if (!link_lit(p) || p->cfg.no_lldp)
+	if (p->cfg.no_lldp)
 		return;
+	if (!link_lit(p)) {
+		p->counters.lldp_not_up++;
+		return;
+	}
 	memset(&info, 0, sizeof(info));
 	v = lldp_parse(frame, n, &info);
 	if (v != LLDP_OK) {

@@ -205,8 +205,10 @@ on_rs(struct link_port *p, const struct ip *src, const struct nd_msg *m, struct 
 		answer(p, NULL, now);
 		return;
 	}
-	if (!ip_is_link_local(src))
+	if (!ip_is_link_local(src)) {
+		p->counters.rs_source++;
 		return;
+	}
 	n = find(p, src);
 	if (!n)
 		n = add(p, src, LINK_BY_RS, now);
@@ -283,8 +285,10 @@ link_port_nd(struct link_port *p, const struct ip *src, const struct ip *dst, ui
 	struct nd_msg m;
 	enum nd_verdict v;
 
-	if (!link_lit(p))
+	if (!link_lit(p)) {
+		p->counters.nd_not_up++;
 		return;
+	}
 	v = nd_parse(bytes, n, src, dst, hop_limit, &m);
 	if (v != ND_OK) {
 		p->counters.nd_dropped[v]++;
@@ -300,11 +304,11 @@ link_port_nd(struct link_port *p, const struct ip *src, const struct ip *dst, ui
 		p->counters.rx_ns++;
 	else if (m.type == ND_NA)
 		p->counters.rx_na++;
-	if (p->state != LINK_UP)
-		return;
-	if (m.type == ND_RS)
+	else if (p->state != LINK_UP)
+		p->counters.nd_not_up++;
+	else if (m.type == ND_RS)
 		on_rs(p, src, &m, now);
-	else if (m.type == ND_RA)
+	else
 		on_ra(p, src, &m, now);
 }
 
@@ -318,8 +322,10 @@ link_port_inbound(struct link_port *p, const struct ip *peer, struct mono now)
 		link_refuse(p, LINK_DUPLICATE, now);
 		return false;
 	}
-	if (p->state != LINK_UP || !ip_is_link_local(peer))
+	if (p->state != LINK_UP || !ip_is_link_local(peer)) {
+		p->counters.refused_connections++;
 		return false;
+	}
 	chosen = p->has_chosen ? find(p, &p->chosen) : NULL;
 	if (chosen && chosen->established && !is_chosen(p, &(struct link_neighbor){ .addr = *peer })) {
 		p->counters.ignored_routers++;

@@ -14,6 +14,7 @@
 #ifndef FABRICD_LINK_PORT_H
 #define FABRICD_LINK_PORT_H
 
+#include "fabricd/lib/counters.h"
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/lib/mono.h"
@@ -137,10 +138,13 @@ struct link_neighbor {
 struct link_counters {
 	uint64_t rx_rs, rx_ra, rx_ns, rx_na, rx_lldp;
 	uint64_t nd_dropped[ND_VERDICTS], lldp_dropped[LLDP_VERDICTS];
-	uint64_t ignored_routers; /* RAs of routers beside the chosen one */
-	uint64_t table_full;      /* neighbours that found no room */
-	uint64_t held_back;       /* answers not sent because of the rate limit */
-	uint64_t own_seen;        /* our own address as a source */
+	uint64_t nd_not_up, lldp_not_up; /* came while the port was not up; without carrier */
+	uint64_t rs_source; /* RSs that were not answered, since they did not come from a link-local address */
+	uint64_t refused_connections; /* to a port that is not up, or from an address that is not link-local */
+	uint64_t ignored_routers;     /* RAs of routers beside the chosen one */
+	uint64_t table_full;          /* neighbours that found no room */
+	uint64_t held_back;           /* answers not sent because of the rate limit */
+	uint64_t own_seen;            /* our own address as a source */
 	uint64_t tx_rs, tx_ra, tx_lldp;
 	uint64_t transitions; /* between LINK_UP and anything else */
 };
@@ -161,5 +165,7 @@ struct link_view {
 	struct link_counters counters;
 };
 void link_port_view(const struct link_port *, struct link_view *); /* pointers live until the next call */
+/* Its counters with what each is called; they live as long as the port. */
+void link_port_counters(const struct link_port *, struct counters *out);
 
 #endif

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "fabricd/lib/counters.h"
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mono.h"
 
@@ -208,6 +209,8 @@ struct runtime_ops {
 	int (*watch_new)(struct runtime *, int fd, rt_watch_fn *, void *arg, struct rt_watch **);
 	void (*watch_set)(struct rt_watch *, unsigned int what); /* replaces what was asked before; 0: nothing */
 	void (*watch_free)(struct rt_watch *);                   /* before the descriptor is closed */
+
+	void (*counters)(const struct runtime *, struct counters *out); /* NULL: nothing is counted */
 };
 
 /* Implementations embed this as their first member; so do the handles, so that a handle finds its operations. */
@@ -472,6 +475,15 @@ rt_watch_free(struct rt_watch *w)
 {
 	if (w)
 		rt_ops_of(w)->watch_free(w);
+}
+
+/* What the runtime counts itself, for people; valid as long as it. */
+static inline void
+rt_counters(const struct runtime *rt, struct counters *out)
+{
+	*out = (struct counters){ 0 };
+	if (rt->ops->counters)
+		rt->ops->counters(rt, out);
 }
 
 #endif

@@ -184,6 +184,31 @@ watch(struct linux_platform *lp, struct nl_sock *sock, rt_watch_fn *fn, struct r
 	return e;
 }
 
+#define COUNTS(member) offsetof(struct linux_counters, member)
+
+static const struct counter counter_list[] = {
+	{ "refused", "requests that the kernel refused", COUNTS(refused), false },
+	{ "overruns", "queues of the kernel's messages that overflowed (ENOBUFS): all was read again", COUNTS(overruns),
+	    false },
+	{ "interrupted", "dumps during which something changed (NLM_F_DUMP_INTR): begun again", COUNTS(interrupted),
+	    false },
+	{ "malformed", "netlink messages dropped: they could not be read", COUNTS(malformed), false },
+	{ "not-kernel", "netlink messages dropped: not from the kernel", COUNTS(not_kernel), false },
+	{ "foreign", "changes of our routes, next hops and devices by other programs", COUNTS(foreign), false },
+	{ "requests", "requests for next hops, groups and routes", COUNTS(messages), true },
+	{ "batches", "batches in which they were sent", COUNTS(batches), true },
+	{ "bulks", "long series of routes, written by a thread", COUNTS(bulks), true },
+};
+_Static_assert(ARRAY_LEN(counter_list) == sizeof(struct linux_counters) / sizeof(uint64_t), "a counter is not told");
+
+static void
+linux_counters(const struct platform *p, struct counters *out)
+{
+	*out = (struct counters){
+		.list = counter_list, .n = ARRAY_LEN(counter_list), .of = linux_platform_counters(p)
+	};
+}
+
 static const struct platform_ops linux_ops = {
 	.name = "linux",
 	.close = linux_close,
@@ -196,6 +221,7 @@ static const struct platform_ops linux_ops = {
 	.dump_begin = linux_dump_begin,
 	.dump_step = linux_dump_step,
 	.bulk = linux_bulk,
+	.counters = linux_counters,
 };
 
 /*

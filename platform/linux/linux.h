@@ -20,7 +20,7 @@ struct linux_options {
 struct platform *linux_platform_open(
     struct runtime *, struct mem *, const struct linux_options *, char *err, size_t errlen);
 
-/* What happened on the sockets, for status and metrics. */
+/* What happened on the sockets; linux.c says of each what it is. */
 struct linux_counters {
 	uint64_t messages, batches, refused;
 	uint64_t overruns;    /* ENOBUFS: events were lost, all was read again */

@@ -598,6 +598,36 @@ model_close(struct platform *platform)
 		reap(m);
 }
 
+#define COUNTS(member) offsetof(struct model_stats, member)
+
+static const struct counter counter_list[] = {
+	{ "refused", "operations refused", COUNTS(failed), false },
+	{ "table-full", "operations refused: the table is full", COUNTS(full), false },
+	{ "no-carrier", "operations refused: the port has no carrier", COUNTS(waits_link), false },
+	{ "transient", "operations refused for the moment", COUNTS(transient), false },
+	{ "operations", "operations", COUNTS(ops), true },
+	{ "installed", "operations done", COUNTS(installed), true },
+	{ "batches", "batches in which they were told", COUNTS(batches), true },
+	{ "next-hops-set", "next hops to set", COUNTS(by_kind[PLAT_NH_SET]), true },
+	{ "next-hops-deleted", "next hops to delete", COUNTS(by_kind[PLAT_NH_DEL]), true },
+	{ "groups-set", "groups to set", COUNTS(by_kind[PLAT_GROUP_SET]), true },
+	{ "groups-deleted", "groups to delete", COUNTS(by_kind[PLAT_GROUP_DEL]), true },
+	{ "routes-set", "routes to set", COUNTS(by_kind[PLAT_ROUTE_SET]), true },
+	{ "routes-deleted", "routes to delete", COUNTS(by_kind[PLAT_ROUTE_DEL]), true },
+	{ "carrier-next-hops", "next hops that went with the carrier of their port", COUNTS(carrier_nexthops), true },
+	{ "carrier-groups", "groups that went with the carrier of their ports", COUNTS(carrier_groups), true },
+	{ "carrier-routes", "routes that went with the carrier of their ports", COUNTS(carrier_routes), true },
+};
+_Static_assert(ARRAY_LEN(counter_list) == COUNTS(routes) / sizeof(uint64_t), "a counter is not told");
+
+static void
+model_counters(const struct platform *platform, struct counters *out)
+{
+	*out = (struct counters){
+		.list = counter_list, .n = ARRAY_LEN(counter_list), .of = &model_of(platform)->stats
+	};
+}
+
 static const struct platform_ops model_ops = {
 	.name = "model",
 	.close = model_close,
@@ -609,6 +639,7 @@ static const struct platform_ops model_ops = {
 	.dump = model_dump,
 	.dump_begin = model_dump_begin,
 	.dump_step = model_dump_step,
+	.counters = model_counters,
 };
 
 static void

@@ -4,7 +4,7 @@
  * Operations are acknowledged from the loop, in their order, as by any other backend: so what sync and the RIB do is
  * the same, and only the forwarding plane is left out. It says of itself that it proves nothing, and has nothing to
  * dump; an audit would find everything missing, so dump says -ENOTSUP. Ports are those of another platform, whose
- * news are handed on.
+ * news are handed on; what is counted is that one's, too.
  */
 #include <errno.h>
 #include <string.h>
@@ -91,6 +91,16 @@ null_bridge_setup(struct platform *p, const char *name, bool create)
 }
 
 static void
+null_counters(const struct platform *p, struct counters *out)
+{
+	const struct platform *ports = ((const struct null_platform *)p)->ports;
+
+	*out = (struct counters){ 0 };
+	if (ports && ports->ops->counters)
+		ports->ops->counters(ports, out);
+}
+
+static void
 hand_port_on(void *arg, const struct plat_port *port)
 {
 	struct null_platform *np = arg;
@@ -142,6 +152,7 @@ static const struct platform_ops null_ops = {
 	.bridge_setup = null_bridge_setup,
 	.submit = null_submit,
 	.dump = null_dump,
+	.counters = null_counters,
 };
 
 struct platform *

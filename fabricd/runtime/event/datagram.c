@@ -121,7 +121,7 @@ receive_some(struct rt_datagrams *d, int most, bool all)
 		if (got == 0)
 			break;
 		if (got < 0) {
-			rt->stats.packet_errors++;
+			rt->stats.packets_unread++;
 			continue;
 		}
 		rt->stats.packets_in++;
@@ -197,7 +197,7 @@ ev_datagram_send(struct rt_datagrams *d, const struct ip *dst, uint16_t dst_port
 	if (d->released)
 		return -EPIPE;
 	if (sendto(d->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, len) < 0) {
-		d->h.rt->stats.packet_errors++;
+		d->h.rt->stats.packets_unsent++;
 		return -errno;
 	}
 	d->h.rt->stats.packets_out++;

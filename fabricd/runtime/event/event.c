@@ -379,6 +379,33 @@ rt_event_stop(struct runtime *rt)
 	ev_of(rt)->stop = true;
 }
 
+#define COUNTS(member) offsetof(struct rt_event_stats, member)
+
+static const struct counter counter_list[] = {
+	{ "packets-unread", "packets dropped: not for us, too long, or without hop limit or address",
+	    COUNTS(packets_unread), false },
+	{ "packets-unsent", "packets that the kernel refused to send", COUNTS(packets_unsent), false },
+	{ "accept-pauses", "pauses in which no connection was taken: descriptors were short", COUNTS(accept_pauses),
+	    false },
+	{ "turns", "turns of the loop", COUNTS(turns), true },
+	{ "slices", "slices of long work", COUNTS(slices), true },
+	{ "put-off", "streams that waited a turn longer: others had used it up", COUNTS(put_off), true },
+	{ "longest-turn", "longest turn so far, in microseconds", COUNTS(longest_turn_us), true },
+	{ "latest-timer", "most by which a timer was late so far, in microseconds", COUNTS(latest_timer_us), true },
+	{ "accepted", "connections taken", COUNTS(accepted), true },
+	{ "packets-received", "packets received", COUNTS(packets_in), true },
+	{ "packets-sent", "packets sent", COUNTS(packets_out), true },
+	{ "octets-received", "octets received in streams", COUNTS(bytes_in), true },
+	{ "octets-sent", "octets sent in streams", COUNTS(bytes_out), true },
+};
+_Static_assert(ARRAY_LEN(counter_list) == COUNTS(streams) / sizeof(uint64_t), "a counter is not told");
+
+static void
+ev_counters(const struct runtime *rt, struct counters *out)
+{
+	*out = (struct counters){ .list = counter_list, .n = ARRAY_LEN(counter_list), .of = &ev_of(rt)->stats };
+}
+
 static const struct runtime_ops event_ops = {
 	.name = "event",
 	.now = ev_now,
@@ -420,6 +447,7 @@ static const struct runtime_ops event_ops = {
 	.watch_new = watch_new,
 	.watch_set = watch_set,
 	.watch_free = watch_free,
+	.counters = ev_counters,
 };
 
 static struct event_base *

@@ -30,12 +30,15 @@ int rt_event_signal(struct runtime *, int signo, rt_signal_fn *, void *arg);
 /* What the runtime knows of itself, for status and metrics. */
 struct rt_event_stats {
 	uint64_t turns, slices, accepted, accept_pauses;
-	uint64_t packets_in, packets_out, packet_errors;
+	uint64_t packets_in, packets_out;
+	uint64_t
+	    packets_unread; /* came, and were not for us, too long, or without what the kernel has to tell of them */
+	uint64_t packets_unsent; /* refused by the kernel */
 	uint64_t bytes_in, bytes_out;
 	uint64_t put_off;        /* streams that waited for the next turn */
 	int64_t latest_timer_us; /* the most by which a timer was late */
 	int64_t longest_turn_us;
-	size_t streams, listeners, leftover_bytes;
+	size_t streams, listeners, leftover_bytes; /* now; from here on no counters */
 };
 void rt_event_stats(const struct runtime *, struct rt_event_stats *);
 

@@ -123,7 +123,7 @@ on_packet(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		if (got == 0)
 			break;
 		if (got < 0) {
-			rt->stats.packet_errors++;
+			rt->stats.packets_unread++;
 			continue;
 		}
 		rt->stats.packets_in++;
@@ -268,7 +268,7 @@ ev_packet_send(struct rt_packets *p, const struct ip *dst, const uint8_t *bytes,
 		sent = send(p->fd, bytes, n, MSG_NOSIGNAL);
 	}
 	if (sent < 0) {
-		p->h.rt->stats.packet_errors++;
+		p->h.rt->stats.packets_unsent++;
 		return -errno;
 	}
 	p->h.rt->stats.packets_out++;

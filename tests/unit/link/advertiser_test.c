@@ -144,7 +144,7 @@ test_a_solicitation_through_a_router_is_dropped(void **state)
 	solicit(a, 254, (struct mono){ SECONDS(40) });
 	run_to(a, SECONDS(50));
 	assert_int_equal(h.heard, 0);
-	assert_int_equal(advertiser_counters(a)->dropped, 1);
+	assert_int_equal(advertiser_counters(a)->nd_dropped[ND_BAD_HOP_LIMIT], 1);
 	advertiser_free(a);
 }
 

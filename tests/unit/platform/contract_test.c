@@ -14,6 +14,7 @@
 #include "platform/linux/linux.h"
 #include "platform/model/model.h"
 #include "platform/null/null.h"
+#include "tests/support/counters.h"
 #include "tests/support/netns.h"
 #include "tests/support/tiny_runtime.h"
 
@@ -703,6 +704,27 @@ ports(struct env *e)
 	assert_int_equal(e->p->ops->port_setup(e->p, "p1", &cfg), -ENODEV);
 }
 
+/* Whoever counts says of each counter what it is; a refusal is counted once, and not as routine. */
+static void
+counts(struct env *e)
+{
+	struct counters c = { 0 };
+	uint64_t before;
+
+	assert_non_null(e->p->ops->counters);
+	e->p->ops->counters(e->p, &c);
+	if (!e->impl->stores) { /* it refuses nothing, and has no ports of another here */
+		assert_int_equal(c.n, 0);
+		return;
+	}
+	counters_are_sound(&c, 4096);
+	setup(e);
+	before = counters_trouble(&c);
+	assert_int_equal(op(e, route_set("10.3.0.0/24", 202)), PLAT_FAILED);
+	assert_true(counters_trouble(&c) == before + 1);
+	assert_true(counter_named(&c, "refused") >= 1);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(struct env *);
@@ -719,6 +741,7 @@ static const struct {
 	{ "loss and return of carrier", carrier, true },
 	{ "a group that outlives its member", outlives, true },
 	{ "ports", ports, true },
+	{ "what it counts", counts, false },
 };
 
 static void

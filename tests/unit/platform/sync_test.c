@@ -445,6 +445,29 @@ null_takes_everything(void **state)
 	env_close(&e);
 }
 
+/* Its ports are another's: so is what is counted. */
+static void
+null_tells_what_its_ports_count(void **state)
+{
+	struct counters c = { 0 }, of_ports = { 0 };
+	struct platform *ports;
+	struct env e;
+
+	(void)state;
+	memset(&e, 0, sizeof(e));
+	tiny_init(&e.tiny, true);
+	ports = model_open(&e.tiny.rt, &e.mem, NULL, NULL, NULL);
+	e.p = null_platform_open(&e.tiny.rt, &e.mem, ports, NULL, 0);
+	e.p->ops->counters(e.p, &c);
+	ports->ops->counters(ports, &of_ports);
+	assert_true(c.n > 0);
+	assert_ptr_equal(c.list, of_ports.list);
+	assert_ptr_equal(c.of, of_ports.of);
+	e.p->ops->close(e.p);
+	for (size_t k = 0; k < MEM_KINDS; k++)
+		assert_int_equal(e.mem.by[k].bytes, 0);
+}
+
 /* ---- churn: anything in any order, and in the end the plane is as wanted ---- */
 
 #define GROUPS   12
@@ -613,6 +636,7 @@ main(void)
 		cmocka_unit_test(refused_objects_back_off),
 		cmocka_unit_test(undeletable_next_hop_is_used_again),
 		cmocka_unit_test(null_takes_everything),
+		cmocka_unit_test(null_tells_what_its_ports_count),
 		cmocka_unit_test(churn),
 	};
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "tests/support/counters.h"
 #include "tests/unit/platform_linux/lab.h"
 
 /* All that test_N01_overrun waits for: what is in the kernel, what sync holds, and that both are equal. */
@@ -359,6 +360,7 @@ test_N11_not_from_the_kernel(void **state)
 		struct nlmsghdr h;
 		uint8_t body[64];
 	} m = { .h = { .nlmsg_len = sizeof(m), .nlmsg_type = 17 /* RTM_DELLINK */ } };
+	struct counters told;
 	struct lab l;
 	char line[256];
 	FILE *f;
@@ -386,6 +388,9 @@ test_N11_not_from_the_kernel(void **state)
 	assert_true(sent >= 1);
 	lab_run(&l, 20);
 	assert_true(linux_platform_counters(l.platform)->not_kernel >= 1);
+	l.platform->ops->counters(l.platform, &told);
+	counters_are_sound(&told, sizeof(struct linux_counters));
+	assert_true(counter_named(&told, "not-kernel") == linux_platform_counters(l.platform)->not_kernel);
 	assert_non_null(lab_port(&l, "p0"));
 	lab_close(&l);
 }

@@ -15,7 +15,7 @@
 
 /* ---- verbs to ask ---- */
 
-struct counter {
+struct counting {
 	uint64_t next;
 };
 
@@ -32,7 +32,7 @@ static bool
 step_count(struct query_call *call)
 {
 	struct world *w = query_ctx(call);
-	struct counter *c = query_cursor(call);
+	struct counting *c = query_cursor(call);
 	uint64_t n = strtoull(query_arg(call, 0), NULL, 10);
 
 	if (!c->next)
@@ -82,7 +82,7 @@ static const struct query_verb verbs[] = {
 	    .schema = "test.count/1",
 	    .min_args = 1,
 	    .max_args = 1,
-	    .cursor_size = sizeof(struct counter),
+	    .cursor_size = sizeof(struct counting),
 	    .step = step_count,
 	    .done = done_count },
 	{ .name = "fail", .schema = "test.fail/1", .min_args = 1, .max_args = 1, .usage = "PREFIX", .step = step_fail },

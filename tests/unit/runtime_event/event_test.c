@@ -25,6 +25,7 @@
 
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/event/event.h"
+#include "tests/support/counters.h"
 
 struct bench {
 	struct mem mem;
@@ -723,6 +724,7 @@ test_P07_few_descriptors(void **state UNUSED)
 	enum { N = 64 };
 	struct peer flood[N];
 	struct rt_event_stats s, t;
+	struct counters told;
 	struct rt_stream_options o = { 0 };
 	struct mono until;
 	int opened = 0;
@@ -748,6 +750,12 @@ test_P07_few_descriptors(void **state UNUSED)
 	rt_event_stats(x.b.rt, &t);
 	assert_true(t.accept_pauses > 0);
 	assert_true(t.turns - s.turns < 200);
+	rt_counters(x.b.rt, &told);
+	counters_are_sound(&told, offsetof(struct rt_event_stats, streams));
+	assert_true(counter_named(&told, "accept-pauses") == t.accept_pauses);
+	assert_true(counter_named(&told, "turns") == t.turns);
+	assert_true(counter_named(&told, "octets-received") == t.bytes_in);
+	assert_true(counter_named(&told, "longest-turn") == (uint64_t)t.longest_turn_us);
 	x.client.ngot = 0;
 	for (int i = 0; i < N; i++)
 		rt_stream_close(flood[i].s, true);
@@ -839,6 +847,7 @@ packets_on_a_port(void)
 	struct bench b;
 	struct ear v0 = { 0 }, v1 = { 0 }, f0 = { 0 }, f1 = { 0 };
 	uint32_t i0 = if_nametoindex("v0"), i1 = if_nametoindex("v1");
+	struct rt_event_stats before, after;
 	struct ip routers, ll0, ll1;
 	struct mono again;
 
@@ -873,7 +882,10 @@ packets_on_a_port(void)
 	/* A port that goes down and comes back: the sockets still work. */
 	MUST(sh("ip link set v0 down") == 0);
 	rt_packet_send(v0.p, &routers, rs, sizeof(rs));
+	rt_event_stats(b.rt, &before);
 	MUST(rt_packet_send(f0.p, NULL, frame, sizeof(frame)) == -ENETDOWN);
+	rt_event_stats(b.rt, &after);
+	MUST(after.packets_unsent == before.packets_unsent + 1);
 	rt_event_turn(b.rt, MS(20));
 	MUST(sh("ip link set v0 up") == 0);
 	v1.n = 0;
