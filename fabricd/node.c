@@ -185,7 +185,7 @@ node_new(const struct node_config *cfg, struct node **out, char *err, size_t err
 	n->self = self;
 	n->rt = cfg->rt;
 	n->platform = cfg->platform;
-	n->started = rt_now(cfg->rt);
+	n->started = n->born = rt_now(cfg->rt);
 	n->isolated = self->uplinks > 0;
 	if (cfg->inherit) {
 		n->held = true;

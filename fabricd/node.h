@@ -170,6 +170,7 @@ struct node {
 	struct rt_work *groups, *work;
 	struct rt_timer *dwell;
 	struct mono started;
+	struct mono born; /* in this process: what is not handed over, such as counters, began then */
 	struct mono dirty_since;
 	bool rib_news;      /* something was announced, withdrawn or acknowledged since the last run began */
 	bool rack_active;   /* the rack prefixes are announced */

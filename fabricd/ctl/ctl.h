@@ -29,6 +29,7 @@ struct ctl {
 	const char *lab;     /* name of the laboratory */
 	int64_t timeout_us;
 	bool allow_renumber;
+	bool all;                         /* of counters: those that are 0, and what is routine, too */
 	const char *filters[CTL_FILTERS]; /* KEY=VALUE; only rows that have all of them are shown */
 	size_t n_filters;
 	int64_t since_us;      /* only rows of the last so many us are shown, where they have a time; 0: all */

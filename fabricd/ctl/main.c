@@ -41,6 +41,7 @@ enum {
 	OPT_COLOUR,
 	OPT_WATCH,
 	OPT_RENUMBER,
+	OPT_ALL,
 	OPT_FILTER,
 	OPT_SINCE,
 	OPT_HELP,
@@ -63,6 +64,7 @@ static const struct {
 	{ "filter", OPT_FILTER, true, false },
 	{ "since", OPT_SINCE, true, false },
 	{ "allow-renumber", OPT_RENUMBER, false, false },
+	{ "all", OPT_ALL, false, false },
 	{ "json", 'j', false, false },
 	{ "output", 'o', true, false },
 	{ "help", OPT_HELP, false, false },
@@ -133,6 +135,9 @@ set_option(struct options *o, int id, const char *value)
 		return set_format(&o->ctl, value);
 	case OPT_RENUMBER:
 		o->ctl.allow_renumber = true;
+		return QUERY_OK;
+	case OPT_ALL:
+		o->ctl.all = true;
 		return QUERY_OK;
 	case OPT_VERSION:
 		o->version = true;
@@ -353,6 +358,8 @@ run(struct options *o, const char *const words[], size_t n)
 	if (view == &view_upgrade && m.argc && m.argv[0][0] != '/' &&
 	    realpath(m.argv[0], path)) /* the daemon is elsewhere */
 		m.argv[0] = path;
+	if (view == &view_counters && o->ctl.all)
+		m.argv[m.argc++] = "all";
 	return o->watch_us ? watch(o, view, &m) : ask(o, view, &m);
 }
 

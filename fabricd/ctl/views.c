@@ -423,7 +423,7 @@ upgrade_page(FILE *f, const json_t *row, const json_t *envelope)
 
 const struct view view_upgrade = { .verb = "upgrade", VIEW(upgrade_columns), .page = upgrade_page };
 
-/* ---- ports, log, memory ---- */
+/* ---- ports, log, counters, memory ---- */
 
 static const struct column ports_columns[] = {
 	{ "port", "PORT", CELL_TEXT, false },
@@ -462,6 +462,30 @@ static const struct column log_columns[] = {
 const struct view view_log = {
 	.verb = "log", VIEW(log_columns), .key_columns = 4, .empty = "nothing has happened yet"
 };
+
+static const struct column counters_columns[] = {
+	{ "part", "PART", CELL_TEXT, false },
+	{ "port", "PORT", CELL_TEXT, false },
+	{ "what", "WHAT", CELL_TEXT, false },
+	{ "count", "COUNT", CELL_NUMBER, false },
+	{ "counter", "COUNTER", CELL_TEXT, true },
+	{ "routine", "ROUTINE", CELL_YES, true },
+};
+
+static void
+counters_heading(FILE *f, const json_t *envelope)
+{
+	char age[HUMAN_TEXT];
+
+	fprintf(f, "counted for %s, since this process began\n",
+	    human_duration(row_number(json_object_get(envelope, "summary"), "since_s", 0), age));
+}
+
+const struct view view_counters = { .verb = "counters",
+	VIEW(counters_columns),
+	.heading = counters_heading,
+	.key_columns = 3,
+	.empty = "nothing was dropped, refused or lost; --all shows what is counted" };
 
 static const struct column memory_columns[] = {
 	{ "kind", "KIND", CELL_TEXT, false },

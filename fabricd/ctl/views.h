@@ -5,6 +5,7 @@
 #include "fabricd/ctl/output.h"
 
 extern const struct view view_status, view_bfd, view_bgp, view_neighbor, view_received, view_advertised, view_why,
-    view_routes, view_route, view_fib, view_fib_check, view_ports, view_log, view_memory, view_upgrade, view_topology;
+    view_routes, view_route, view_fib, view_fib_check, view_ports, view_log, view_counters, view_memory, view_upgrade,
+    view_topology;
 
 #endif

@@ -607,3 +607,24 @@ query_stats(const struct query_server *s, struct query_stats *out)
 	for (const struct client *c = s->clients; c; c = c->next)
 		out->buffered += client_waiting(c);
 }
+
+#define COUNTS(member) offsetof(struct query_stats, member)
+
+static const struct counter counter_list[] = {
+	{ "clients-refused", "clients refused: so many at a time are not served", COUNTS(refused), false },
+	{ "clients-closed", "clients closed: they took nothing for 30 s, or asked nothing for 5 min", COUNTS(stalled),
+	    false },
+	{ "errors", "questions answered with an error", COUNTS(errors), false },
+	{ "clients", "clients taken", COUNTS(accepted), true },
+	{ "questions", "questions", COUNTS(requests), true },
+	{ "rows", "rows of answers", COUNTS(rows), true },
+};
+_Static_assert(ARRAY_LEN(counter_list) == COUNTS(clients) / sizeof(uint64_t), "a counter is not told");
+
+void
+query_counters(const struct query_call *call, struct counters *out)
+{
+	*out = (struct counters){
+		.list = counter_list, .n = ARRAY_LEN(counter_list), .of = &call->client->server->stats
+	};
+}

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "fabricd/lib/base.h"
+#include "fabricd/lib/counters.h"
 #include "fabricd/query/protocol.h"
 #include "fabricd/runtime/runtime.h"
 
@@ -60,7 +61,7 @@ void query_server_free(struct query_server *);
 
 struct query_stats {
 	uint64_t accepted, refused, requests, rows, errors, stalled;
-	size_t clients, buffered; /* now */
+	size_t clients, buffered; /* now; no counters */
 };
 void query_stats(const struct query_server *, struct query_stats *);
 
@@ -70,6 +71,8 @@ void *query_ctx(const struct query_call *);
 void *query_cursor(struct query_call *);
 const char *query_arg(const struct query_call *, size_t i); /* NULL past the end */
 struct mono query_now(const struct query_call *);
+/* Those of the server that answers; they live as long as it. */
+void query_counters(const struct query_call *, struct counters *out);
 
 /* Before the first row: facts of the answer as a whole, under "summary" in the envelope. Takes the reference. */
 void query_summary(struct query_call *, json_t *summary);

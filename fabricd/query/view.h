@@ -63,6 +63,12 @@ void view_topology_done(struct query_call *);
 bool view_ports(struct query_call *);
 bool view_log(struct query_call *);
 bool view_memory(struct query_call *);
+/* Where view_counters() is. */
+struct counters_cursor {
+	bool begun;
+	size_t part, owner, i;
+};
+bool view_counters(struct query_call *);
 bool view_fib(struct query_call *);
 /* What view_fib_check() keeps between its steps. */
 struct fib_check {

@@ -45,7 +45,7 @@ def test_hosts_reach_each_other(fab):
 def test_answers_keep_their_schemas(fab):
     for words in ["status", "bgp", "bgp neighbor eth1", "bgp received eth1", "bgp advertised eth2", "bgp why 10.1.2.0/24",
                   "routes", "routes 10.1.2.9", "routes fd00:1:0:3::/64", "fib", "fib check", "ports", "log", "log 3",
-                  "memory"]:
+                  "memory", "counters", "counters link --all"]:
         answer = fab.ask("leaf1", *words.split())
         assert answer["node"] == "leaf1" and answer["fabric"] == "lab" and answer["data"] is not None, words
     assert len(fab.rows("leaf1", "log", "3")) == 3

@@ -95,13 +95,20 @@ forget(struct asker *a)
 	a->done = false;
 }
 
+/* args: with blanks between; NULL: none */
 static void
-begin(struct asker *a, const char *verb, const char *arg)
+begin(struct asker *a, const char *verb, const char *args)
 {
-	struct query_request r = { .id = 1, .verb = verb, .args = &arg, .n_args = arg ? 1 : 0 };
+	const char *words[4];
+	struct query_request r = { .id = 1, .verb = verb, .args = words };
+	char store[128], *save = NULL;
 	uint8_t bytes[256];
-	size_t n = query_request_size(&r);
+	size_t n;
 
+	snprintf(store, sizeof(store), "%s", args ? args : "");
+	for (char *w = strtok_r(store, " ", &save); w; w = strtok_r(NULL, " ", &save))
+		words[r.n_args++] = w;
+	n = query_request_size(&r);
 	forget(a);
 	a->rows = json_array();
 	query_request_encode(&r, bytes);
@@ -110,9 +117,9 @@ begin(struct asker *a, const char *verb, const char *arg)
 
 /* The rows of an answer, borrowed until the next question. */
 static json_t *
-ask(struct asker *a, const char *verb, const char *arg)
+ask(struct asker *a, const char *verb, const char *args)
 {
-	begin(a, verb, arg);
+	begin(a, verb, args);
 	for (int i = 0; i < 1000 && !a->done; i++)
 		world_run(a->world, MS(1));
 	if (!a->done)
@@ -338,6 +345,13 @@ wrong_questions(void **state)
 		{ "bgp.received", "%n%s", QUERY_USAGE, "neither a port nor a neighbour", "fabctl ports" },
 		{ "log", "0", QUERY_USAGE, "no number", "fabctl log 20" },
 		{ "log", "1e3", QUERY_USAGE, "no number", "fabctl log 20" },
+		{ "counters", "lnik", QUERY_USAGE, "no part", "did you mean link?" },
+		{ "counters", "nonsense", QUERY_USAGE, "no part", "one of: link, platform, query, runtime" },
+		{ "counters", "bgp", QUERY_USAGE, "no part", "fabctl bgp neighbor PORT" },
+		{ "counters", "bfd all", QUERY_USAGE, "no part", "fabctl bfd -o wide" },
+		{ "counters", "eth1", QUERY_USAGE, "no part", "fabctl counters link --filter port=eth1" },
+		{ "counters", "link query", QUERY_USAGE, "of one part or of all", "fabctl counters" },
+		{ "counters", "link all all", QUERY_USAGE, "takes [PART] [all]", "fabctl help" },
 	};
 	struct asker a;
 
@@ -413,6 +427,101 @@ planned_is_no_problem(void **state)
 	row = row_where(ask(&a, "ports", NULL), "port", "eth2");
 	assert_int_equal(a.status, QUERY_OK);
 	assert_null(json_object_get(row, "next"));
+	close_fabric(&a);
+}
+
+/* ---- counters ---- */
+
+/* The count of one counter, which must be in the answer; port NULL: of the switch. */
+static json_int_t
+count_of(struct asker *a, const char *part, const char *port, const char *counter)
+{
+	size_t i;
+	json_t *row;
+
+	json_array_foreach(a->rows, i, row)
+	{
+		if (strcmp(text_of(row, "part"), part) == 0 && strcmp(text_of(row, "port"), port ? port : "") == 0 &&
+		    strcmp(text_of(row, "counter"), counter) == 0)
+			return number_of(row, "count");
+	}
+	return -1;
+}
+
+/* By default what is not 0 and not routine; `all` has the rest, of each port too. */
+static void
+counters_by_part(void **state)
+{
+	static const uint8_t ra[16] = { 134 };
+	struct ip from;
+	struct asker a;
+	json_t *row;
+	size_t i;
+
+	(void)state;
+	open_fabric(&a);
+	assert_true(ip_parse("fe80::99", &from));
+	ask(&a, "counters", NULL);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(count_of(&a, "link", "eth1", "nd-hop-limit"), -1);
+	for (int k = 0; k < 3; k++)
+		link_port_nd(node_port_find(a.leaf->node, "eth1")->link, &from, NULL, 254, ra, sizeof(ra),
+		    sim_now(world_net(a.world)));
+	ask(&a, "counters", NULL);
+	assert_int_equal(count_of(&a, "link", "eth1", "nd-hop-limit"), 3);
+	json_array_foreach(a.rows, i, row)
+	{
+		if (number_of(row, "count") <= 0 || json_is_true(json_object_get(row, "routine")))
+			fail_msg("%s %s", text_of(row, "part"), text_of(row, "counter"));
+	}
+	ask(&a, "counters", "l"); /* cut short */
+	assert_int_equal(count_of(&a, "link", "eth1", "nd-hop-limit"), 3);
+	ask(&a, "counters", "platform");
+	assert_int_equal(count_of(&a, "link", "eth1", "nd-hop-limit"), -1);
+	assert_non_null(json_object_get(a.header, "summary"));
+
+	ask(&a, "counters", "all");
+	assert_int_equal(count_of(&a, "link", "eth1", "nd-hop-limit"), 3);
+	assert_int_equal(count_of(&a, "link", "eth2", "nd-hop-limit"), 0);
+	assert_true(count_of(&a, "link", "eth2", "ra-received") > 0);
+	assert_true(count_of(&a, "link", "rack0", "ra-sent") >= 0);
+	assert_true(count_of(&a, "platform", NULL, "routes-set") > 0);
+	assert_int_equal(count_of(&a, "query", NULL, "clients"), 1);
+	assert_int_equal(count_of(&a, "query", NULL, "errors"), 0);
+	ask(&a, "counters", "nonsense");
+	ask(&a, "counters", "query");
+	assert_int_equal(json_array_size(a.rows), 1);
+	assert_int_equal(count_of(&a, "query", NULL, "errors"), 1);
+	ask(&a, "counters", "query all");
+	assert_int_equal(json_array_size(a.rows), 6);
+	close_fabric(&a);
+}
+
+/* More rows than one slice has room for: each is told once. */
+static void
+counters_of_many_ports(void **state)
+{
+	char text[1024];
+	struct asker a;
+	json_t *row;
+	size_t i, per_port;
+
+	(void)state;
+	snprintf(text, sizeof(text), "%s",
+	    "schema: 1\nfabric: lab\ntiers:\n  - {name: spine, count: 30, asn: 65000, loopback: [10.0.0.0/24]}\n"
+	    "  - {name: leaf, count: 1, asn: {base: 65000}, loopback: [10.0.1.0/24],\n"
+	    "     up: {to: spine, local: \"eth[1-30]\", remote: \"eth[1-4]\"}}\n");
+	open_fabric_of(&a, text);
+	ask(&a, "counters", "link all");
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(json_array_size(a.rows) % 30, 0);
+	per_port = json_array_size(a.rows) / 30;
+	assert_true(json_array_size(a.rows) > 2 * QUERY_SLICE_ROWS);
+	json_array_foreach(a.rows, i, row)
+	{
+		assert_string_equal(text_of(row, "port"), a.leaf->node->ports[i / per_port].name);
+		assert_string_equal(text_of(row, "counter"), text_of(json_array_get(a.rows, i % per_port), "counter"));
+	}
 	close_fabric(&a);
 }
 
@@ -558,6 +667,8 @@ main(void)
 		cmocka_unit_test(routes_of_one_family),
 		cmocka_unit_test(an_address_without_a_route),
 		cmocka_unit_test(planned_is_no_problem),
+		cmocka_unit_test(counters_by_part),
+		cmocka_unit_test(counters_of_many_ports),
 		cmocka_unit_test(every_state_has_a_reason),
 		cmocka_unit_test(test_Q05_dump_during_churn),
 	};
