@@ -40,7 +40,8 @@
 
 #define EXIT_USAGE 2
 #define EXIT_OTHER 1
-#define EXIT_LOOP  3 /* it crashed too often: the supervisor must not start it again */
+#define EXIT_LOOP  3  /* it crashed too often: the supervisor must not start it again */
+#define ENDED      -1 /* as it was asked to, before it had begun: exit code 0 */
 
 struct options {
 	const char *topology, *node, *run_dir, *platform, *key_dir;
@@ -457,18 +458,40 @@ query_listener(void *arg, struct rt_parcel *out)
 }
 
 static void
-given(void *arg, int successor)
+tell_main_pid(int pid)
 {
-	struct daemon *d = arg;
 	char lines[64];
 	int e;
 
-	if (d->query)
-		query_server_retire(d->query);
-	snprintf(lines, sizeof(lines), "MAINPID=%d\n", successor);
+	snprintf(lines, sizeof(lines), "MAINPID=%d\n", pid);
 	e = notify_supervisor(getenv("NOTIFY_SOCKET"), lines);
 	if (e)
-		fprintf(stderr, "fabricd: systemd was not told the new main process: %s\n", strerror(-e));
+		fprintf(stderr, "fabricd: systemd was not told that %d is the main process: %s\n", pid, strerror(-e));
+}
+
+/* It has told the supervisor itself; but is that one told to listen to the main process alone, it knows only now. */
+static void
+given(void *arg, int successor)
+{
+	struct daemon *d = arg;
+
+	if (d->query)
+		query_server_retire(d->query);
+	tell_main_pid(successor);
+}
+
+static void
+kept(void *arg)
+{
+	(void)arg;
+	tell_main_pid((int)getpid());
+}
+
+static void
+announce(void *arg)
+{
+	(void)arg;
+	tell_main_pid((int)getpid());
 }
 
 static bool
@@ -529,7 +552,7 @@ not_taken_over(void *arg)
 	_exit(EXIT_OTHER);
 }
 
-static const struct taker_ops taker_ops = { .running = taken_over, .failed = not_taken_over };
+static const struct taker_ops taker_ops = { .announce = announce, .running = taken_over, .failed = not_taken_over };
 
 /* For who reads the journal of the new process: the old one's is gone with it. */
 static void
@@ -541,6 +564,17 @@ tell_crashes(struct node *n, const struct crashes *c)
 		    c->n);
 }
 
+/* For `systemctl status`, which names an exit code otherwise. */
+static void
+tell_not_started(const char *why, const char *what)
+{
+	char lines[640];
+
+	snprintf(lines, sizeof(lines), "STATUS=not started: %s%s%s; journalctl -u fabricd has more\n", why,
+	    *what ? ": " : "", what);
+	notify_supervisor(getenv("NOTIFY_SOCKET"), lines);
+}
+
 static int
 serve(const struct options *o, const struct topo *topo, int lock, struct taker *taker, const struct crashes *crashes)
 {
@@ -550,6 +584,7 @@ serve(const struct options *o, const struct topo *topo, int lock, struct taker *
 		.lock = lock,
 		.query = query_listener,
 		.given = given,
+		.kept = kept,
 		.owes = owes,
 		.gone = gone,
 		.arg = &d };
@@ -580,6 +615,8 @@ serve(const struct options *o, const struct topo *topo, int lock, struct taker *
 	e = node_new(&cfg, &d.node, err, sizeof(err));
 	if (e) {
 		fprintf(stderr, "fabricd: %s\n", err);
+		if (!taker)
+			tell_not_started(err, "");
 		code = e == -ENOENT ? EXIT_USAGE : EXIT_OTHER;
 		goto close_bfd;
 	}
@@ -626,7 +663,7 @@ wait_out(int64_t ms)
 	return got < 0;
 }
 
-/* 0: it may start; else the exit code. c->unclean: the last one crashed. */
+/* 0: it may start; else the exit code, or ENDED. c->unclean: the last one crashed. */
 static int
 back_off(const struct options *o, struct crashes *c)
 {
@@ -656,15 +693,17 @@ back_off(const struct options *o, struct crashes *c)
 	e = crashes_write(o->run_dir, c, false);
 	if (!e && ms != CRASHES_NEVER) {
 		if (ms && !wait_out(ms))
-			return EXIT_OTHER;
+			return ENDED;
 		e = crashes_write(o->run_dir, c, true);
 	}
 	if (e)
 		fprintf(stderr, "fabricd: %s/crashes cannot be written: %s; crashes are not counted\n", o->run_dir,
 		    strerror(-e));
+	if (ms == CRASHES_NEVER)
+		return EXIT_LOOP; /* its status stays */
 	if (ms)
 		notify_supervisor(getenv("NOTIFY_SOCKET"), "STATUS=\n");
-	return ms == CRASHES_NEVER ? EXIT_LOOP : 0;
+	return 0;
 }
 
 /* Nothing but a signal that asks for it ends this process. SIGHUP, SIGTERM and SIGINT get a handler in run(). */
@@ -733,8 +772,10 @@ main(int argc, char **argv)
 	if (o.takeover >= 0)
 		return succeed(&o, &mem);
 	topo = load(o.topology);
-	if (!topo)
+	if (!topo) {
+		tell_not_started("its topology file cannot be used", o.topology);
 		return EXIT_USAGE;
+	}
 	lock = take_lock(o.run_dir);
 	code = lock < 0 ? EXIT_OTHER : o.back_off ? back_off(&o, &crashes) : 0;
 	if (!code) {
@@ -743,5 +784,5 @@ main(int argc, char **argv)
 			crashes_write(o.run_dir, &crashes, false);
 	}
 	topo_free(topo);
-	return code;
+	return code == ENDED ? 0 : code;
 }

@@ -433,6 +433,7 @@ not_running(struct giver *g, int e, struct channel_message *m)
 	char text[200];
 
 	end_child(g);
+	g->cfg.kept(g->cfg.arg);
 	while (late.kind != CHANNEL_RUNNING && channel_receive(g->channel, &late) == 0)
 		channel_close_fds(&late);
 	if (late.kind == CHANNEL_RUNNING) {

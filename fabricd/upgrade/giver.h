@@ -23,7 +23,8 @@ struct giver_config {
 	int lock;                                    /* descriptor of the lock */
 	int (*query)(void *arg, struct rt_parcel *); /* the listener of the query socket; -errno: there is none */
 	void (*given)(void *arg, int successor);     /* everything is the process's with this id: tell who asked */
-	bool (*owes)(void *arg);           /* whether who asked has not got the whole answer yet; may be NULL */
+	void (*kept)(void *arg); /* a successor that may have said that it is in charge is not, and has ended */
+	bool (*owes)(void *arg); /* whether who asked has not got the whole answer yet; may be NULL */
 	void (*gone)(void *arg, int code); /* ends the process at once, closing nothing in order */
 	void *arg;
 };

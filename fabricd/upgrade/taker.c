@@ -217,6 +217,22 @@ adopt(struct taker *t, const void *output, size_t n)
 	return e;
 }
 
+/* 0, or -errno: the old one has ended, or says what nobody asked for. */
+static int
+announce(struct taker *t)
+{
+	struct channel_message m;
+	int e = channel_receive(t->channel, &m);
+
+	if (e != -EAGAIN) {
+		if (e == 0)
+			channel_close_fds(&m);
+		return e ? e : -EBADMSG;
+	}
+	t->ops->announce(t->arg);
+	return 0;
+}
+
 static void
 commit(struct taker *t, struct channel_message *m)
 {
@@ -230,10 +246,12 @@ commit(struct taker *t, struct channel_message *m)
 		return;
 	}
 	/*
-	 * RUNNING before anything is read or written. Is the old one dead by now, nobody tells the supervisor of us: he starts another
-	 * one, and we must not be in its way.
+	 * RUNNING before anything is read or written. Is the old one dead by now, the supervisor starts another one, and
+	 * we must not be in its way. The supervisor hears of us before the old one does: whenever that one dies, either
+	 * it has still been in charge, or we are known.
 	 */
-	if (adopt(t, output, n) == 0 && channel_send(t->channel, CHANNEL_RUNNING, NULL, 0, NULL, 0) == 0) {
+	if (adopt(t, output, n) == 0 && announce(t) == 0 &&
+	    channel_send(t->channel, CHANNEL_RUNNING, NULL, 0, NULL, 0) == 0) {
 		stop_looking(t);
 		node_take_over(t->node);
 		t->ops->running(t->arg);

@@ -31,6 +31,8 @@ bool taker_query(const struct taker *, struct rt_parcel *);
 int taker_lock(const struct taker *); /* descriptor of the lock, which is held */
 
 struct taker_ops {
+	/* The next word is RUNNING, unless the other process has ended by then: tell whoever must know who is in charge. */
+	void (*announce)(void *arg);
 	/* Sessions and routes are the node's; the other process reads and writes nothing more. */
 	void (*running)(void *arg);
 	/* It came to nothing: the process is to end, closing nothing in order. */

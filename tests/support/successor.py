@@ -8,7 +8,9 @@
     dies                     is a real fabricd that is killed when it is ready
     stops                    is a real fabricd that hears of no COMMIT
     kills-starts, kills-reads, kills-commits
-                             kills the one that runs: at once, when a real fabricd is ready, when that is to take over
+                             kills the one that runs: at once, when a real fabricd is ready, when that is to take over,
+    kills-runs               and when that is in charge, before the one that runs has heard of it
+    claims                   tells systemd that it is the main process when it is to take over, and ends
 
 main() plays the life; write() makes the script. The channel is spoken of in fabricd/upgrade/channel.h.
 """
@@ -99,15 +101,25 @@ def relay(old, life, fabricd):
             sys.exit(1)
         if kind == READY and life.startswith("kills-"):
             word = b""
-            if life == "kills-commits":
+            if life != "kills-reads":
                 send(old, kind, body)
                 word = receive(old)
+            if life == "kills-runs":
+                send(ours, *word)
+                receive(ours)  # RUNNING
+                os.kill(master, signal.SIGKILL)
+                sys.exit(0)
             os.kill(master, signal.SIGKILL)
             if word:
                 send(ours, *word)
             ours.close()  # as by the end of the one that was killed
             sys.exit(new.wait())
         send(old, kind, body, fds)
+        if kind == READY and life == "claims":
+            receive(old)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+                s.sendto(f"MAINPID={os.getpid()}\n".encode(), os.environ["NOTIFY_SOCKET"])
+            sys.exit(0)
         if kind == READY:
             receive(old)  # COMMIT, which goes no further
             new.wait()
@@ -136,7 +148,7 @@ def main(life, fabricd):
         s.send(b"\xff" * 200)
     elif life in ("format", "node", "file"):
         introduce(s, life, fabricd)
-    elif life in ("damaged", "cut", "empty", "dies", "stops") or life.startswith("kills-"):
+    elif life in ("damaged", "cut", "empty", "dies", "stops", "claims") or life.startswith("kills-"):
         relay(s, life, fabricd)
     elif life == "silent":
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
