@@ -8,6 +8,7 @@ itself does in a restart, and how many ways an upgrade can fail, is tested elsew
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -17,7 +18,7 @@ from support import schema, successor
 from support.systemd import Cannot, Systemd
 
 SPINES = ["spine1", "spine2"]
-UNREACHABLE = 4
+UNREACHABLE = 4  # exit code of fabctl
 FILE = """schema: 1
 fabric: services
 tiers:
@@ -152,9 +153,23 @@ def leaf(switch):
     return switch
 
 
+def test_the_units_are_understood(switch):
+    """By systemd to the last word; and with the few rights that bfdd's gives it, it is as punctual as one with all of them."""
+    units = [os.path.join(switch.systemd.folder, "units", f"{n}.service") for n in ("fabricd", "bfdd")]
+    said = switch.systemd.run("systemd-analyze", "--user", "verify", *units)
+    assert said.stdout + said.stderr == ""
+    switch.ctl("start", "bfdd")
+    switch.until("bfdd", switch.bfdd)
+    other = subprocess.run(["chrt", "-p", str(bfdd_pids(switch.lab, "spine1")[1])], capture_output=True, text=True).stdout
+    policy = [line.split(":")[1] for line in other.splitlines()]
+    switch.until(f"policy and priority{policy}", lambda: [line.split(":")[1] for line in switch.systemd.run(
+        "chrt", "-p", str(switch.bfdd()[1])).stdout.splitlines()] == policy != [])
+
+
 def test_active_is_who_answers(switch):
     """`systemctl start` comes back when fabricd can be asked, and has started bfdd before it."""
     leaf = switch
+    leaf.ctl("stop", "fabricd", "bfdd")
     assert not leaf.answers()
     leaf.ctl("start", "fabricd")
     leaf.fabctl("status", want=(0, 1))
@@ -169,7 +184,7 @@ def test_active_is_who_answers(switch):
     assert leaf.bfdd() == bfdd
 
 
-def test_restart(leaf):
+def test_P01_restart_by_systemctl(leaf):
     was, bfdd, falls = leaf.pid(), leaf.bfdd(), leaf.falls()
     helped = restart_of(leaf.lab, "spine1", "eth1")["helped"]
     with Both(leaf.lab):
@@ -181,7 +196,7 @@ def test_restart(leaf):
     leaf.fabctl("fib", "check")
 
 
-def test_killed(leaf):
+def test_P01_killed_under_systemd(leaf):
     bfdd, falls = leaf.bfdd(), leaf.falls()
     with Both(leaf.lab):
         was = leaf.pid()
@@ -217,7 +232,7 @@ def test_upgrade(leaf):
     assert leaf.falls() == falls
 
 
-def test_the_old_one_is_killed_when_the_new_one_is_in_charge(leaf, tmp_path):
+def test_P01_the_old_one_is_killed_when_the_new_one_is_in_charge(leaf, tmp_path):
     """kill -9 before it could say MAINPID=: the new one has said so itself."""
     falls = leaf.falls()
     binary = successor.write(tmp_path / "runs", "kills-runs", "/usr/sbin/fabricd")
@@ -246,7 +261,7 @@ def test_a_successor_that_dies_when_it_has_spoken(leaf, tmp_path):
         leaf.whole()
 
 
-def test_crash_loop(leaf):
+def test_P13_crash_loop_under_systemd(leaf):
     """Each time it is longer in coming; `systemctl stop` ends that as well. The fifth time it stays down, and says so."""
     routes = leaf.systemd.run("ip", "-4", "route", "show", "proto", "211").stdout
     assert "10.1.2.0/24" in routes
@@ -306,7 +321,7 @@ def test_reload_bfdd(leaf):
     assert (leaf.falls(), leaf.pid(), leaf.show("bfdd")["NRestarts"]) == (falls, main, "0")
 
 
-def test_bfdd_is_killed(leaf):
+def test_P03_bfdd_is_killed_under_systemd(leaf):
     """Its keeper, and so all of it: systemd starts both at once, as often as it takes, and the sessions go on."""
     falls, main = leaf.falls(), leaf.pid()
     for times in range(1, 8):
