@@ -384,6 +384,8 @@ rt_event_stop(struct runtime *rt)
 static const struct counter counter_list[] = {
 	{ "packets-unread", "packets dropped: not for us, too long, or without hop limit or address",
 	    COUNTS(packets_unread), false },
+	{ "packets-lost", "packets dropped by the kernel: the queue of their port was full", COUNTS(packets_lost),
+	    false },
 	{ "packets-unsent", "packets that the kernel refused to send", COUNTS(packets_unsent), false },
 	{ "accept-pauses", "pauses in which no connection was taken: descriptors were short", COUNTS(accept_pauses),
 	    false },

@@ -32,7 +32,8 @@ struct rt_event_stats {
 	uint64_t turns, slices, accepted, accept_pauses;
 	uint64_t packets_in, packets_out;
 	uint64_t
-	    packets_unread; /* came, and were not for us, too long, or without what the kernel has to tell of them */
+	    packets_unread;    /* came, and were not for us, too long, or without what the kernel has to tell of them */
+	uint64_t packets_lost; /* dropped by the kernel, since the queue of their port's socket was full */
 	uint64_t packets_unsent; /* refused by the kernel */
 	uint64_t bytes_in, bytes_out;
 	uint64_t put_off;        /* streams that waited for the next turn */

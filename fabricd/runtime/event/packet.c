@@ -27,6 +27,7 @@ struct rt_packets {
 	int fd;
 	bool nd;
 	uint32_t ifindex;
+	uint32_t overflowed; /* packets that found its queue full, as the kernel counts them */
 	struct event readable;
 	rt_packet_fn *fn;
 	void *arg;
@@ -44,6 +45,21 @@ packets_destroy(struct ev_handle *h)
 }
 
 /* ---- receiving ---- */
+
+/* With each packet the kernel says how many were dropped before it (SO_RXQ_OVFL); nothing as long as none was. */
+static void
+count_lost(struct rt_packets *p, struct msghdr *msg)
+{
+	uint32_t total;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL || c->cmsg_len < CMSG_LEN(sizeof(total)))
+			continue;
+		memcpy(&total, CMSG_DATA(c), sizeof(total));
+		p->h.rt->stats.packets_lost += total - p->overflowed;
+		p->overflowed = total;
+	}
+}
 
 /*
  * Destination and hop limit from the control messages (RFC 3542 6). False when one is missing, or when it came to another
@@ -95,6 +111,7 @@ receive(struct rt_packets *p, uint8_t *buf, struct rt_packet *out)
 
 	if (n < 0)
 		return errno == EAGAIN ? 0 : errno == ENETDOWN || errno == EINTR ? -1 : 0;
+	count_lost(p, &msg);
 	if (msg.msg_flags & MSG_TRUNC)
 		return -1;
 	*out = (struct rt_packet){ .bytes = buf, .n = (size_t)n };
@@ -138,7 +155,9 @@ static struct rt_packets *
 packets_new(struct runtime *rt, int fd, uint32_t ifindex, bool nd, rt_packet_fn *fn, void *arg)
 {
 	struct rt_packets *p = ev_handle_new(ev_of(rt), sizeof(*p), packets_destroy);
+	int one = 1;
 
+	setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof(one)); /* without it nothing is missing but a counter */
 	p->fd = fd;
 	p->ifindex = ifindex;
 	p->nd = nd;
