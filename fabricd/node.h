@@ -80,6 +80,16 @@ struct node_peer {
 	char identity[BGP_REASON_TEXT]; /* what is wrong with who answered, or with its key; "": nothing */
 };
 
+/* Connections that were closed before a session, or the link engine, had to do with them. */
+struct node_port_counters {
+	uint64_t strangers; /* the file has no session with that address */
+	uint64_t
+	    unchecked; /* TTL security is wanted, and the listener serves others without it: that session is dialled */
+	uint64_t second; /* the session with another address is Established */
+	uint64_t
+	    not_accepted; /* by bgp_accept(): both ends dialled, and the session has the other connection, for one */
+};
+
 struct node_port {
 	struct node *node;
 	const struct topo_port *topo;
@@ -91,7 +101,8 @@ struct node_port {
 	struct rt_packets *nd, *lldp;
 	struct rt_timer *timer;
 	struct mono timer_at;
-	struct node_peer *peer;      /* the first session here, others by its `next`; NULL: none */
+	struct node_peer *peer; /* the first session here, others by its `next`; NULL: none */
+	struct node_port_counters counters;
 	uint64_t carrier_event;      /* id of the last event of its carrier */
 	struct damp damp;            /* suppressed: its sessions wait */
 	struct rt_timer *damp_timer; /* its release; NULL: it never was */
@@ -204,6 +215,8 @@ void node_free(struct node *);
 /* The port of that name, or NULL. */
 struct node_port *node_port_find(struct node *, const char *name);
 struct node_port *node_port_by_ifindex(struct node *, uint32_t ifindex);
+/* Its counters with what each is called; they live as long as the node. */
+void node_port_counters(const struct node_port *, struct counters *out);
 
 /* Writes an event into the journal. cause 0: none known. Returns its id. */
 uint64_t node_event(struct node *, const char *type, const char *port, uint64_t cause, const char *fmt, ...)

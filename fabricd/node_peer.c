@@ -874,6 +874,8 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 
 	(void)from_port;
 	if (!peer || (checks_hop_limit(peer) && !listener_checks(peer))) { /* the latter is only dialled */
+		p->counters.strangers += !peer;
+		p->counters.unchecked += peer != NULL;
 		rt_stream_close(stream, true);
 		return;
 	}
@@ -883,6 +885,7 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 	}
 	if (!ip_equal(&peer->address, from)) {
 		if (peer->established) { /* a second router on the port */
+			p->counters.second++;
 			rt_stream_close(stream, true);
 			return;
 		}
@@ -890,6 +893,7 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 	}
 	conn = bgp_accept(peer->bgp, now, &why);
 	if (!conn) {
+		p->counters.not_accepted++;
 		rt_stream_close(stream, false);
 		node_peer_settle(peer);
 		return;
@@ -900,6 +904,24 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 	c->want_write = true;
 	rt_stream_handle(stream, &handler, c);
 	node_peer_settle(peer);
+}
+
+#define COUNTS(member) offsetof(struct node_port_counters, member)
+
+static const struct counter counter_list[] = {
+	{ "stranger", "connection refused: the file has no session with its address", COUNTS(strangers), false },
+	{ "second-router", "connection refused: the session with another address is up", COUNTS(second), false },
+	{ "unchecked", "connection refused: its hop limit cannot be checked here", COUNTS(unchecked), false },
+	{ "not-accepted", "connection not taken: its session has one, is stopped, or held back after an error",
+	    COUNTS(not_accepted), true },
+};
+_Static_assert(
+    ARRAY_LEN(counter_list) == sizeof(struct node_port_counters) / sizeof(uint64_t), "a counter is not told");
+
+void
+node_port_counters(const struct node_port *p, struct counters *out)
+{
+	*out = (struct counters){ .list = counter_list, .n = ARRAY_LEN(counter_list), .of = &p->counters };
 }
 
 /* ---- after every call into the engine ---- */

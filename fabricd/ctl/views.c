@@ -252,6 +252,9 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 	if (json_object_get(row, "last_reset"))
 		fprintf(f, "last reset %s ago: %s\n", human_duration(row_number(row, "last_reset_s", 0), age),
 		    row_text(row, "last_reset", ""));
+	if (row_number(row, "identity_refusals", 0) > 0 || row_number(row, "attributes_discarded", 0) > 0)
+		fprintf(f, "refused %.0f OPENs with a wrong AS number or BGP Identifier; discarded %.0f attributes\n",
+		    row_number(row, "identity_refusals", 0), row_number(row, "attributes_discarded", 0));
 	fprintf(f, "NOTIFICATION sent %.0f / received %.0f; %.0f flap%s\n", row_number(row, "notifications_sent", 0),
 	    row_number(row, "notifications_received", 0), row_number(row, "flaps", 0),
 	    row_number(row, "flaps", 0) == 1 ? "" : "s");

@@ -3,24 +3,21 @@
 #include "fabricd/link/impl.h"
 
 /* RFC 4861 6.1 and 7.1: what a message must be, lest it is dropped silently. */
-#define ND_DROPPED(owner)                                                                                              \
-	{ "nd-type", "ND dropped: none of RS, RA, NS, NA", offsetof(owner, nd_dropped[ND_BAD_TYPE]), false },          \
-	    { "nd-short", "ND dropped: message too short", offsetof(owner, nd_dropped[ND_BAD_SHORT]), false },         \
-	    { "nd-hop-limit", "ND dropped: hop limit is not 255, it may have come through a router",                   \
-		    offsetof(owner, nd_dropped[ND_BAD_HOP_LIMIT]), false },                                            \
-	    { "nd-code", "ND dropped: code is not 0", offsetof(owner, nd_dropped[ND_BAD_CODE]), false },               \
-	    { "nd-checksum", "ND dropped: checksum is wrong", offsetof(owner, nd_dropped[ND_BAD_CHECKSUM]), false },   \
-	    { "nd-source", "ND dropped: source address is not allowed", offsetof(owner, nd_dropped[ND_BAD_SOURCE]),    \
-		    false },                                                                                           \
-	    { "nd-destination", "ND dropped: destination address is not allowed",                                      \
-		    offsetof(owner, nd_dropped[ND_BAD_DEST]), false },                                                 \
-	    { "nd-target", "ND dropped: target address is multicast", offsetof(owner, nd_dropped[ND_BAD_TARGET]),      \
-		    false },                                                                                           \
-	    { "nd-option", "ND dropped: option of length zero", offsetof(owner, nd_dropped[ND_BAD_OPTION]), false },   \
+#define ND(owner, name, text, verdict)                                                                                 \
 	{                                                                                                              \
-		"nd-truncated", "ND dropped: option reaches past the end",                                             \
-		    offsetof(owner, nd_dropped[ND_BAD_TRUNCATED]), false                                               \
+		name, "ND dropped: " text, offsetof(owner, nd_dropped[verdict]), false                                 \
 	}
+#define ND_DROPPED(owner)                                                                                              \
+	ND(owner, "nd-type", "none of RS, RA, NS, NA", ND_BAD_TYPE),                                                   \
+	    ND(owner, "nd-short", "message too short", ND_BAD_SHORT),                                                  \
+	    ND(owner, "nd-hop-limit", "hop limit is not 255, it may have come through a router", ND_BAD_HOP_LIMIT),    \
+	    ND(owner, "nd-code", "code is not 0", ND_BAD_CODE),                                                        \
+	    ND(owner, "nd-checksum", "checksum is wrong", ND_BAD_CHECKSUM),                                            \
+	    ND(owner, "nd-source", "source address is not allowed", ND_BAD_SOURCE),                                    \
+	    ND(owner, "nd-destination", "destination address is not allowed", ND_BAD_DEST),                            \
+	    ND(owner, "nd-target", "target address is multicast", ND_BAD_TARGET),                                      \
+	    ND(owner, "nd-option", "option of length zero", ND_BAD_OPTION),                                            \
+	    ND(owner, "nd-truncated", "option reaches past the end", ND_BAD_TRUNCATED)
 
 #define COUNTS(member) offsetof(struct link_counters, member)
 

@@ -344,6 +344,8 @@ view_neighbor(struct query_call *call)
 	put_text(row, "last_notification_received", bgp_peer_notice_in(p->bgp));
 	put_count(row, "collisions", c->collisions);
 	put_count(row, "connect_failures", c->dial_failures);
+	put_count(row, "identity_refusals", c->identity_refusals);
+	put_count(row, "attributes_discarded", c->discarded_attrs);
 	if (last->cause != BGP_CAUSE_NONE) {
 		put_text(row, "last_reset_cause", bgp_cause_name(last->cause));
 		put_text(row, "last_reset", last->text);

@@ -6,7 +6,7 @@
  * What a counter is and what it is called is said by its owner, in a table next to it (lib/counters.h); here is only
  * where the owners are found. A list is made of slices, so each row is as it is when it is made.
  *
- * Not here: counters of sessions, of BFD, of the FIB and of memory, which have answers of their own.
+ * Not here: counters of a session, of BFD, of the FIB and of memory, which have answers of their own.
  */
 #include <stdio.h>
 
@@ -35,6 +35,21 @@ link_owner(const struct query_call *call, size_t i, struct owner *out)
 	} else if (i == n->nports && n->rack.advertiser) {
 		out->port = n->topo->tiers[n->self->tier].bridge_name;
 		advertiser_describe(n->rack.advertiser, &out->counters);
+	}
+	return true;
+}
+
+/* Ports with a session, or several. */
+static bool
+bgp_owner(const struct query_call *call, size_t i, struct owner *out)
+{
+	const struct node *n = query_ctx(call);
+
+	if (i >= n->nports)
+		return false;
+	if (n->ports[i].peer) {
+		out->port = n->ports[i].name;
+		node_port_counters(&n->ports[i], &out->counters);
 	}
 	return true;
 }
@@ -70,6 +85,7 @@ static const struct {
 	owner_fn *owner;
 } parts[] = {
 	{ "link", link_owner },
+	{ "bgp", bgp_owner },
 	{ "platform", platform_owner },
 	{ "query", query_owner },
 	{ "runtime", runtime_owner },
@@ -79,7 +95,6 @@ static const struct {
 static const struct {
 	const char *name, *next;
 } elsewhere[] = {
-	{ "bgp", "fabctl bgp neighbor PORT" },
 	{ "bfd", "fabctl bfd -o wide" },
 	{ "fib", "fabctl fib -o wide" },
 	{ "memory", "fabctl memory" },

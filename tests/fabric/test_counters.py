@@ -45,13 +45,37 @@ def test_R01_what_is_dropped_is_shown(pair, kind, counter):
     assert (session["state"], session["flaps"]) == ("Established", flaps)
 
 
+CONNECT = '''
+import socket, sys
+s = socket.socket(socket.AF_INET6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+s.bind((sys.argv[1], 0))
+s.settimeout(10)
+try:
+    s.connect((sys.argv[2], 179, 0, socket.if_nametoindex("eth1")))
+    assert s.recv(1) == b""
+except ConnectionError:
+    pass
+'''
+
+
+def test_a_connection_from_a_stranger(pair):
+    """On the link, with the right hop limit, but from an address that the file has no session with."""
+    key, before = ("bgp", "eth1", "stranger"), counts(pair, "bgp")
+    leaf = next(r["link_local"] for r in pair.rows("leaf1", "ports") if r["port"] == "eth1")
+    pair.exec("spine1", "/usr/bin/python3", "-c", CONNECT, "fd00::1", leaf)
+    pair.until("it is counted", lambda: counts(pair, "bgp").get(key) == before.get(key, 0) + 1)
+    assert pair.rows("leaf1", "bgp")[0]["state"] == "Established"
+
+
 def test_one_part_and_all_of_them(pair):
     """What is 0 or routine is shown when it is asked for; a part by its name, or by the beginning of that."""
     everything, shown = counts(pair, "--all"), counts(pair)
-    assert {part for part, _, _ in everything} == {"link", "platform", "query", "runtime"}
+    assert {part for part, _, _ in everything} == {"link", "bgp", "platform", "query", "runtime"}
     assert set(shown) < set(everything)
     assert {port for part, port, _ in everything if part == "link"} == {"eth1", "rack0"}
-    assert all(port is None for part, port, _ in everything if part != "link")
+    assert {port for part, port, _ in everything if part == "bgp"} == {"eth1"}
+    assert all(port is None for part, port, _ in everything if part not in ("link", "bgp"))
     assert everything["link", "eth1", "ra-received"] > 0 and everything["platform", None, "requests"] > 0
     assert everything["runtime", None, "turns"] > 0 and everything["query", None, "questions"] > 0
     for words in (["link"], ["li"], ["--all", "link"], ["link", "--filter", "port=eth1"]):
@@ -81,7 +105,7 @@ def test_nothing_to_show(pair):
 
 
 @pytest.mark.parametrize("words, next", [
-    (["lnik"], "did you mean link?"), (["frob"], "one of: link, platform, query, runtime"),
+    (["lnik"], "did you mean link?"), (["frob"], "one of: link, bgp, platform, query, runtime"),
     (["bfd"], "fabctl bfd -o wide"), (["eth1"], "fabctl counters link --filter port=eth1"),
 ])
 def test_what_is_no_part(pair, words, next):

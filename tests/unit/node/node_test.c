@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "tests/support/counters.h"
 #include "tests/unit/node/puppet.h"
 #include "tests/unit/topology/file.h"
 
@@ -404,12 +405,82 @@ test_a_loopback_that_was_only_removed_costs_width_for_a_moment(void **state)
 	end(&s);
 }
 
+static void
+on_closed(void *arg, int error)
+{
+	(void)error;
+	*(bool *)arg = true;
+}
+
+static size_t
+on_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	(void)arg;
+	(void)bytes;
+	return n;
+}
+
+/* Another connection to port 179 of the spine, from that address on the puppet's port: it is closed. */
+static void
+dial(struct stage *s, const struct ip *from)
+{
+	static const struct rt_stream_handler handler = { .input = on_input, .closed = on_closed };
+	struct rt_stream_options o = { .ifindex = s->puppet->ifindex, .gtsm = true, .local = *from };
+	struct rt_stream *stream;
+	bool closed = false;
+
+	assert_int_equal(rt_connect(s->puppet->rt, &o, &s->puppet->far, BGP_PORT, &handler, &closed, &stream), 0);
+	world_run(s->w, SECONDS(1));
+	assert_true(closed);
+}
+
+/* Each by its own counter; the session that is there goes on. */
+static void
+test_refused_connections_are_counted(void **state)
+{
+	static const struct {
+		const char *from; /* NULL: the neighbour's own address */
+		bool of_link;     /* the link engine refuses it */
+		const char *counter;
+	} cases[] = {
+		{ "fd00::99", false, "stranger" },
+		{ "fe80::99", true, "second-router" },
+		{ NULL, false, "not-accepted" },
+	};
+	struct counters at_link, counters, *c;
+	struct stage s;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	link_port_counters(s.session->port->link, &at_link);
+	node_port_counters(s.session->port, &counters);
+	counters_are_sound(&counters, sizeof(struct node_port_counters));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t trouble = counters_trouble(&at_link) + counters_trouble(&counters), was;
+		struct ip from = s.puppet->link_local;
+
+		c = cases[i].of_link ? &at_link : &counters;
+		was = counter_named(c, cases[i].counter);
+		if (cases[i].from) {
+			assert_true(ip_parse(cases[i].from, &from));
+			assert_int_equal(sim_port_address(s.puppet->rt, s.puppet->ifindex, &from), 0);
+		}
+		dial(&s, &from);
+		if (counter_named(c, cases[i].counter) != was + 1 ||
+		    counters_trouble(&at_link) + counters_trouble(&counters) != trouble + (cases[i].from != NULL))
+			fail_msg("%s: %llu", cases[i].counter, (unsigned long long)counter_named(c, cases[i].counter));
+		assert_true(s.session->established);
+	}
+	end(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_its_own_is_taken),
 		cmocka_unit_test(test_what_is_not_its_own_is_refused_and_counted),
+		cmocka_unit_test(test_refused_connections_are_counted),
 		cmocka_unit_test(test_S03_a_flood_of_foreign_prefixes_harms_nobody),
 		cmocka_unit_test(test_C07_wrong_as_and_wrong_identifier),
 		cmocka_unit_test(test_a_route_that_the_fib_refuses_is_not_announced),

@@ -346,8 +346,7 @@ wrong_questions(void **state)
 		{ "log", "0", QUERY_USAGE, "no number", "fabctl log 20" },
 		{ "log", "1e3", QUERY_USAGE, "no number", "fabctl log 20" },
 		{ "counters", "lnik", QUERY_USAGE, "no part", "did you mean link?" },
-		{ "counters", "nonsense", QUERY_USAGE, "no part", "one of: link, platform, query, runtime" },
-		{ "counters", "bgp", QUERY_USAGE, "no part", "fabctl bgp neighbor PORT" },
+		{ "counters", "nonsense", QUERY_USAGE, "no part", "one of: link, bgp, platform, query, runtime" },
 		{ "counters", "bfd all", QUERY_USAGE, "no part", "fabctl bfd -o wide" },
 		{ "counters", "eth1", QUERY_USAGE, "no part", "fabctl counters link --filter port=eth1" },
 		{ "counters", "link query", QUERY_USAGE, "of one part or of all", "fabctl counters" },
@@ -485,6 +484,7 @@ counters_by_part(void **state)
 	assert_int_equal(count_of(&a, "link", "eth2", "nd-hop-limit"), 0);
 	assert_true(count_of(&a, "link", "eth2", "ra-received") > 0);
 	assert_true(count_of(&a, "link", "rack0", "ra-sent") >= 0);
+	assert_int_equal(count_of(&a, "bgp", "eth2", "stranger"), 0);
 	assert_true(count_of(&a, "platform", NULL, "routes-set") > 0);
 	assert_int_equal(count_of(&a, "query", NULL, "clients"), 1);
 	assert_int_equal(count_of(&a, "query", NULL, "errors"), 0);
