@@ -242,9 +242,21 @@ def test_P01_the_old_one_is_killed_when_the_new_one_is_in_charge(leaf, tmp_path)
         leaf.until("it is gone", lambda: not leaf.there(was))
         s = leaf.show("fabricd")
         assert (s["ActiveState"], s["NRestarts"]) == ("active", "0") and s["MainPID"] not in ("0", str(was)), leaf.systemd.log()
-        assert leaf.systemd.run("cat", "/run/fabricd/lock").stdout.strip() == s["MainPID"]
+        leaf.until("it is in charge", lambda: leaf.systemd.run("cat", "/run/fabricd/lock").stdout.strip() == s["MainPID"])
         leaf.kill(s["MainPID"])
         leaf.restarted(s["MainPID"], 1)
+        leaf.whole()
+    assert leaf.falls() == falls
+
+
+def test_P01_the_old_one_is_killed_when_the_new_one_is_to_take_over(leaf, tmp_path):
+    """Then nobody is in charge: the new one goes as well, and systemd starts another."""
+    falls = leaf.falls()
+    binary = successor.write(tmp_path / "commits", "kills-commits", "/usr/sbin/fabricd")
+    with Both(leaf.lab):
+        was = leaf.pid()
+        leaf.fabctl("upgrade", binary, want=UNREACHABLE)
+        leaf.restarted(was, 1)
         leaf.whole()
     assert leaf.falls() == falls
 

@@ -88,7 +88,7 @@ class Systemd:
         if not pid:
             self.process.communicate()
             with open(os.path.join(self.folder, "why"), encoding="utf-8") as why:
-                raise Cannot(why.read().strip() or "it does not start")
+                raise Cannot((why.read().strip() or "it does not start").splitlines()[0])
         self.inside = ["nsenter", "--target", pid, "--mount", "--net", "--pid", "--cgroup"]
 
     def install(self, path):
