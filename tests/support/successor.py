@@ -110,9 +110,12 @@ def relay(old, life, fabricd):
                 os.kill(master, signal.SIGKILL)
                 sys.exit(0)
             os.kill(master, signal.SIGKILL)
+            new.send_signal(signal.SIGSTOP)  # it finds the word and the end together, as when the one that was killed had sent it
+            os.waitpid(new.pid, os.WUNTRACED)
             if word:
                 send(ours, *word)
-            ours.close()  # as by the end of the one that was killed
+            ours.close()
+            new.send_signal(signal.SIGCONT)
             sys.exit(new.wait())
         send(old, kind, body, fds)
         if kind == READY and life == "claims":
