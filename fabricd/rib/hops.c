@@ -1,18 +1,19 @@
 /* fabricd/rib/hops.c -- see hops.h */
+#include <stddef.h>
 #include <string.h>
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
-#include "fabricd/lib/slots.h"
 #include "fabricd/rib/hops.h"
 #include "fabricd/rib/path.h"
 
 struct hop_sets {
+	struct slots sets; /* first: hop_set_get() relies on it */
 	struct mem *mem;
 	uint64_t seed;
-	struct slots sets;
 	struct buckets set_buckets, nexthop_buckets;
 };
+_Static_assert(offsetof(struct hop_sets, sets) == 0, "hop_set_get() looks for the sets at the beginning");
 
 struct hop_sets *
 hop_sets_new(struct mem *mem, uint64_t seed)
@@ -48,12 +49,6 @@ hop_sets_free(struct hop_sets *t)
 	buckets_done(&t->set_buckets);
 	buckets_done(&t->nexthop_buckets);
 	mem_free(t->mem, MEM_PATH_LIST, t);
-}
-
-struct hop_set *
-hop_set_get(const struct hop_sets *t, uint32_t id)
-{
-	return slots_get(&t->sets, id);
 }
 
 struct hop_set *

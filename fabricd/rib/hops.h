@@ -19,6 +19,7 @@
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/lib/mono.h"
+#include "fabricd/lib/slots.h"
 
 struct rib_source;
 
@@ -59,8 +60,13 @@ struct hop_set {
 struct hop_sets;
 
 struct hop_sets *hop_sets_new(struct mem *, uint64_t seed);
-void hop_sets_free(struct hop_sets *);                             /* NULL is allowed */
-struct hop_set *hop_set_get(const struct hop_sets *, uint32_t id); /* NULL for 0 */
+void hop_sets_free(struct hop_sets *); /* NULL is allowed */
+/* NULL for 0. As path_list_get(), it stands here to be cheap. */
+static inline struct hop_set *
+hop_set_get(const struct hop_sets *t, uint32_t id)
+{
+	return slots_get((const struct slots *)(const void *)t, id);
+}
 /* All of them: the first behind id *at, which goes there, from 0 on; NULL: no more. */
 struct hop_set *hop_sets_next(const struct hop_sets *, uint32_t *at);
 size_t hop_sets_count(const struct hop_sets *);

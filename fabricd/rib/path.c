@@ -8,11 +8,11 @@
  * compared only when the sums agree. Lists, next hops and attributes are counted by reference; each path of a list
  * holds one reference of its attributes and one of its next hop.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "fabricd/lib/base.h"
 #include "fabricd/lib/hash.h"
-#include "fabricd/lib/slots.h"
 #include "fabricd/rib/path.h"
 
 #define STEPS 256 /* remembered steps */
@@ -26,15 +26,16 @@ struct step {
 };
 
 struct path_lists {
+	struct slots lists; /* first: path_list_get() relies on it */
 	struct mem *mem;
 	uint64_t seed;
 	struct attrs_table *attrs;
-	struct slots lists;
 	struct buckets buckets;
 	uint32_t serial;
 	struct step steps[STEPS];
 	struct hop_sets *hops;
 };
+_Static_assert(offsetof(struct path_lists, lists) == 0, "path_list_get() looks for the lists at the beginning");
 
 struct path_lists *
 path_lists_new(struct mem *mem, uint64_t seed, struct attrs_table *attrs)
@@ -85,12 +86,6 @@ path_lists_free(struct path_lists *t)
 	buckets_done(&t->buckets);
 	hop_sets_free(t->hops);
 	mem_free(t->mem, MEM_PATH_LIST, t);
-}
-
-struct path_list *
-path_list_get(const struct path_lists *t, uint32_t id)
-{
-	return slots_get(&t->lists, id);
 }
 
 uint32_t
@@ -247,8 +242,6 @@ take_step(struct path_lists *t, uint32_t from_id, struct rib_source *source, con
 		path_list_ref(t, from_id);
 		return from_id;
 	}
-	if (had && from->n == 1 && !p)
-		return 0;
 	if (had)
 		hash -= path_hash(t, &from->paths[at]);
 	if (p)
@@ -281,7 +274,10 @@ path_list_with(struct path_lists *t, uint32_t from, struct rib_source *source, c
 	const struct rib_nexthop *nexthop = p ? p->nexthop : NULL;
 	uint64_t h = hash_u64(from, (uint64_t)(uintptr_t)attrs ^ source->index);
 	struct step *s = &t->steps[h % STEPS];
+	const struct path_list *l = path_list_get(t, from);
 
+	if (!p && l && l->n == 1 && l->paths[0].source == source)
+		return 0;
 	/* A live `to` holds the attributes and the next hop, so their addresses cannot have been given to others. */
 	if (s->source == source && s->from == from && s->attrs == attrs && s->nexthop == nexthop &&
 	    s->from_serial == serial_of(t, from) && s->to_serial == serial_of(t, s->to)) {

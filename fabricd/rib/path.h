@@ -18,6 +18,7 @@
 
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
+#include "fabricd/lib/slots.h"
 #include "fabricd/rib/attrs.h"
 #include "fabricd/rib/hops.h"
 
@@ -101,8 +102,12 @@ struct path_lists;
 
 struct path_lists *path_lists_new(struct mem *, uint64_t seed, struct attrs_table *);
 void path_lists_free(struct path_lists *);
-/* NULL for 0. */
-struct path_list *path_list_get(const struct path_lists *, uint32_t id);
+/* NULL for 0. The run asks this ten times for each prefix: so it stands here, and the table begins with its slots. */
+static inline struct path_list *
+path_list_get(const struct path_lists *t, uint32_t id)
+{
+	return slots_get((const struct slots *)(const void *)t, id);
+}
 uint32_t path_lists_limit(const struct path_lists *); /* ids are below this */
 /* All of them: the first behind id *at, which goes there, from 0 on; NULL: no more. */
 struct path_list *path_lists_next(const struct path_lists *, uint32_t *at);

@@ -464,7 +464,7 @@ withdraw_entry(struct rib *r, struct rib_table *t, struct rib_source *s, uint32_
 	p = path_list_find(path_list_get(r->lists, e->list), s);
 	if (!p)
 		return;
-	fate = p->attrs->v.fate;
+	fate = e->flags & ENTRY_WITNESS ? p->attrs->v.fate : 0; /* the others' attributes are not worth a cache miss */
 	id = path_list_with(r->lists, e->list, s, NULL);
 	if (r->refreshes)
 		refreshed(r, s, t, entry, true);

@@ -27,6 +27,13 @@
 #define WIDEN_US     20000 /* the same when they gain next hops: packets flow meanwhile */
 #define WIDEN_MAX_US 120000
 
+/* Lost, everybody has been told, and no route is left: all that is still to be done is to remove it. */
+static bool
+is_empty(const struct rib_entry *e)
+{
+	return !(e->list | e->fib | e->told);
+}
+
 /* ---- groups ---- */
 
 static size_t
@@ -236,10 +243,14 @@ static void
 count_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	struct path_list *now = path_list_get(r->lists, e->list);
-	struct hop_set *fib = hop_set_get(r->hops, e->fib);
+	struct path_list *now;
+	struct hop_set *fib;
 	uint32_t target;
 
+	if (!(e->list | e->fib))
+		return;
+	now = path_list_get(r->lists, e->list);
+	fib = hop_set_get(r->hops, e->fib);
 	if (now && now->n == 0) { /* emptied in place */
 		rib_set_list(r, e, 0);
 		now = NULL;
@@ -340,8 +351,8 @@ set_route(struct rib *r, struct rib_table *t, uint32_t entry, struct hop_set *no
 static uint32_t
 hops_of(const struct rib *r, const struct rib_entry *e)
 {
-	const struct path_list *l = path_list_get(r->lists, e->list);
-	const struct hop_set *s = hop_set_get(r->hops, l ? l->hops : 0);
+	const struct path_list *l = e->list ? path_list_get(r->lists, e->list) : NULL;
+	const struct hop_set *s = l && l->hops ? hop_set_get(r->hops, l->hops) : NULL;
 
 	return s && s->n ? s->id : 0;
 }
@@ -350,9 +361,14 @@ static void
 fib_entry(struct rib *r, struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	const struct path_list *list = path_list_get(r->lists, e->list);
-	struct hop_set *now = hop_set_get(r->hops, list ? list->hops : 0), *fib = hop_set_get(r->hops, e->fib);
+	const struct path_list *list;
+	struct hop_set *now, *fib;
 
+	if (!(e->list | e->fib))
+		return;
+	list = path_list_get(r->lists, e->list);
+	now = hop_set_get(r->hops, list ? list->hops : 0);
+	fib = hop_set_get(r->hops, e->fib);
 	/* A set may be chosen again whose group was handed on: a source went down between the stages. */
 	if (now == fib && (!fib || (fib->n && !fib->in_place)))
 		return;
@@ -417,7 +433,7 @@ same_best(const struct path_list *a, const struct path_list *b)
 static uint32_t
 tellable(const struct rib *r, const struct rib_entry *e)
 {
-	const struct path_list *now = path_list_get(r->lists, e->list);
+	const struct path_list *now = e->list ? path_list_get(r->lists, e->list) : NULL;
 
 	if (!now || now->width == 0)
 		return 0;
@@ -433,7 +449,8 @@ tellable(const struct rib *r, const struct rib_entry *e)
 static bool
 waits_for_sweep(const struct rib *r, const struct rib_entry *e)
 {
-	const struct path_list *told = path_list_get(r->lists, e->told), *now = path_list_get(r->lists, e->list);
+	const struct path_list *told = e->told ? path_list_get(r->lists, e->told) : NULL;
+	const struct path_list *now = e->list ? path_list_get(r->lists, e->list) : NULL;
 
 	return (told && told->was) || (now && now->was);
 }
@@ -442,8 +459,13 @@ static void
 export_settled(struct rib *r, struct rib_table *t, uint32_t entry)
 {
 	struct rib_entry *e = rib_table_entry(t, entry);
-	uint32_t now = tellable(r, e);
+	uint32_t now;
 
+	if (is_empty(e)) {
+		rib_table_remove(t, entry);
+		return;
+	}
+	now = tellable(r, e);
 	e->flags &= (uint8_t)~ENTRY_DIRTY;
 	if (waits_for_sweep(r, e)) {
 		rib_table_mark_dirty(t, entry);
@@ -465,10 +487,13 @@ tell_batch(struct rib *r, struct rib_table *t, uint32_t at, uint32_t end, bool l
 
 	for (uint32_t i = at; i < end; i++) {
 		struct rib_entry *e = rib_table_entry(t, t->run[i]);
-		struct path_list *was = path_list_get(r->lists, e->told);
-		struct path_list *now = path_list_get(r->lists, tellable(r, e));
+		struct path_list *was, *now;
 
-		if (was == now || same_best(was, now) || (lost && e->list) || waits_for_sweep(r, e))
+		if (is_empty(e) || (lost && e->list))
+			continue;
+		was = path_list_get(r->lists, e->told);
+		now = path_list_get(r->lists, tellable(r, e));
+		if (was == now || same_best(was, now) || waits_for_sweep(r, e))
 			continue;
 		r->changes[n].entry = t->run[i];
 		r->changes[n].was = was;
@@ -479,26 +504,40 @@ tell_batch(struct rib *r, struct rib_table *t, uint32_t at, uint32_t end, bool l
 		r->ops->changed(r->arg, t->id, t->family, r->changes, n);
 }
 
+/* What peers knew of the prefixes that are lost, nobody knows any more. */
+static void
+forget_lost(struct rib *r, struct rib_table *t, uint32_t at, uint32_t end)
+{
+	for (; at < end; at++) {
+		struct rib_entry *e = rib_table_entry(t, t->run[at]);
+
+		if (!e->list && e->told && !waits_for_sweep(r, e))
+			rib_set_told(r, e, 0);
+	}
+}
+
+static void
+settle_entries(struct rib *r, struct rib_table *t, uint32_t at, uint32_t end)
+{
+	r->counts.prefixes_run += end - at;
+	for (; at < end; at++) {
+		if (at + AHEAD < end && !rib_table_entry(t, t->run[at + AHEAD])->list)
+			rib_table_prefetch_removal(t, t->run[at + AHEAD]);
+		export_settled(r, t, t->run[at]);
+	}
+}
+
 /* A batch of one table is told, and only then forgets what was told before. */
 static uint32_t
 export_batch(struct rib *r, struct rib_table *t, uint32_t at)
 {
 	uint32_t end = (uint32_t)MIN_OF(t->nrun, at + (size_t)RIB_EXPORT_BATCH);
-	bool lost = r->stage == STAGE_LOST;
 
-	tell_batch(r, t, at, end, lost);
-	for (uint32_t i = at; i < end; i++) {
-		struct rib_entry *e = rib_table_entry(t, t->run[i]);
-
-		if (!lost && i + AHEAD < end && !rib_table_entry(t, t->run[i + AHEAD])->list)
-			rib_table_prefetch_removal(t, t->run[i + AHEAD]);
-		if (!lost)
-			export_settled(r, t, t->run[i]);
-		else if (!e->list && !waits_for_sweep(r, e))
-			rib_set_told(r, e, 0);
-	}
-	if (!lost)
-		r->counts.prefixes_run += end - at;
+	tell_batch(r, t, at, end, r->stage == STAGE_LOST);
+	if (r->stage == STAGE_LOST)
+		forget_lost(r, t, at, end);
+	else
+		settle_entries(r, t, at, end);
 	return end;
 }
 

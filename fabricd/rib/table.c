@@ -238,7 +238,8 @@ rib_table_mark_dirty(struct rib_table *t, uint32_t entry)
 	if (e->flags & ENTRY_DIRTY)
 		return;
 	e->flags |= ENTRY_DIRTY;
-	t->dirty = mem_grow(t->mem, MEM_PREFIX, t->dirty, &t->cap_dirty, t->ndirty + 1, sizeof(*t->dirty));
+	if (t->ndirty == t->cap_dirty)
+		t->dirty = mem_grow(t->mem, MEM_PREFIX, t->dirty, &t->cap_dirty, t->ndirty + 1, sizeof(*t->dirty));
 	t->dirty[t->ndirty++] = entry;
 }
 
