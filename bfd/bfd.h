@@ -70,6 +70,23 @@ typedef void bfd_list_fn(void *arg, const struct bfd_row *, int error);
 /* All sessions of bfdd, also those of others. One list at a time: -EBUSY; -ENOTCONN. */
 int bfd_client_list(struct bfd_client *, bfd_list_fn *, void *arg);
 
+/* One counter of bfdd; all texts are valid during the call. */
+struct bfd_count {
+	const char *name; /* of a-z and "-"; what: for people (struct counter) */
+	const char *what;
+	bool routine;
+	uint64_t value;
+	const struct bfd_path *path; /* of a session, on that port; NULL: of bfdd as a whole */
+	const char *port;
+};
+/*
+ * Called once for each, then with NULL and for how long those of bfdd as a whole have been counted.
+ * error: 0, -EOPNOTSUPP: it is an older bfdd, which does not tell them, or -errno when the connection was lost.
+ */
+typedef void bfd_counters_fn(void *arg, const struct bfd_count *, int64_t counted_us, int error);
+/* Of bfdd, then of each session. One question at a time: -EBUSY; it waits for a list. -ENOTCONN. */
+int bfd_client_counters(struct bfd_client *, bfd_counters_fn *, void *arg);
+
 /* RFC 9468: strangers on that port may speak with us; NULL params: no more. At most max sessions on it. */
 void bfd_client_unsolicited(struct bfd_client *, uint32_t ifindex, const struct bfd_params *, unsigned int max);
 

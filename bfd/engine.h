@@ -12,6 +12,7 @@
 #include "bfd/auth.h"
 #include "bfd/hist.h"
 #include "bfd/state.h"
+#include "fabricd/lib/counters.h"
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 #include "fabricd/lib/mono.h"
@@ -130,6 +131,9 @@ enum bfd_drop bfd_engine_receive(struct bfd_engine *, const struct bfd_received 
  */
 enum bfd_drop bfd_engine_echo(struct bfd_engine *, const struct bfd_received *, struct mono now, bool *reflect);
 void bfd_engine_stats(const struct bfd_engine *, struct bfd_engine_stats *);
+/* What each counter is and what it stands at: those of the engine live as long as it, those of a view as long as that. */
+void bfd_engine_counters(const struct bfd_engine *, struct counters *out);
+void bfd_view_counters(const struct bfd_view *, struct counters *out);
 
 /* What is wrong with the parameters or the path, as a sentence; NULL: nothing. */
 const char *bfd_params_wrong(const struct bfd_path *, const struct bfd_params *);

@@ -54,34 +54,3 @@ bfd_diag_name(unsigned int d)
 
 	return d < BFD_DIAGS ? names[d] : "unknown";
 }
-
-const char *
-bfd_drop_name(enum bfd_drop d)
-{
-	static const char *const names[BFD_DROPS] = {
-		[BFD_TAKEN] = "taken",
-		[BFD_DROP_SHORT] = "short",
-		[BFD_DROP_VERSION] = "version",
-		[BFD_DROP_LENGTH_SMALL] = "length-small",
-		[BFD_DROP_LENGTH_LARGE] = "length-large",
-		[BFD_DROP_MULTIPLIER] = "multiplier",
-		[BFD_DROP_MULTIPOINT] = "multipoint",
-		[BFD_DROP_MY_DISCR] = "my-discriminator",
-		[BFD_DROP_YOUR_DISCR] = "your-discriminator",
-		[BFD_DROP_STATE] = "state",
-		[BFD_DROP_NO_SESSION] = "no-session",
-		[BFD_DROP_AUTH_UNEXPECTED] = "auth-unexpected",
-		[BFD_DROP_AUTH_MISSING] = "auth-missing",
-		[BFD_DROP_AUTH_TYPE] = "auth-type",
-		[BFD_DROP_AUTH_KEY_ID] = "auth-key-id",
-		[BFD_DROP_AUTH_SEQUENCE] = "auth-sequence",
-		[BFD_DROP_AUTH_DIGEST] = "auth-digest",
-		[BFD_DROP_ADMIN_DOWN] = "admin-down",
-		[BFD_DROP_HOP_LIMIT] = "hop-limit",
-		[BFD_DROP_PORT] = "port",
-		[BFD_DROP_ADDRESS] = "address",
-		[BFD_DROP_ECHO] = "echo",
-	};
-
-	return (unsigned int)d < BFD_DROPS ? names[d] : "?";
-}

@@ -20,7 +20,7 @@ enum bfd_diag {
 	BFD_DIAGS,
 };
 
-/* What became of a received packet; each is a counter. The first block is RFC 5880 6.8.6 in its order. */
+/* What became of a received packet; each is a counter (counters.c). The first block is RFC 5880 6.8.6 in its order. */
 enum bfd_drop {
 	BFD_TAKEN, /* not dropped */
 	BFD_DROP_SHORT,

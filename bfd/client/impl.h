@@ -30,6 +30,7 @@ struct bfd_client_ops {
 	void (*end)(struct bfd_client *, struct bfd_watch *);
 	bool (*connected)(const struct bfd_client *);
 	int (*list)(struct bfd_client *, bfd_list_fn *, void *arg);
+	int (*counters)(struct bfd_client *, bfd_counters_fn *, void *arg);
 	void (*unsolicited)(struct bfd_client *, uint32_t ifindex, const struct bfd_params *, unsigned int max);
 	void (*free)(struct bfd_client *, bool keep); /* all but the watches */
 };

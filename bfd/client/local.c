@@ -3,7 +3,8 @@
 #include "bfd/client/impl.h"
 #include "bfd/host/host.h"
 
-#define LIST_SLICE 64
+#define LIST_SLICE  64
+#define COUNT_SLICE 8 /* sessions */
 
 struct local {
 	struct bfd_client c;
@@ -12,6 +13,10 @@ struct local {
 	bfd_list_fn *list_fn;
 	void *list_arg;
 	size_t listed;
+	struct rt_work *counter;
+	bfd_counters_fn *counters_fn;
+	void *counters_arg;
+	size_t counted; /* sessions */
 };
 
 static struct local *
@@ -115,6 +120,52 @@ local_list(struct bfd_client *c, bfd_list_fn *fn, void *arg)
 }
 
 static void
+give_count(void *arg, const struct bfd_count *count)
+{
+	struct local *l = arg;
+
+	l->counters_fn(l->counters_arg, count, 0, 0);
+}
+
+static void
+give_counters(void *arg, const struct bfd_row *row)
+{
+	bfd_row_counters(row, give_count, arg);
+}
+
+static bool
+count_some(void *arg)
+{
+	struct local *l = arg;
+	bfd_counters_fn *fn = l->counters_fn;
+	size_t n;
+
+	if (l->counted == 0)
+		bfd_host_counters(l->host, give_count, l);
+	n = bfd_host_list(l->host, l->counted, COUNT_SLICE, give_counters, l);
+	l->counted += n;
+	if (n)
+		return true;
+	l->counters_fn = NULL;
+	fn(l->counters_arg, NULL, bfd_host_counted_us(l->host), 0);
+	return false;
+}
+
+static int
+local_counters(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
+{
+	struct local *l = local_of(c);
+
+	if (l->counters_fn)
+		return -EBUSY;
+	l->counters_fn = fn;
+	l->counters_arg = arg;
+	l->counted = 0;
+	rt_work_schedule(l->counter);
+	return 0;
+}
+
+static void
 local_unsolicited(struct bfd_client *c, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
 {
 	bfd_host_unsolicited(local_of(c)->host, ifindex, params, max);
@@ -129,6 +180,7 @@ local_free(struct bfd_client *c, bool keep)
 		bfd_host_admin_down(l->host);
 	bfd_host_free(l->host);
 	rt_work_free(l->lister);
+	rt_work_free(l->counter);
 }
 
 struct bfd_client *
@@ -140,6 +192,7 @@ bfd_client_local(struct runtime *rt, struct mem *mem, uint64_t seed)
 		.end = local_end,
 		.connected = local_connected,
 		.list = local_list,
+		.counters = local_counters,
 		.unsolicited = local_unsolicited,
 		.free = local_free,
 	};
@@ -149,5 +202,6 @@ bfd_client_local(struct runtime *rt, struct mem *mem, uint64_t seed)
 	bfd_client_init(&l->c, &ops, rt, mem);
 	l->host = bfd_host_new(&cfg);
 	l->lister = rt_work_new(rt, RT_IDLE, list_some, l);
+	l->counter = rt_work_new(rt, RT_IDLE, count_some, l);
 	return &l->c;
 }

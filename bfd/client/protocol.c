@@ -206,6 +206,7 @@ bfd_request_encode(const struct bfd_request *r, uint8_t *buf)
 		m.unwatch = &unwatch;
 		break;
 	case BFD_ASK_LIST:
+		list.counters = r->counters;
 		m.what_case = BFD__TO_DAEMON__WHAT_LIST;
 		m.list = &list;
 		break;
@@ -241,6 +242,7 @@ request_in(const Bfd__ToDaemon *m, struct bfd_request *out)
 		return 0;
 	case BFD__TO_DAEMON__WHAT_LIST:
 		out->ask = BFD_ASK_LIST;
+		out->counters = m->list->counters;
 		return 0;
 	case BFD__TO_DAEMON__WHAT_UNSOLICITED:
 		out->ask = BFD_ASK_UNSOLICITED;
@@ -341,6 +343,41 @@ row_in(const Bfd__Row *m, struct bfd_reply *out)
 	return true;
 }
 
+static void
+counter_out(const struct bfd_count *c, Bfd__Counter *m, Bfd__Path *path)
+{
+	bfd__counter__init(m);
+	m->name = (char *)(uintptr_t)c->name;
+	m->what = (char *)(uintptr_t)c->what;
+	m->routine = c->routine;
+	m->value = c->value;
+	if (!c->path)
+		return;
+	path_out(c->path, path);
+	m->path = path;
+	m->port = (char *)(uintptr_t)c->port;
+}
+
+/* What a name may not hold is no reason to part with a bfdd that is newer than we are: it is read as "-". */
+static bool
+counter_in(const Bfd__Counter *m, struct bfd_reply *out)
+{
+	struct bfd_count *c = &out->count;
+
+	text_in(m->name, out->name, sizeof(out->name));
+	text_in(m->what, out->what, sizeof(out->what));
+	text_in(m->port, out->text, sizeof(out->text));
+	for (char *at = out->name; *at; at++)
+		*at = *at >= 'a' && *at <= 'z' ? *at : '-';
+	if (!out->name[0] || (m->path && !path_in(m->path, &out->path)))
+		return false;
+	*c = (struct bfd_count){
+		.name = out->name, .what = out->what, .routine = m->routine, .value = m->value, .port = out->text
+	};
+	c->path = m->path ? &out->path : NULL;
+	return true;
+}
+
 size_t
 bfd_reply_encode(const struct bfd_reply *r, uint8_t *buf)
 {
@@ -348,6 +385,7 @@ bfd_reply_encode(const struct bfd_reply *r, uint8_t *buf)
 	Bfd__State state = BFD__STATE__INIT;
 	Bfd__End end = BFD__END__INIT;
 	Bfd__Row row;
+	Bfd__Counter counter;
 	Bfd__Path path;
 
 	switch (r->tell) {
@@ -368,7 +406,13 @@ bfd_reply_encode(const struct bfd_reply *r, uint8_t *buf)
 		m.what_case = BFD__FROM_DAEMON__WHAT_ROW;
 		m.row = &row;
 		break;
+	case BFD_TELL_COUNTER:
+		counter_out(&r->count, &counter, &path);
+		m.what_case = BFD__FROM_DAEMON__WHAT_COUNTER;
+		m.counter = &counter;
+		break;
 	case BFD_TELL_END:
+		end.counted_us = (uint64_t)r->counted_us;
 		m.what_case = BFD__FROM_DAEMON__WHAT_END;
 		m.end = &end;
 		break;
@@ -411,8 +455,12 @@ bfd_reply_decode(struct rd body, struct bfd_reply *out)
 	case BFD__FROM_DAEMON__WHAT_ROW:
 		out->tell = BFD_TELL_ROW;
 		return row_in(m->row, out) ? 0 : -EPROTO;
+	case BFD__FROM_DAEMON__WHAT_COUNTER:
+		out->tell = BFD_TELL_COUNTER;
+		return counter_in(m->counter, out) ? 0 : -EPROTO;
 	case BFD__FROM_DAEMON__WHAT_END:
 		out->tell = BFD_TELL_END;
+		out->counted_us = (int64_t)MIN_OF(m->end->counted_us, (uint64_t)INT64_MAX);
 		return 0;
 	default:
 		return -EPROTO;

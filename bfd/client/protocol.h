@@ -15,16 +15,20 @@ struct bfd_request {
 	struct bfd_target target; /* watch; unsolicited: path.ifindex and params */
 	bool has_params;          /* unsolicited */
 	uint32_t max;             /* unsolicited */
+	bool counters;            /* list */
 };
 
-enum bfd_tell { BFD_TELL_STATE, BFD_TELL_ROW, BFD_TELL_END };
+enum bfd_tell { BFD_TELL_STATE, BFD_TELL_ROW, BFD_TELL_COUNTER, BFD_TELL_END };
 
 struct bfd_reply {
 	enum bfd_tell tell;
 	uint32_t id;              /* state */
 	struct bfd_status status; /* state; status.refused points to text */
 	struct bfd_row row;       /* row; row.port points to text */
-	char text[160];
+	struct bfd_path path;     /* counter: count.path points to it, if it is of a session */
+	struct bfd_count count;   /* counter; its texts point to text, name and what */
+	int64_t counted_us;       /* end, of counters */
+	char text[160], name[32], what[160];
 };
 
 /* Write one frame to buf of BFD_FRAME_MAX bytes and return its length; nothing is allocated. */

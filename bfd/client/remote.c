@@ -5,6 +5,8 @@
  * with each new one everything is asked for again, and bfdd, which kept the sessions, tells their states. Requests
  * that the socket does not take at once wait in `out`.
  *
+ * Sessions and counters are asked for by one message, one after the other: the end of an answer does not say of which.
+ *
  * Always true: a message that cannot be understood ends the connection, not the client; it is tried again after
  * RETRY_US at first, and less often the longer there is no bfdd.
  */
@@ -32,8 +34,12 @@ struct remote {
 	void *arg;
 	uint8_t *out;
 	size_t out_at, out_len, out_cap;
-	bfd_list_fn *list_fn;
+	bfd_list_fn *list_fn; /* wants the sessions; NULL: nobody does */
 	void *list_arg;
+	bfd_counters_fn *counters_fn;
+	void *counters_arg;
+	bool any_counters;                                        /* came */
+	enum { ASKED_NOTHING, ASKED_LIST, ASKED_COUNTERS } asked; /* what is being answered */
 	struct stranger_port *strangers;
 };
 
@@ -95,6 +101,16 @@ ask_strangers(struct remote *r, const struct stranger_port *s, uint32_t ifindex)
 /* ---- the connection ---- */
 
 static void
+ask_next(struct remote *r)
+{
+	if (!r->open || r->asked != ASKED_NOTHING || (!r->list_fn && !r->counters_fn))
+		return;
+	r->asked = r->list_fn ? ASKED_LIST : ASKED_COUNTERS;
+	r->any_counters = false;
+	ask(r, &(struct bfd_request){ .ask = BFD_ASK_LIST, .counters = r->asked == ASKED_COUNTERS });
+}
+
+static void
 list_over(struct remote *r, int error)
 {
 	bfd_list_fn *fn = r->list_fn;
@@ -102,6 +118,29 @@ list_over(struct remote *r, int error)
 	r->list_fn = NULL;
 	if (fn)
 		fn(r->list_arg, NULL, error);
+}
+
+static void
+counters_over(struct remote *r, int64_t counted_us, int error)
+{
+	bfd_counters_fn *fn = r->counters_fn;
+
+	r->counters_fn = NULL;
+	if (fn)
+		fn(r->counters_arg, NULL, counted_us, error);
+}
+
+static void
+on_end(struct remote *r, const struct bfd_reply *reply)
+{
+	bool list = r->asked == ASKED_LIST;
+
+	r->asked = ASKED_NOTHING;
+	if (list)
+		list_over(r, 0);
+	else
+		counters_over(r, reply->counted_us, r->any_counters ? 0 : -EOPNOTSUPP);
+	ask_next(r);
 }
 
 static void
@@ -140,10 +179,14 @@ take(struct remote *r, struct rd body)
 		return false;
 	if (reply.tell == BFD_TELL_STATE)
 		on_state(r, &reply);
-	else if (reply.tell == BFD_TELL_END)
-		list_over(r, 0);
-	else if (r->list_fn)
+	else if (reply.tell == BFD_TELL_END && r->asked != ASKED_NOTHING)
+		on_end(r, &reply);
+	else if (reply.tell == BFD_TELL_ROW && r->asked == ASKED_LIST)
 		r->list_fn(r->list_arg, &reply.row, 0);
+	else if (reply.tell == BFD_TELL_COUNTER && r->asked == ASKED_COUNTERS) {
+		r->any_counters = true;
+		r->counters_fn(r->counters_arg, &reply.count, 0, 0);
+	}
 	return true;
 }
 
@@ -162,8 +205,10 @@ lost(struct remote *r, int error)
 	r->stream = NULL;
 	r->open = false;
 	r->out_at = r->out_len = 0;
+	r->asked = ASKED_NOTHING;
 	try_again(r);
 	list_over(r, error ? error : -ECONNRESET);
+	counters_over(r, 0, error ? error : -ECONNRESET);
 	if (was && r->told)
 		r->told(r->arg, false);
 }
@@ -242,7 +287,22 @@ remote_list(struct bfd_client *c, bfd_list_fn *fn, void *arg)
 		return -EBUSY;
 	r->list_fn = fn;
 	r->list_arg = arg;
-	ask(r, &(struct bfd_request){ .ask = BFD_ASK_LIST });
+	ask_next(r);
+	return 0;
+}
+
+static int
+remote_counters(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
+{
+	struct remote *r = remote_of(c);
+
+	if (!r->open)
+		return -ENOTCONN;
+	if (r->counters_fn)
+		return -EBUSY;
+	r->counters_fn = fn;
+	r->counters_arg = arg;
+	ask_next(r);
 	return 0;
 }
 
@@ -300,6 +360,7 @@ bfd_client_new(
 		.end = remote_end,
 		.connected = remote_connected,
 		.list = remote_list,
+		.counters = remote_counters,
 		.unsolicited = remote_unsolicited,
 		.free = remote_free,
 	};

@@ -152,6 +152,12 @@ bfd_client_list(struct bfd_client *c, bfd_list_fn *fn, void *arg)
 	return c->ops->list(c, fn, arg);
 }
 
+int
+bfd_client_counters(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
+{
+	return c->ops->counters(c, fn, arg);
+}
+
 void
 bfd_client_unsolicited(struct bfd_client *c, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
 {

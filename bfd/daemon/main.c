@@ -205,6 +205,30 @@ on_usr1(void *arg, int signo)
 	fputs("}}\n", stderr);
 }
 
+/* What of our counters neither the host nor the server has. */
+struct more {
+	uint64_t overflowed, restored, moved;
+};
+
+static const struct counter more_list[] = {
+	{ "overflowed", "packets dropped by the kernel: a queue was full", offsetof(struct more, overflowed), false },
+	{ "restored", "sessions gone on with, of the process before", offsetof(struct more, restored), true },
+	{ "moved", "moves to another processor: its own did not run bfdd", offsetof(struct more, moved), true },
+};
+
+static void
+tell_more(void *arg, bfd_count_fn *fn, void *to)
+{
+	const struct daemon *d = arg;
+	struct bfd_sockets_stats sockets;
+	struct more more = { .restored = d->restored, .moved = bfd_guard_moves(d->guard) };
+	struct counters c = { .list = more_list, .n = ARRAY_LEN(more_list), .of = &more };
+
+	bfd_sockets_stats(d->sockets, &sockets);
+	more.overflowed = sockets.overflowed;
+	bfd_counters_tell(&c, NULL, fn, to);
+}
+
 /* The folder of the socket is made when it is missing; its parent must be there. */
 static void
 make_folder(const char *path)
@@ -336,6 +360,7 @@ serve(struct daemon *d, const struct options *o)
 		    err == -EADDRINUSE ? "another bfdd listens there: end it first, or give another --socket"
 				       : "give another --socket");
 	if (!err) {
+		bfd_server_more_counters(d->server, tell_more, d);
 		rt_event_signal(d->rt, SIGTERM, on_stop, d);
 		rt_event_signal(d->rt, SIGINT, on_stop, d);
 		rt_event_signal(d->rt, SIGUSR1, on_usr1, d);

@@ -22,6 +22,7 @@
 #define WATCHES_MAX   4096
 #define STRANGERS_MAX 64u /* sessions that a client may allow on one port */
 #define LIST_SLICE    32
+#define COUNT_SLICE   4 /* sessions, each with its counters; beside all those of bfdd in the first */
 
 struct watch {
 	struct client *client;
@@ -40,7 +41,8 @@ struct client {
 	size_t out_at, out_len;
 	bool doomed; /* cut off; freed by the server's work */
 	bool listing;
-	size_t listed;
+	bool counting; /* what is listed are counters */
+	size_t listed; /* sessions */
 };
 
 struct bfd_server {
@@ -51,6 +53,8 @@ struct bfd_server {
 	struct rt_work *work; /* frees the doomed, fills lists */
 	struct client *clients;
 	struct bfd_server_stats stats;
+	void (*more)(void *arg, bfd_count_fn *, void *to); /* counters of others; may be NULL */
+	void *more_arg;
 };
 
 /* ---- replies ---- */
@@ -199,6 +203,7 @@ do_request(struct client *c, const struct bfd_request *r)
 		break;
 	case BFD_ASK_LIST:
 		c->listing = true;
+		c->counting = r->counters;
 		c->listed = 0;
 		rt_work_schedule(c->server->work);
 		break;
@@ -282,6 +287,7 @@ on_client(void *arg, struct rt_stream *stream, const struct ip *peer UNUSED, uin
 	struct client *c;
 
 	if (s->stats.clients >= CLIENTS_MAX) {
+		s->stats.turned_away++;
 		rt_stream_close(stream, true);
 		return;
 	}
@@ -306,6 +312,52 @@ give_row(void *arg, const struct bfd_row *row)
 	tell(arg, &reply);
 }
 
+#define COUNTS(member) offsetof(struct bfd_server_stats, member)
+
+static const struct counter counter_list[] = {
+	{ "clients-cut-off", "clients cut off: they sent nonsense, or did not read", COUNTS(cut_off), false },
+	{ "clients-refused", "clients refused: so many at a time are not served", COUNTS(turned_away), false },
+	{ "watches-refused", "sessions refused to a client: wrong parameters, or too many", COUNTS(refused), false },
+	{ "clients", "clients taken", COUNTS(accepted), true },
+	{ "requests", "requests of clients", COUNTS(requests), true },
+};
+_Static_assert(ARRAY_LEN(counter_list) == COUNTS(clients) / sizeof(uint64_t), "a counter is not told");
+
+static void
+give_count(void *arg, const struct bfd_count *count)
+{
+	struct bfd_reply reply = { .tell = BFD_TELL_COUNTER, .count = *count };
+
+	tell(arg, &reply);
+}
+
+static void
+give_counters(void *arg, const struct bfd_row *row)
+{
+	bfd_row_counters(row, give_count, arg);
+}
+
+/* What nobody's session alone has counted. */
+static void
+give_common(struct client *c)
+{
+	struct bfd_server *s = c->server;
+	struct counters own = { .list = counter_list, .n = ARRAY_LEN(counter_list), .of = &s->stats };
+
+	bfd_host_counters(s->host, give_count, c);
+	if (s->more)
+		s->more(s->more_arg, give_count, c);
+	bfd_counters_tell(&own, NULL, give_count, c);
+}
+
+static size_t
+count_some(struct client *c)
+{
+	if (c->listed == 0)
+		give_common(c);
+	return bfd_host_list(c->server->host, c->listed, COUNT_SLICE, give_counters, c);
+}
+
 /* A list takes only the first half of a buffer, so that it never takes the room of a change of state. */
 static bool
 list_some(struct client *c)
@@ -314,10 +366,12 @@ list_some(struct client *c)
 
 	if (c->out_len - c->out_at > OUT_BYTES / 2 - LIST_SLICE * BFD_FRAME_MAX)
 		return false; /* writable() goes on */
-	n = bfd_host_list(c->server->host, c->listed, LIST_SLICE, give_row, c);
+	n = c->counting ? count_some(c) : bfd_host_list(c->server->host, c->listed, LIST_SLICE, give_row, c);
 	c->listed += n;
 	if (n == 0) {
-		tell(c, &(struct bfd_reply){ .tell = BFD_TELL_END });
+		int64_t counted_us = c->counting ? bfd_host_counted_us(c->server->host) : 0;
+
+		tell(c, &(struct bfd_reply){ .tell = BFD_TELL_END, .counted_us = counted_us });
 		c->listing = false;
 	}
 	flush(c);
@@ -370,6 +424,13 @@ bfd_server_free(struct bfd_server *s)
 	rt_listener_close(s->listener);
 	rt_work_free(s->work);
 	mem_free(s->mem, MEM_SESSION, s);
+}
+
+void
+bfd_server_more_counters(struct bfd_server *s, void (*more)(void *arg, bfd_count_fn *, void *to), void *arg)
+{
+	s->more = more;
+	s->more_arg = arg;
 }
 
 void

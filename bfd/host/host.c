@@ -75,7 +75,7 @@ struct bfd_host {
 	struct stranger_rule *rules;
 	struct rt_timer *timer; /* deadlines of the engine, unless cfg.arm */
 	struct rt_timer *sweep; /* of lingering sessions and orphans */
-	struct mono armed;
+	struct mono armed, born;
 	bool draining; /* the engine runs, and is given packets meanwhile */
 	struct bfd_host_stats stats;
 };
@@ -844,6 +844,12 @@ bfd_host_stats(const struct bfd_host *h, struct bfd_host_stats *out)
 		out->ports++;
 }
 
+int64_t
+bfd_host_counted_us(const struct bfd_host *h)
+{
+	return mono_sub(rt_clock(h->cfg.rt), h->born);
+}
+
 struct bfd_host *
 bfd_host_new(const struct bfd_host_config *cfg)
 {
@@ -858,6 +864,7 @@ bfd_host_new(const struct bfd_host_config *cfg)
 	h->timer = rt_timer_new(cfg->rt, on_timer, h);
 	h->sweep = rt_timer_new(cfg->rt, on_sweep, h);
 	h->armed = MONO_NEVER;
+	h->born = rt_clock(cfg->rt);
 	return h;
 }
 

@@ -83,4 +83,15 @@ struct bfd_host_stats {
 };
 void bfd_host_stats(const struct bfd_host *, struct bfd_host_stats *);
 
+/* ---- counters (counters.c), one call for each; nothing is allocated ---- */
+
+typedef void bfd_count_fn(void *arg, const struct bfd_count *);
+/* Those of the host and its engine, and since when: microseconds. */
+void bfd_host_counters(struct bfd_host *, bfd_count_fn *, void *arg);
+int64_t bfd_host_counted_us(const struct bfd_host *);
+/* Those of the session of a row of bfd_host_list(). */
+void bfd_row_counters(const struct bfd_row *, bfd_count_fn *, void *arg);
+/* Those of somebody else; of: the session that they are of, or NULL. */
+void bfd_counters_tell(const struct counters *, const struct bfd_row *of, bfd_count_fn *, void *arg);
+
 #endif

@@ -24,7 +24,7 @@ static void
 messages(const uint8_t *bytes, size_t n)
 {
 	struct bfd_request request, again;
-	struct bfd_reply reply;
+	struct bfd_reply reply, same;
 	uint8_t buf[BFD_FRAME_MAX];
 	struct rd rd = rd_make(bytes, n), body;
 
@@ -37,8 +37,17 @@ messages(const uint8_t *bytes, size_t n)
 		    "a request reads back the same");
 	}
 	rd = rd_make(bytes, n);
-	if (bfd_reply_decode(rd, &reply) == 0)
-		bfd_reply_encode(&reply, buf);
+	if (bfd_reply_decode(rd, &reply) == 0) {
+		size_t len = bfd_reply_encode(&reply, buf);
+
+		rd = rd_make(buf, len);
+		must(reply.tell != BFD_TELL_COUNTER ||
+			 (bfd_frame(&rd, &body) == 1 && bfd_reply_decode(body, &same) == 0 &&
+			     same.tell == BFD_TELL_COUNTER && same.count.value == reply.count.value &&
+			     strcmp(same.count.name, reply.count.name) == 0 &&
+			     strcmp(same.count.what, reply.count.what) == 0),
+		    "a counter reads back the same");
+	}
 	rd = rd_make(bytes, n);
 	while (bfd_frame(&rd, &body) == 1)
 		;

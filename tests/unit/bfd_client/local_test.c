@@ -328,6 +328,44 @@ listed(void **state)
 	world_free(&w);
 }
 
+struct counted {
+	size_t common, of_session, ends;
+	uint64_t received;
+};
+
+static void
+on_counter(void *arg, const struct bfd_count *c, int64_t counted_us, int error)
+{
+	struct counted *n = arg;
+
+	assert_int_equal(error, 0);
+	n->common += c && !c->path;
+	n->of_session += c && c->path;
+	n->ends += !c;
+	if (c && c->path && strcmp(c->name, "packets-received") == 0)
+		n->received = c->value;
+	if (!c)
+		assert_in_range(counted_us, SECONDS(3), SECONDS(3) + MS(1));
+}
+
+/* An engine of one's own tells its counters as bfdd does. */
+static void
+counted(void **state)
+{
+	struct counted n = { 0 };
+	struct world w;
+
+	(void)state;
+	world_new(&w, 11);
+	both_up(&w);
+	assert_int_equal(bfd_client_counters(w.end[0].c, on_counter, &n), 0);
+	assert_int_equal(bfd_client_counters(w.end[0].c, on_counter, &n), -EBUSY);
+	run(&w, MS(1));
+	assert_int_equal(n.ends, 1);
+	assert_true(n.common > BFD_DROPS && n.of_session > 4 && n.received > 20);
+	world_free(&w);
+}
+
 /* B02: the neighbour's own packets, but on another port. */
 static void
 test_B02_wrong_interface(void **state)
@@ -373,6 +411,7 @@ main(void)
 		cmocka_unit_test(short_fall),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(listed),
+		cmocka_unit_test(counted),
 		cmocka_unit_test(test_B02_wrong_interface),
 	};
 

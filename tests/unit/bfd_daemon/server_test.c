@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bfd/client/protocol.h"
 #include "bfd/daemon/server.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/sim/sim.h"
@@ -284,6 +285,214 @@ lists(void **state)
 	world_free(&w);
 }
 
+/* ---- counters ---- */
+
+struct told {
+	size_t common, of_sessions, ends;
+	uint64_t hop_limit, cut_off, more, received; /* by bfdd */
+	uint64_t session_received;
+	int64_t counted_us;
+	int error;
+	struct seen *listed; /* what of a list had come at the end */
+	size_t rows_then;
+};
+
+static void
+on_counter(void *arg, const struct bfd_count *c, int64_t counted_us, int error)
+{
+	struct told *t = arg;
+	const struct {
+		const char *name;
+		uint64_t *value;
+	} known[] = { { "hop-limit", &t->hop_limit }, { "clients-cut-off", &t->cut_off }, { "more", &t->more },
+		{ "packets-received", &t->received } };
+
+	if (!c) {
+		t->ends++;
+		t->counted_us = counted_us;
+		t->error = error;
+		t->rows_then = t->listed ? t->listed->rows : 0;
+		return;
+	}
+	assert_true(strlen(c->name) > 1 && strlen(c->what) > 3);
+	if (c->path) {
+		t->of_sessions++;
+		if (strcmp(c->name, "packets-received") == 0 && strcmp(c->port, "eth1") == 0)
+			t->session_received = c->value;
+		return;
+	}
+	assert_string_equal(c->port, "");
+	t->common++;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(c->name, known[i].name) == 0)
+			*known[i].value = c->value;
+}
+
+static void
+tell_more(void *arg, bfd_count_fn *fn, void *to)
+{
+	static const struct counter list[] = { { "more", "what others count", 0, false } };
+	struct counters c = { .list = list, .n = 1, .of = arg };
+
+	bfd_counters_tell(&c, NULL, fn, to);
+}
+
+static void
+counters(void **state)
+{
+	struct rt_datagram d = { .hop_limit = 254, .bytes = (const uint8_t *)"\x20\xc0\3\x18", .n = 4 };
+	struct told told = { 0 }, again = { .listed = NULL };
+	uint64_t more = 7;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	bfd_server_more_counters(w.server, tell_more, &more);
+	both_up(&w);
+	d.src = w.ll[1];
+	d.dst = w.ll[0];
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(sim_inject_datagram(w.a, 1, &d, BFD_PORT), 0);
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &told), 0);
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &again), -EBUSY);
+	assert_int_equal(told.common, 0); /* from the loop */
+	run(&w, MS(10));
+	assert_int_equal(told.ends, 1);
+	assert_int_equal(told.error, 0);
+	assert_in_range(told.counted_us, SECONDS(3), SECONDS(4));
+	assert_int_equal(told.hop_limit, 5);
+	assert_int_equal(told.more, 7);
+	assert_int_equal(told.cut_off, 0);
+	assert_true(told.session_received > 20 && told.session_received == told.received);
+	assert_true(told.of_sessions > 4 && told.common > BFD_DROPS);
+	/* With a list at the same time: one after the other, each whole. */
+	again.listed = &w.at_a;
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), 0);
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &again), 0);
+	run(&w, MS(10));
+	assert_true(w.at_a.rows == 1 && w.at_a.ends == 1 && w.at_a.error == 0);
+	assert_true(again.ends == 1 && again.error == 0 && again.rows_then == 1);
+	assert_true(again.common == told.common && again.of_sessions == told.of_sessions);
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &again), 0);
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), 0);
+	run(&w, MS(10));
+	assert_true(again.ends == 2 && again.rows_then == 1 && w.at_a.rows == 2 && w.at_a.ends == 2);
+	world_free(&w);
+}
+
+/* More than a buffer holds; and an end of bfdd in the middle. */
+static void
+counters_of_many(void **state)
+{
+	enum { N = 2000 };
+	struct told told = { 0 }, cut = { 0 };
+	size_t each;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	bfd_client_counters(w.client, on_counter, &told);
+	run(&w, MS(10));
+	each = told.of_sessions;
+	for (uint32_t i = 0; i < N; i++) {
+		struct bfd_target t = {
+			.path = { .local = ip_v4(0x0a000001), .peer = ip_v4(0x0b000000 + i + 1), .multihop = true },
+			.params = { .min_tx_us = 50000, .min_rx_us = 50000, .multiplier = 3 }
+		};
+
+		bfd_watch_new(w.client, &t, on_status, &w.at_b);
+	}
+	run(&w, SECONDS(1));
+	memset(&told, 0, sizeof(told));
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &told), 0);
+	run(&w, SECONDS(1));
+	assert_true(told.ends == 1 && told.error == 0);
+	assert_int_equal(told.of_sessions, (N + 1) * each);
+	assert_int_equal(told.cut_off, 0);
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &cut), 0);
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), 0);
+	daemon_stop(&w);
+	run(&w, SECONDS(1));
+	assert_true(cut.ends == 1 && cut.error < 0);
+	assert_true(w.at_a.ends == 1 && w.at_a.error < 0); /* which waited for its turn */
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &cut), -ENOTCONN);
+	daemon_start(&w); /* and who asks the next one is answered */
+	run(&w, SECONDS(4));
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &cut), 0);
+	run(&w, SECONDS(1));
+	assert_true(cut.ends == 2 && cut.error == 0);
+	world_free(&w);
+}
+
+/* A bfdd of before: it passes over what it does not know in a List, and lists its sessions. */
+static size_t
+older_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	struct bfd_reply row = { .tell = BFD_TELL_ROW,
+		.row = { .port = "eth1", .view.path = { .ifindex = 1, .local = ip_v4(1), .peer = ip_v4(2) } } };
+	struct rd rd = rd_make(bytes, n), body;
+	struct rt_stream **s = arg;
+	struct bfd_request request;
+	uint8_t buf[BFD_FRAME_MAX];
+
+	while (bfd_frame(&rd, &body) > 0) {
+		assert_int_equal(bfd_request_decode(body, &request), 0);
+		if (request.ask != BFD_ASK_LIST)
+			continue;
+		rt_write(*s, buf, bfd_reply_encode(&row, buf));
+		rt_write(*s, buf, bfd_reply_encode(&(struct bfd_reply){ .tell = BFD_TELL_END }, buf));
+	}
+	return n - rd_left(&rd);
+}
+
+static void
+older_closed(void *arg, int error)
+{
+	(void)error;
+	*(struct rt_stream **)arg = NULL;
+}
+
+static void
+on_older(void *arg, struct rt_stream *stream, const struct ip *peer, uint16_t port)
+{
+	static const struct rt_stream_handler handler = { .input = older_input, .closed = older_closed };
+
+	(void)peer;
+	(void)port;
+	*(struct rt_stream **)arg = stream;
+	rt_stream_handle(stream, &handler, arg);
+}
+
+static void
+older_daemon(void **state)
+{
+	struct rt_stream *stream = NULL;
+	struct rt_listener *listener;
+	struct told told = { 0 };
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	assert_int_equal(rt_listen_unix(w.a, SOCKET, 0660, on_older, &stream, &listener), 0);
+	w.client = bfd_client_new(w.a, &w.mem, SOCKET, on_connected, &w);
+	run(&w, MS(10));
+	assert_int_equal(bfd_client_counters(w.client, on_counter, &told), 0);
+	assert_int_equal(bfd_client_list(w.client, on_row, &w.at_a), 0);
+	run(&w, MS(10));
+	assert_true(told.ends == 1 && told.error == -EOPNOTSUPP && told.common + told.of_sessions == 0);
+	assert_true(w.at_a.rows == 1 && w.at_a.ends == 1); /* of its own question alone */
+	assert_true(bfd_client_connected(w.client) && w.connected == 1);
+	bfd_client_free(w.client, true);
+	w.client = NULL;
+	run(&w, MS(10));
+	assert_null(stream);
+	rt_listener_close(listener);
+	world_free(&w);
+}
+
 /* ---- clients that misbehave ---- */
 
 struct raw {
@@ -355,6 +564,9 @@ main(void)
 		cmocka_unit_test(client_restarts),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(lists),
+		cmocka_unit_test(counters),
+		cmocka_unit_test(counters_of_many),
+		cmocka_unit_test(older_daemon),
 		cmocka_unit_test(nonsense),
 	};
 
