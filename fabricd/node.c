@@ -240,6 +240,7 @@ node_free(struct node *n)
 	node_ports_free(n);
 	node_rack_free(n);
 	node_bfd_free(n);
+	node_bfd_counters_free(n);
 	rt_work_free(n->work);
 	rt_work_free(n->groups);
 	rt_timer_free(n->dwell);

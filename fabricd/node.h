@@ -32,6 +32,24 @@ struct node_bfd_row {
 	int64_t since_us, last_rx_us, down_us;
 };
 
+/* bfdd, or one of its sessions: where its counters are (node_bfd_counters.c). */
+struct node_bfd_owner {
+	bool of_session;
+	char port[32]; /* of a session: the name that its client gave; may be empty */
+	uint32_t ifindex;
+	struct ip local, peer;
+	size_t first, n;
+};
+
+/* What bfdd told of its counters. */
+struct node_bfd_told {
+	struct node_bfd_counters *counters, *coming; /* the last whole answer; the one that is on its way. NULL: none */
+	uint64_t answers;                            /* that came, whole or not */
+	int error;                                   /* of the last one: see bfd_counters_fn */
+	struct mono at;                              /* when `counters` came */
+	int64_t counted_us;                          /* for how long bfdd had counted them then */
+};
+
 /* One TCP connection of a session, and the bytes that TCP has not taken yet. */
 struct node_conn {
 	struct node_peer *peer;
@@ -178,6 +196,7 @@ struct node {
 	size_t n_bfd_rows, n_bfd_coming, cap_bfd_coming;
 	uint64_t bfd_lists; /* that came */
 	bool bfd_asked;
+	struct node_bfd_told bfd_told;
 	struct rt_work *groups, *work;
 	struct rt_timer *dwell;
 	struct mono started;
@@ -259,6 +278,10 @@ void node_bfd_told(struct node *, bool connected);
 
 /* Asks bfdd for its sessions: bfd_lists grows when they are in bfd_rows. -ENOTCONN: there is no bfdd. */
 int node_bfd_list(struct node *);
+/* The same for its counters: bfd_told.answers grows when the answer has come. -ENOTCONN. */
+int node_bfd_ask_counters(struct node *);
+/* Those of the i-th owner in the last whole answer: 0 is bfdd itself; valid until the next one. NULL: there are no more. */
+const struct node_bfd_owner *node_bfd_counters(const struct node *, size_t i, struct counters *out);
 
 /* Whether nothing waits: no dirty prefix, no walk, no pending FIB operation. */
 bool node_quiet(const struct node *);

@@ -77,6 +77,8 @@ bool node_bfd_ready(const struct node_peer *);
 void node_bfd_bgp_down(struct node_peer *, const struct bgp_reason *);
 void node_bfd_end(struct node_peer *);
 void node_bfd_free(struct node *);
+/* node_bfd_counters.c */
+void node_bfd_counters_free(struct node *);
 
 /* node_rib.c */
 extern const struct rib_ops node_rib_ops;

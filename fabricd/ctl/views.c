@@ -473,15 +473,22 @@ static const struct column counters_columns[] = {
 	{ "count", "COUNT", CELL_NUMBER, false },
 	{ "counter", "COUNTER", CELL_TEXT, true },
 	{ "routine", "ROUTINE", CELL_YES, true },
+	{ "address", "ADDRESS", CELL_TEXT, true },
 };
 
 static void
 counters_heading(FILE *f, const json_t *envelope)
 {
+	const json_t *s = json_object_get(envelope, "summary");
 	char age[HUMAN_TEXT];
 
-	fprintf(f, "counted for %s, since this process began\n",
-	    human_duration(row_number(json_object_get(envelope, "summary"), "since_s", 0), age));
+	fprintf(f, "counted for %s, since this process began", human_duration(row_number(s, "since_s", 0), age));
+	if (json_object_get(s, "bfd_since_s"))
+		fprintf(f, "; bfdd for %s", human_duration(row_number(s, "bfd_since_s", 0), age));
+	if (json_object_get(s, "bfd_age_s"))
+		fprintf(f, ", as it told %s ago: it does not answer now",
+		    human_duration(row_number(s, "bfd_age_s", 0), age));
+	putc('\n', f);
 }
 
 const struct view view_counters = { .verb = "counters",

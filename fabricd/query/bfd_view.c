@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PATIENCE SECONDS(2)
+#define NAP      MS(2)
 
 struct bfd_cursor {
 	bool asked;
@@ -103,8 +104,10 @@ view_bfd(struct query_call *call)
 		}
 	}
 	if (n->bfd_lists == c->before && c->at == 0) {
-		if (mono_sub(query_now(call), c->since) < PATIENCE)
+		if (mono_sub(query_now(call), c->since) < PATIENCE) {
+			query_nap(call, NAP);
 			return true;
+		}
 		query_fail(call, QUERY_UNREACHABLE, "fabctl log", "bfdd does not answer");
 		return false;
 	}

@@ -6,15 +6,24 @@
  * What a counter is and what it is called is said by its owner, in a table next to it (lib/counters.h); here is only
  * where the owners are found. A list is made of slices, so each row is as it is when it is made.
  *
- * Not here: counters of a session, of BFD, of the FIB and of memory, which have answers of their own.
+ * bfdd is another process: it is asked first, and the answer begins when its own has come. Who asks for all parts does not
+ * wait long for it, and is shown what it told the last time, with its age.
+ *
+ * Not here: counters of a BGP session, of the FIB and of memory, which have answers of their own.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "fabricd/query/view.h"
 
+#define PATIENCE     SECONDS(2) /* of who wants those of bfdd alone */
+#define PATIENCE_ALL MS(300)
+#define NAP          MS(2)
+
 /* One who counts. */
 struct owner {
-	const char *port; /* NULL: it is the switch's */
+	const char *port;      /* NULL: it is the switch's */
+	const struct ip *peer; /* of a session; NULL: it is of none */
 	struct counters counters;
 };
 
@@ -54,6 +63,23 @@ bgp_owner(const struct query_call *call, size_t i, struct owner *out)
 	return true;
 }
 
+/* bfdd, then each session. One that nobody watches any more is known by the index of its port alone. */
+static bool
+bfd_owner(const struct query_call *call, size_t i, struct owner *out)
+{
+	const struct node *n = query_ctx(call);
+	const struct node_bfd_owner *o = node_bfd_counters(n, i, &out->counters);
+
+	if (!o || !o->of_session)
+		return o != NULL;
+	out->peer = &o->peer;
+	out->port = o->port;
+	for (size_t k = 0; k < n->nports && !*out->port; k++)
+		if (n->ports[k].present && n->ports[k].plat.ifindex == o->ifindex)
+			out->port = n->ports[k].name;
+	return true;
+}
+
 static bool
 platform_owner(const struct query_call *call, size_t i, struct owner *out)
 {
@@ -86,6 +112,7 @@ static const struct {
 } parts[] = {
 	{ "link", link_owner },
 	{ "bgp", bgp_owner },
+	{ "bfd", bfd_owner },
 	{ "platform", platform_owner },
 	{ "query", query_owner },
 	{ "runtime", runtime_owner },
@@ -95,7 +122,6 @@ static const struct {
 static const struct {
 	const char *name, *next;
 } elsewhere[] = {
-	{ "bfd", "fabctl bfd -o wide" },
 	{ "fib", "fabctl fib -o wide" },
 	{ "memory", "fabctl memory" },
 };
@@ -161,6 +187,8 @@ counter_row(struct query_call *call, const char *part, const struct owner *o, si
 
 	put_text(row, "part", part);
 	put_text(row, "port", o->port);
+	if (o->peer)
+		put_ip(row, "address", o->peer);
 	put_text(row, "counter", c->name);
 	put_text(row, "what", c->what);
 	put_count(row, "count", counters_value(&o->counters, i));
@@ -182,11 +210,72 @@ owner_rows(struct query_call *call, const struct wanted *w, const char *part, co
 	return true;
 }
 
+/* ---- bfdd ---- */
+
+/* Why there is nothing of it in the answer, beside what it did not say. */
+static const struct {
+	int error;
+	const char *why, *next;
+} failures[] = {
+	{ -ENOTCONN, "no bfdd watches the neighbours: dead ones are found by hold time", "start bfdd beside fabricd" },
+	{ -EOPNOTSUPP, "bfdd does not tell its counters: it is older than this fabricd", "systemctl reload bfdd" },
+	{ -EMSGSIZE, "bfdd tells more counters than there can be", "systemctl restart bfdd" },
+	{ -ETIMEDOUT, "bfdd does not answer", "fabctl log" },
+	{ 0, "bfdd went away while it was asked", "fabctl counters bfd" },
+};
+
 static bool
-begin(struct query_call *call, const struct wanted *w)
+is_bfd_alone(const struct wanted *w)
 {
-	const struct node *n = query_ctx(call);
-	json_t *summary;
+	return w->part && strncmp(w->part, "bf", 2) == 0;
+}
+
+/* Its part is left out, and the answer says so; where there is no bfdd, nothing is missing, but for who asks for it. */
+static bool
+without_bfd(struct query_call *call, const struct wanted *w, int error)
+{
+	size_t i = 0;
+
+	while (failures[i].error && failures[i].error != error)
+		i++;
+	if (is_bfd_alone(w))
+		query_fail(call, QUERY_UNREACHABLE, failures[i].next, "%s", failures[i].why);
+	else if (error != -ENOTCONN)
+		query_missing(call, failures[i].why);
+	return !is_bfd_alone(w);
+}
+
+/* Asks bfdd once, and says whether there is more to wait for. *error: 0, or what came of it. */
+static bool
+waits_for_bfd(struct query_call *call, const struct wanted *w, int *error)
+{
+	struct counters_cursor *c = query_cursor(call);
+	struct node *n = query_ctx(call);
+
+	*error = 0;
+	if (!c->asked) {
+		c->asked = true;
+		c->before = n->bfd_told.answers;
+		c->since = query_now(call);
+		*error = node_bfd_ask_counters(n);
+	} else if (n->bfd_told.answers != c->before) {
+		*error = n->bfd_told.error;
+		return false;
+	} else if (mono_sub(query_now(call), c->since) >= (is_bfd_alone(w) ? PATIENCE : PATIENCE_ALL)) {
+		*error = -ETIMEDOUT;
+		return false;
+	}
+	if (!*error)
+		query_nap(call, NAP);
+	return !*error;
+}
+
+/* ---- the answer ---- */
+
+/* False: the words cannot be used. */
+static bool
+check(struct query_call *call, const struct wanted *w)
+{
 	bool known = false;
 
 	for (size_t p = 0; p < ARRAY_LEN(parts); p++)
@@ -195,10 +284,29 @@ begin(struct query_call *call, const struct wanted *w)
 		query_fail(call, QUERY_USAGE, "fabctl counters", "counters are told of one part or of all, not of two");
 	else if (!known)
 		no_such_part(call, w->part);
-	if (w->more || !known)
+	return !w->more && known;
+}
+
+/* error: of asking bfdd. False: the answer has failed. */
+static bool
+begin(struct query_call *call, const struct wanted *w, int error)
+{
+	struct counters_cursor *c = query_cursor(call);
+	const struct node *n = query_ctx(call);
+	const struct node_bfd_told *t = &n->bfd_told;
+	bool old = error == -ETIMEDOUT && t->counters, shown = part_is_wanted(w, "bfd") && (!error || old);
+	json_t *summary;
+
+	if (error && !shown && !without_bfd(call, w, error))
 		return false;
+	c->without_bfd = !shown;
+	c->begun = true;
 	summary = json_object();
 	put_since(summary, "since_s", n->born, query_now(call));
+	if (shown)
+		put_since(summary, "bfd_since_s", mono_add(t->at, -t->counted_us), query_now(call));
+	if (shown && old)
+		put_since(summary, "bfd_age_s", t->at, query_now(call));
 	query_summary(call, summary);
 	return true;
 }
@@ -208,19 +316,25 @@ view_counters(struct query_call *call)
 {
 	struct counters_cursor *c = query_cursor(call);
 	struct wanted w = wanted_of(call);
+	int error = 0;
 
-	if (!c->begun && !begin(call, &w))
+	if (!c->begun && !c->asked && !check(call, &w))
 		return false;
-	c->begun = true;
+	if (!c->begun && part_is_wanted(&w, "bfd") && waits_for_bfd(call, &w, &error))
+		return true;
+	if (!c->begun && !begin(call, &w, error))
+		return false;
 	for (; c->part < ARRAY_LEN(parts); c->part++, c->owner = 0) {
-		if (!part_is_wanted(&w, parts[c->part].name))
+		const char *name = parts[c->part].name;
+
+		if (!part_is_wanted(&w, name) || (c->without_bfd && strcmp(name, "bfd") == 0))
 			continue;
 		for (;; c->owner++) {
 			struct owner o = { 0 };
 
 			if (!parts[c->part].owner(call, c->owner, &o))
 				break;
-			if (!owner_rows(call, &w, parts[c->part].name, &o, &c->i))
+			if (!owner_rows(call, &w, name, &o, &c->i))
 				return true;
 		}
 	}

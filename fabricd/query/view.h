@@ -65,7 +65,10 @@ bool view_log(struct query_call *);
 bool view_memory(struct query_call *);
 /* Where view_counters() is. */
 struct counters_cursor {
-	bool begun;
+	bool begun, asked; /* asked: bfdd */
+	bool without_bfd;  /* there is nothing of it */
+	uint64_t before;   /* answers of it that had come */
+	struct mono since;
 	size_t part, owner, i;
 };
 bool view_counters(struct query_call *);

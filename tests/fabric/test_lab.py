@@ -357,6 +357,8 @@ def test_bfd_watches_the_links(new_lab):
     lab.until("gone", lambda: len(lab.rows("spine1", "bfd", want=(0, 1))) == 1)
     plain = new_lab("1x1")
     assert "no bfdd" in plain.run("--at", "leaf1", "bfd", want=4).stderr
+    assert "no bfdd" in plain.run("--at", "leaf1", "counters", "bfd", want=4).stderr
+    assert {r["part"] for r in plain.rows("leaf1", "counters", "--all")} == {"link", "bgp", "platform", "query", "runtime"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="already without root")

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "bfd/client/impl.h"
 #include "fabricd/query/views.h"
 #include "fabricd/sim/fault.h"
 #include "fabricd/sim/world.h"
@@ -169,10 +170,10 @@ static const char file[] =
     "     hosts: {ports: \"eth[3-6]\", racks: [{pool: 10.1.0.0/16, len: 24}, {pool: \"fd00:1::/48\", len: 64}]}}\n";
 
 static void
-open_fabric_of(struct asker *a, const char *text)
+open_fabric_with(struct asker *a, const char *text, bool bfd)
 {
 	struct topo_errors errs = { 0 };
-	struct world_config cfg = { .seed = 7 };
+	struct world_config cfg = { .seed = 7, .bfd = bfd };
 	char err[256] = "";
 
 	*a = (struct asker){ .topo = topo_load(text, strlen(text), &errs) };
@@ -187,6 +188,12 @@ open_fabric_of(struct asker *a, const char *text)
 	assert_int_equal(
 	    sim_unix_connect(a->outside, a->leaf->rt, RUN_DIR "/" QUERY_SOCKET, &handler, a, &a->stream), 0);
 	world_run(a->world, MS(1));
+}
+
+static void
+open_fabric_of(struct asker *a, const char *text)
+{
+	open_fabric_with(a, text, false);
 }
 
 static void
@@ -346,8 +353,10 @@ wrong_questions(void **state)
 		{ "log", "0", QUERY_USAGE, "no number", "fabctl log 20" },
 		{ "log", "1e3", QUERY_USAGE, "no number", "fabctl log 20" },
 		{ "counters", "lnik", QUERY_USAGE, "no part", "did you mean link?" },
-		{ "counters", "nonsense", QUERY_USAGE, "no part", "one of: link, bgp, platform, query, runtime" },
-		{ "counters", "bfd all", QUERY_USAGE, "no part", "fabctl bfd -o wide" },
+		{ "counters", "nonsense", QUERY_USAGE, "no part", "one of: link, bgp, bfd, platform, query, runtime" },
+		{ "counters", "fib all", QUERY_USAGE, "no part", "fabctl fib -o wide" },
+		{ "counters", "bfd all", QUERY_UNREACHABLE, "no bfdd watches the neighbours", "start bfdd" },
+		{ "counters", "bfdd", QUERY_USAGE, "no part", "did you mean bfd?" },
 		{ "counters", "eth1", QUERY_USAGE, "no part", "fabctl counters link --filter port=eth1" },
 		{ "counters", "link query", QUERY_USAGE, "of one part or of all", "fabctl counters" },
 		{ "counters", "link all all", QUERY_USAGE, "takes [PART] [all]", "fabctl help" },
@@ -525,6 +534,292 @@ counters_of_many_ports(void **state)
 	close_fabric(&a);
 }
 
+/* ---- counters of bfdd ---- */
+
+/* A bfdd that says what the test says, when it says so. */
+struct bfdd {
+	struct bfd_client c;
+	int refuses; /* the question: -errno */
+	unsigned int asked;
+	bfd_counters_fn *fn;
+	void *arg;
+	struct bfd_client *before;
+};
+
+static bool
+bfdd_connected(const struct bfd_client *c)
+{
+	(void)c;
+	return true;
+}
+
+static int
+bfdd_asked(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
+{
+	struct bfdd *b = CONTAINER_OF(c, struct bfdd, c);
+
+	if (b->refuses)
+		return b->refuses;
+	b->asked++;
+	b->fn = fn;
+	b->arg = arg;
+	return 0;
+}
+
+static void
+bfdd_begin(struct bfdd *b, struct asker *a)
+{
+	static const struct bfd_client_ops ops = { .connected = bfdd_connected, .counters = bfdd_asked };
+
+	*b = (struct bfdd){ .c.ops = &ops, .before = a->leaf->node->cfg.bfd };
+	a->leaf->node->cfg.bfd = &b->c;
+}
+
+static void
+bfdd_end(struct bfdd *b, struct asker *a)
+{
+	a->leaf->node->cfg.bfd = b->before;
+	close_fabric(a);
+}
+
+static void
+bfdd_tells(struct bfdd *b, const char *name, uint64_t value, const char *port, const struct bfd_path *path)
+{
+	const struct bfd_count count = {
+		.name = name, .what = "what it is", .value = value, .port = port, .path = path, .routine = *name == 'r'
+	};
+
+	b->fn(b->arg, &count, 0, 0);
+}
+
+/* How long the answer takes; 0: it has not come in `us`. */
+static int64_t
+wait_for(struct asker *a, int64_t us)
+{
+	int64_t begun = sim_now(world_net(a->world)).us;
+
+	while (!a->done && sim_now(world_net(a->world)).us - begun < us)
+		world_run(a->world, MS(1));
+	return a->done ? sim_now(world_net(a->world)).us - begun : 0;
+}
+
+static double
+real_of(const json_t *row, const char *key)
+{
+	const json_t *v = json_object_get(row, key);
+
+	return json_is_number(v) ? json_number_value(v) : -1;
+}
+
+/* An answer waits for that of bfdd, and has its counters between those of others. */
+static void
+counters_of_bfdd(void **state)
+{
+	struct bfd_path on_port = { .ifindex = 0, .local = ip_v4(1), .peer = ip_v4(0x0a000002) }, far = on_port;
+	struct asker a;
+	struct bfdd b;
+	json_t *row;
+
+	(void)state;
+	open_fabric(&a);
+	bfdd_begin(&b, &a);
+	on_port.ifindex = node_port_find(a.leaf->node, "eth2")->plat.ifindex;
+	far.ifindex = 0;
+	far.multihop = true;
+	begin(&a, "counters", "bfd");
+	world_run(a.world, MS(20));
+	assert_true(b.asked == 1 && !a.done && !a.header);
+	bfdd_tells(&b, "hop-limit", 5, "", NULL);
+	bfdd_tells(&b, "short", 0, "", NULL);
+	bfdd_tells(&b, "routine", 9, "", NULL);
+	bfdd_tells(&b, "dropped", UINT64_MAX, "", &on_port); /* nobody watches it any more */
+	bfdd_tells(&b, "dropped", 3, "", &far);
+	b.fn(b.arg, NULL, SECONDS(1), 0);
+	assert_true(wait_for(&a, MS(10)) > 0);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(json_array_size(a.rows), 3);
+	assert_int_equal(count_of(&a, "bfd", NULL, "hop-limit"), 5);
+	assert_true(count_of(&a, "bfd", "eth2", "dropped") == INT64_MAX);
+	row = json_array_get(a.rows, 2);
+	assert_string_equal(text_of(row, "address"), "10.0.0.2");
+	assert_null(json_object_get(row, "port"));
+	assert_null(json_object_get(json_array_get(a.rows, 0), "address"));
+	assert_true(real_of(json_object_get(a.header, "summary"), "bfd_since_s") >= 1);
+	assert_null(json_object_get(json_object_get(a.header, "summary"), "bfd_age_s"));
+	/* Two who ask at once are told by one answer; those that were shown before are not shown again. */
+	begin(&a, "counters", "all");
+	world_run(a.world, MS(20));
+	assert_int_equal(b.asked, 2);
+	assert_int_equal(node_bfd_ask_counters(a.leaf->node), 0);
+	assert_int_equal(b.asked, 2);
+	bfdd_tells(&b, "short", 6, "", NULL);
+	bfdd_tells(&b, "routine", 10, "", NULL);
+	b.fn(b.arg, NULL, SECONDS(2), 0);
+	assert_true(wait_for(&a, MS(10)) > 0);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(count_of(&a, "bfd", NULL, "short"), 6);
+	assert_int_equal(count_of(&a, "bfd", NULL, "routine"), 10);
+	assert_int_equal(count_of(&a, "bfd", NULL, "hop-limit"), -1);
+	assert_true(count_of(&a, "platform", NULL, "routes-set") > 0);
+	/* Who does not want them does not ask for them. */
+	ask(&a, "counters", "link");
+	assert_int_equal(b.asked, 2);
+	assert_null(json_object_get(json_object_get(a.header, "summary"), "bfd_since_s"));
+	bfdd_end(&b, &a);
+}
+
+/* A bfdd that hangs: who wants all is not kept waiting, and is shown what there was, with its age. */
+static void
+counters_of_a_bfdd_that_hangs(void **state)
+{
+	const json_t *missing;
+	struct asker a;
+	struct bfdd b;
+
+	(void)state;
+	open_fabric(&a);
+	bfdd_begin(&b, &a);
+	begin(&a, "counters", NULL);
+	assert_in_range(wait_for(&a, SECONDS(9)), MS(200), MS(500));
+	assert_int_equal(a.status, QUERY_INCOMPLETE);
+	missing = json_object_get(a.end, "missing");
+	assert_int_equal(json_array_size(missing), 1);
+	assert_string_equal(json_string_value(json_array_get(missing, 0)), "bfdd does not answer");
+	begin(&a, "counters", "bfd");
+	assert_in_range(wait_for(&a, SECONDS(9)), SECONDS(1), SECONDS(3));
+	assert_int_equal(a.status, QUERY_UNREACHABLE);
+	assert_string_equal(text_of(a.error, "error"), "bfdd does not answer");
+	assert_int_equal(b.asked, 1); /* it has not answered that yet */
+	bfdd_tells(&b, "short", 6, "", NULL);
+	b.fn(b.arg, NULL, SECONDS(1), 0); /* too late for both */
+	world_run(a.world, SECONDS(40));
+	begin(&a, "counters", NULL);
+	assert_in_range(wait_for(&a, SECONDS(9)), MS(200), MS(500));
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(count_of(&a, "bfd", NULL, "short"), 6);
+	assert_true(real_of(json_object_get(a.header, "summary"), "bfd_age_s") >= 40);
+	assert_true(real_of(json_object_get(a.header, "summary"), "bfd_since_s") >= 41);
+	begin(&a, "counters", "bf");
+	assert_in_range(wait_for(&a, SECONDS(9)), SECONDS(1), SECONDS(3));
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(count_of(&a, "bfd", NULL, "short"), 6);
+	/* It is replaced, and with it goes the question. */
+	b.fn(b.arg, NULL, 0, -ECONNRESET);
+	assert_int_equal(count_of(&a, "bfd", NULL, "short"), 6);
+	bfdd_end(&b, &a);
+}
+
+static void
+bfdd_without_counters(void **state)
+{
+	static const struct {
+		int refuses, fails;
+		const char *error, *next;
+	} cases[] = {
+		{ -ENOTCONN, 0, "no bfdd watches the neighbours", "start bfdd beside fabricd" },
+		{ 0, -EOPNOTSUPP, "bfdd does not tell its counters: it is older", "systemctl reload bfdd" },
+		{ 0, -ECONNRESET, "bfdd went away while it was asked", "fabctl counters bfd" },
+		{ 0, -EMSGSIZE, "more counters than there can be", "systemctl restart bfdd" },
+	};
+	struct asker a;
+	struct bfdd b;
+
+	(void)state;
+	open_fabric(&a);
+	bfdd_begin(&b, &a);
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		const char *error = cases[i / 2].error;
+		bool alone = i % 2;
+
+		b.refuses = cases[i / 2].refuses;
+		begin(&a, "counters", alone ? "bfd" : "all");
+		world_run(a.world, MS(5));
+		if (cases[i / 2].fails == -EMSGSIZE) /* it is one too many that says so */
+			for (unsigned int k = 0; k < 65537; k++)
+				bfdd_tells(&b, "short", k, "", NULL);
+		if (cases[i / 2].fails)
+			b.fn(b.arg, NULL, 0, cases[i / 2].fails == -EMSGSIZE ? 0 : cases[i / 2].fails);
+		wait_for(&a, MS(50));
+		if (!a.done)
+			fail_msg("%s: no answer", error);
+		assert_int_equal(count_of(&a, "bfd", NULL, "short"), -1);
+		if (alone) {
+			assert_int_equal(a.status, QUERY_UNREACHABLE);
+			assert_non_null(strstr(text_of(a.error, "error"), error));
+			assert_string_equal(text_of(a.error, "next"), cases[i / 2].next);
+			continue;
+		}
+		/* Where there is no bfdd, nothing is missing. */
+		assert_int_equal(a.status, cases[i / 2].refuses ? QUERY_OK : QUERY_INCOMPLETE);
+		assert_int_equal(json_array_size(json_object_get(a.end, "missing")), cases[i / 2].refuses ? 0 : 1);
+		assert_true(count_of(&a, "link", "eth2", "ra-received") > 0);
+	}
+	bfdd_end(&b, &a);
+}
+
+/* Many sessions, each with words that others have too, in more than a slice. */
+static void
+counters_of_many_sessions(void **state)
+{
+	enum { N = 300 };
+	static const char *const names[] = { "dropped", "flaps", "missed" };
+	struct asker a;
+	struct bfdd b;
+
+	(void)state;
+	open_fabric(&a);
+	bfdd_begin(&b, &a);
+	for (int turn = 0; turn < 2; turn++) {
+		begin(&a, "counters", "bfd");
+		world_run(a.world, MS(5));
+		for (uint32_t i = 0; i < N; i++) {
+			struct bfd_path path = { .local = ip_v4(1), .peer = ip_v4(0x0b000000 + i), .multihop = true };
+
+			for (size_t k = 0; k < ARRAY_LEN(names); k++)
+				bfdd_tells(&b, names[k], i * 10 + k + 1, "", &path);
+		}
+		b.fn(b.arg, NULL, SECONDS(1), 0);
+		assert_true(wait_for(&a, MS(50)) > 0);
+		assert_int_equal(json_array_size(a.rows), N * 3);
+		for (size_t i = 0; i < N * 3; i++) {
+			const json_t *row = json_array_get(a.rows, i);
+
+			assert_string_equal(text_of(row, "counter"), names[i % 3]);
+			assert_int_equal(number_of(row, "count"), i / 3 * 10 + i % 3 + 1);
+		}
+	}
+	bfdd_end(&b, &a);
+}
+
+/* The engine itself, in the same process. */
+static void
+counters_of_the_engine(void **state)
+{
+	struct rt_datagram d = { .hop_limit = 254, .bytes = (const uint8_t *)"\x20\xc0\3\x18", .n = 4 };
+	const struct node_port *port;
+	struct asker a;
+
+	(void)state;
+	open_fabric_with(&a, file, true);
+	port = node_port_find(a.leaf->node, "eth1");
+	d.src = port->peer->address;
+	d.dst = port->plat.link_local;
+	ask(&a, "counters", "bfd");
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(count_of(&a, "bfd", NULL, "hop-limit"), -1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sim_inject_datagram(a.leaf->rt, port->plat.ifindex, &d, BFD_PORT), 0);
+	ask(&a, "counters", NULL);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(count_of(&a, "bfd", NULL, "hop-limit"), 3);
+	ask(&a, "counters", "bfd all");
+	assert_int_equal(count_of(&a, "bfd", NULL, "hop-limit"), 3);
+	assert_int_equal(count_of(&a, "bfd", NULL, "auth-digest"), 0);
+	assert_true(count_of(&a, "bfd", "eth1", "packets-received") > 5);
+	assert_true(count_of(&a, "bfd", "eth2", "packets-sent") > 5);
+	close_fabric(&a);
+}
+
 /* ---- Q05 ---- */
 
 enum { MANY = 20000 };
@@ -669,6 +964,11 @@ main(void)
 		cmocka_unit_test(planned_is_no_problem),
 		cmocka_unit_test(counters_by_part),
 		cmocka_unit_test(counters_of_many_ports),
+		cmocka_unit_test(counters_of_bfdd),
+		cmocka_unit_test(counters_of_a_bfdd_that_hangs),
+		cmocka_unit_test(bfdd_without_counters),
+		cmocka_unit_test(counters_of_many_sessions),
+		cmocka_unit_test(counters_of_the_engine),
 		cmocka_unit_test(every_state_has_a_reason),
 		cmocka_unit_test(test_Q05_dump_during_churn),
 	};
