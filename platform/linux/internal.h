@@ -24,6 +24,7 @@ struct port {
 	uint32_t carrier_downs;
 	uint32_t master;
 	bool in_bridge;
+	bool routed; /* set up as a port of its own: see carrier.c */
 	bool told, changed;
 	bool seen; /* by the dump under way */
 };
@@ -75,11 +76,12 @@ struct linux_platform {
 	char proc_sys[128];
 	uint32_t event_buffer;
 
-	struct nl_sock *cmd;   /* requests of all kinds, answered at once */
-	struct nl_sock *read;  /* dumps */
-	struct nl_sock *links; /* events of links and addresses; never flooded by routes */
-	struct nl_sock *ours;  /* changes of our routes and next hops by others */
-	struct rt_watch *watch_links, *watch_ours;
+	struct nl_sock *cmd;     /* requests of all kinds, answered at once */
+	struct nl_sock *read;    /* dumps */
+	struct nl_sock *links;   /* events of links and addresses; never flooded by routes */
+	struct nl_sock *ours;    /* changes of our routes and next hops by others */
+	struct nl_sock *flushed; /* neighbours that go with the carrier of their port */
+	struct rt_watch *watch_links, *watch_ours, *watch_flushed;
 	struct nl_sock *routes; /* the writer's: batches of routes in a long series */
 	struct writer *writer;  /* while such a series lasts, and until all is told */
 	bool bulk;
@@ -98,6 +100,8 @@ struct linux_platform {
 
 	struct port **ports;
 	size_t n_ports, ports_cap;
+
+	bool unwatched; /* an entry of carrier.c could not be set, which was told */
 
 	struct linux_drop drop;
 
@@ -155,10 +159,19 @@ int linux_dump_step(struct platform *, plat_dump_fn *, void *arg);
 int linux_ports_read(struct linux_platform *); /* all of them anew; what changed waits for linux_ports_tell() */
 bool linux_ports_tell(struct linux_platform *);
 void linux_links_ready(void *arg, unsigned int what);
+struct port *linux_port_find(struct linux_platform *, uint32_t ifindex); /* NULL: none */
+void linux_port_dark(struct linux_platform *, struct port *);            /* its carrier is lost: tells it now */
 int linux_port_setup(struct platform *, const char *name, const struct plat_port_config *);
 int linux_address_set(struct platform *, const char *port, const struct ip *, uint8_t len, bool present);
 int linux_bridge_setup(struct platform *, const char *name, bool create);
 void linux_ports_free(struct linux_platform *);
+
+/* ---- carrier.c ---- */
+
+int linux_carrier_open(struct linux_platform *, char *err, size_t errlen);
+void linux_carrier_ready(void *arg, unsigned int what);
+/* When a routed port is set up, or has carrier again; tells when it cannot. */
+void linux_carrier_watch(struct linux_platform *, const struct port *);
 
 /* ---- ours.c ---- */
 

@@ -8,6 +8,7 @@
  *   dump   --> dump.c  --> read socket, piece by piece
  *   port.c <-- link socket     links and addresses: small, never flooded by routes
  *   ours.c <-- "ours" socket   changes of our objects by other hands, filtered in the kernel
+ *   carrier.c <-- "flushed" socket   a neighbour of ours that goes with the carrier: the first word of its loss
  *   drop.c                     the second member of groups of one
  *
  * Owns the sockets and the table of ports; holds no routes. The namespace is that in which it was opened.
@@ -99,6 +100,7 @@ linux_close(struct platform *p)
 	linux_writer_free(lp->writer);
 	rt_watch_free(lp->watch_links);
 	rt_watch_free(lp->watch_ours);
+	rt_watch_free(lp->watch_flushed);
 	rt_work_free(lp->tell);
 	rt_timer_free(lp->drop.timer);
 	nl_socket_free(lp->cmd);
@@ -106,6 +108,7 @@ linux_close(struct platform *p)
 	nl_socket_free(lp->read);
 	nl_socket_free(lp->links);
 	nl_socket_free(lp->ours);
+	nl_socket_free(lp->flushed);
 	if (lp->ioctl_fd >= 0)
 		close(lp->ioctl_fd);
 	linux_ports_free(lp);
@@ -171,7 +174,8 @@ open_sockets(struct linux_platform *lp, char *err, size_t errlen)
 		snprintf(err, errlen, "netlink events of links: %s", nl_geterror(e));
 		return -EIO;
 	}
-	return linux_ours_open(lp, err, errlen);
+	e = linux_carrier_open(lp, err, errlen);
+	return e ? e : linux_ours_open(lp, err, errlen);
 }
 
 static int
@@ -195,6 +199,7 @@ static const struct counter counter_list[] = {
 	{ "malformed", "netlink messages dropped: they could not be read", COUNTS(malformed), false },
 	{ "not-kernel", "netlink messages dropped: not from the kernel", COUNTS(not_kernel), false },
 	{ "foreign", "changes of our routes, next hops and devices by other programs", COUNTS(foreign), false },
+	{ "early", "losses of carrier known before the kernel's link event", COUNTS(early), true },
 	{ "requests", "requests for next hops, groups and routes", COUNTS(messages), true },
 	{ "batches", "batches in which they were sent", COUNTS(batches), true },
 	{ "bulks", "long series of routes, written by a thread", COUNTS(bulks), true },
@@ -274,6 +279,8 @@ linux_platform_open(struct runtime *rt, struct mem *mem, const struct linux_opti
 		e = watch(lp, lp->links, linux_links_ready, &lp->watch_links);
 	if (!e)
 		e = watch(lp, lp->ours, linux_ours_ready, &lp->watch_ours);
+	if (!e)
+		e = watch(lp, lp->flushed, linux_carrier_ready, &lp->watch_flushed);
 	if (e) {
 		snprintf(err, errlen, "the ports of this network namespace cannot be read: %s", strerror(-e));
 		goto fail;

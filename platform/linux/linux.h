@@ -29,6 +29,7 @@ struct linux_counters {
 	uint64_t interrupted; /* dumps during which something changed: begun again */
 	uint64_t foreign;     /* changes of our objects by others */
 	uint64_t bulks;       /* long series of routes, written by a thread */
+	uint64_t early;       /* losses of carrier that were known before RTM_NEWLINK */
 };
 const struct linux_counters *linux_platform_counters(const struct platform *);
 

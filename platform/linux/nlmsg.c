@@ -1,6 +1,7 @@
 /* platform/linux/nlmsg.c -- see nlmsg.h */
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
@@ -396,6 +397,20 @@ nl_parse_addr(const struct nl_in *in, struct nl_addr *out)
 	out->len = m.ifa_prefixlen;
 	out->flags = m.ifa_flags;
 	nl_u32(&at, IFA_FLAGS, &out->flags);
+	return true;
+}
+
+bool
+nl_parse_neigh(const struct nl_in *in, uint32_t *ifindex)
+{
+	struct rd r = in->payload;
+	struct nl_attrs at;
+	struct ndmsg m;
+
+	rd_bytes(&r, &m, sizeof(m));
+	if (r.bad || !nl_attrs(r, &at))
+		return false;
+	*ifindex = (uint32_t)m.ndm_ifindex;
 	return true;
 }
 

@@ -70,6 +70,9 @@ struct nl_addr {
 };
 bool nl_parse_addr(const struct nl_in *, struct nl_addr *out);
 
+/* A neighbour: on which port. */
+bool nl_parse_neigh(const struct nl_in *, uint32_t *ifindex);
+
 /* A next hop or a group as an operation; members are written to `room`, at most `max` of them. */
 bool nl_parse_nexthop(
     const struct nl_in *, struct plat_member *room, size_t max, uint8_t *protocol, struct plat_op *out);

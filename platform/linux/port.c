@@ -4,7 +4,8 @@
  * The table of ports follows RTM_NEWLINK, RTM_DELLINK and addresses; what changed is told once all datagrams that were
  * ready are read. Results of operations are told first, so that nobody takes what was installed before a loss of
  * carrier for something that outlived it. A loss and a return that were read together are told as both, since the
- * kernel has deleted the next hops in between: IFLA_CARRIER_DOWN_COUNT gives it away.
+ * kernel has deleted the next hops in between: IFLA_CARRIER_DOWN_COUNT gives it away. A loss may be known before its
+ * link event, by carrier.c.
  */
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -24,8 +25,8 @@
 
 #define LOWER_UP 0x10000 /* IFF_LOWER_UP, which net/if.h does not have */
 
-static struct port *
-port_find(struct linux_platform *lp, uint32_t ifindex)
+struct port *
+linux_port_find(struct linux_platform *lp, uint32_t ifindex)
 {
 	for (size_t i = 0; i < lp->n_ports; i++) {
 		if (lp->ports[i]->p.ifindex == ifindex)
@@ -80,7 +81,7 @@ link_gone(struct linux_platform *lp, struct port *port)
 static void
 link_new(struct linux_platform *lp, const struct nl_link *l)
 {
-	struct port *port = port_find(lp, l->ifindex);
+	struct port *port = linux_port_find(lp, l->ifindex);
 	struct plat_port p = { 0 };
 	bool flapped;
 
@@ -108,10 +109,8 @@ link_new(struct linux_platform *lp, const struct nl_link *l)
 	p.admin_up = l->flags & IFF_UP;
 	p.carrier = p.admin_up && l->flags & LOWER_UP;
 	flapped = port->told && port->p.carrier && p.carrier && l->carrier_downs != port->carrier_downs;
-	if (flapped) {
-		port->p.carrier = false;
-		port_tell(lp, &port->p);
-	}
+	if (flapped)
+		linux_port_dark(lp, port);
 	if (p.carrier && (!port->p.carrier || !p.speed_bps))
 		p.speed_bps = port_speed(lp, p.name);
 	port->carrier_downs = l->carrier_downs;
@@ -124,16 +123,26 @@ link_new(struct linux_platform *lp, const struct nl_link *l)
 	if (port->told && p.carrier != port->p.carrier) {
 		port->p = p;
 		port->changed = false;
+		if (p.carrier)
+			linux_carrier_watch(lp, port);
 		port_tell(lp, &port->p);
 		return;
 	}
 	port->p = p;
 }
 
+void
+linux_port_dark(struct linux_platform *lp, struct port *port)
+{
+	port->p.carrier = false;
+	if (port->told) /* else with all that is new */
+		port_tell(lp, &port->p);
+}
+
 static void
 address(struct linux_platform *lp, const struct nl_addr *a, bool present)
 {
-	struct port *port = port_find(lp, a->ifindex);
+	struct port *port = linux_port_find(lp, a->ifindex);
 	bool usable = present && !(a->flags & IFA_F_DADFAILED) &&
 		      (!(a->flags & IFA_F_TENTATIVE) || a->flags & IFA_F_OPTIMISTIC);
 
@@ -165,7 +174,7 @@ event(void *arg, const struct nl_in *in)
 			return true;
 		if (linux_drop_link(lp, &l, in->type == RTM_DELLINK))
 			return true;
-		port = port_find(lp, l.ifindex);
+		port = linux_port_find(lp, l.ifindex);
 		if (in->type == RTM_NEWLINK)
 			link_new(lp, &l);
 		else if (port)
@@ -369,6 +378,8 @@ linux_port_setup(struct platform *p, const char *name, const struct plat_port_co
 		    lp, port, 0, 0, cfg->up ? IFF_UP : 0, IFF_UP, cfg->up ? "cannot be brought up" : "cannot be shut");
 		err = err ? err : e;
 	}
+	port->routed = !cfg->bridge[0];
+	linux_carrier_watch(lp, port);
 	return err;
 }
 

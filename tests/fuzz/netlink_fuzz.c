@@ -68,6 +68,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		struct nl_link l;
 		struct nl_addr a;
 		struct plat_op op;
+		uint32_t ifindex;
 		uint8_t protocol;
 
 		if (nl_parse_error(&in, &e))
@@ -76,6 +77,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		if (nl_parse_link(&in, &l))
 			must(l.ifindex != 0 && strlen(l.name) < sizeof(l.name), "a port with a name");
 		nl_parse_addr(&in, &a);
+		nl_parse_neigh(&in, &ifindex);
 		if (nl_parse_nexthop(&in, room, 2048, &protocol, &op))
 			again(&op);
 		if (nl_parse_route(&in, &protocol, &op))

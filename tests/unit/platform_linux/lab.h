@@ -33,7 +33,8 @@ struct lab {
 	size_t installed, failed, waiting;
 	size_t groups_dark, groups_back, desyncs, problems;
 	size_t losts;
-	char last[400]; /* the last event or detail */
+	size_t carrier_lost, carrier_back; /* how often that was told of p0 */
+	char last[400];                    /* the last event or detail */
 	char problem[400];
 	struct linux_options options;
 };
@@ -55,6 +56,10 @@ lab_on_port(void *arg, const struct plat_port *p)
 
 	for (size_t i = 0; i < l->n_ports; i++) {
 		if (l->ports[i].ifindex == p->ifindex) {
+			if (strcmp(p->name, "p0") == 0) {
+				l->carrier_lost += l->ports[i].carrier && !p->carrier;
+				l->carrier_back += !l->ports[i].carrier && p->carrier;
+			}
 			l->ports[i] = *p;
 			return;
 		}

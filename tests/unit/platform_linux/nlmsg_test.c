@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -302,6 +303,26 @@ kernel_words(void **state)
 	assert_false(nl_parse_error(&in, &got));
 }
 
+static void
+neighbour(void **state)
+{
+	uint8_t bytes[256];
+	struct nl_out o = { .bytes = bytes, .cap = sizeof(bytes) };
+	struct ndmsg *m = nl_begin(&o, RTM_DELNEIGH, 0, 3, sizeof(*m));
+	uint32_t ifindex = 0;
+	struct nl_in in;
+
+	(void)state;
+	m->ndm_family = AF_INET;
+	m->ndm_ifindex = 7;
+	nl_put_u32(&o, NDA_DST, 0x080000c0);
+	read_one(&o, &in);
+	assert_true(nl_parse_neigh(&in, &ifindex));
+	assert_int_equal(ifindex, 7);
+	in.payload = rd_make(bytes, sizeof(*m) - 1);
+	assert_false(nl_parse_neigh(&in, &ifindex));
+}
+
 int
 main(void)
 {
@@ -312,6 +333,7 @@ main(void)
 		cmocka_unit_test(test_N03_malformed),
 		cmocka_unit_test(test_N03_wrong_sizes),
 		cmocka_unit_test(kernel_words),
+		cmocka_unit_test(neighbour),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
