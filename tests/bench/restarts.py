@@ -16,8 +16,9 @@ import signal
 
 from fabric import Fabric, size
 from measure import ToolError
+from support import fabricd
 from support.bird import Bird
-from support.fabricd import BUILD, Fabricd
+from support.fabricd import Fabricd
 from support.frr import Frr
 from support.netns import Failed
 
@@ -71,7 +72,7 @@ def go_and_come(f, node, way):
     pid = process(f, node)
     f.meant_to_end.add(pid)
     if way == "upgrade":
-        argv = [f"{BUILD}/fabctl", "--run-dir", f.stack.dir(f.lab, f.clos[node]), "upgrade", f"{BUILD}/fabricd"]
+        argv = [f"{fabricd.BUILD}/fabctl", "--run-dir", f.stack.dir(f.lab, f.clos[node]), "upgrade", f"{fabricd.BUILD}/fabricd"]
         try:
             f.lab.run(node, argv)
         except Failed as e:

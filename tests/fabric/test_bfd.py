@@ -14,7 +14,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 from fabric.cabled import cabled  # noqa: E402
-from support.bfd import BIN, Bfdd, BirdBfd, FrrBfd  # noqa: E402
+from support.bfd import Bfdd, BirdBfd, FrrBfd  # noqa: E402
+from support.fabricd import BUILD  # noqa: E402
 from support.netns import link_local  # noqa: E402
 from support.wait import holds, until  # noqa: E402
 
@@ -306,7 +307,7 @@ def test_B04_B06_flood(lab, what, how, threads):
     before = bfdds["a"].stats()
     pid = bfdds["a"].process.pid
     cpu = time.clock_gettime_ns(~pid << 3 | 2)
-    sent = int(lab.run("b", [f"{BIN}/bfdflood", "eth1", LL["a"], "3", what, str(row["remote_discr"]),
+    sent = int(lab.run("b", [f"{BUILD}/bfdflood", "eth1", LL["a"], "3", what, str(row["remote_discr"]),
                             str(row["local_discr"]), how, str(threads)]))  # fmt: skip
     cpu = (time.clock_gettime_ns(~pid << 3 | 2) - cpu) / 1e9
     print(f"{what}, {how}: {sent / 3:.0f} packets/s, bfdd used {cpu:.2f} s of 3 s")

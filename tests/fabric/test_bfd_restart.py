@@ -16,7 +16,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 from fabric.cabled import cabled  # noqa: E402
-from support.bfd import BIN, Bfdd  # noqa: E402
+from support.bfd import Bfdd  # noqa: E402
+from support.fabricd import BUILD  # noqa: E402
 from support.netns import link_local  # noqa: E402
 from support.wait import holds, until  # noqa: E402
 
@@ -270,7 +271,7 @@ def test_damaged_state(lab, how):
 def test_new_program_does_not_start(lab, tmp_path):
     """A reload with a program that ends at once: the old one goes on."""
     copy = str(tmp_path / "bfdd")
-    shutil.copy(f"{BIN}/bfdd", copy)
+    shutil.copy(f"{BUILD}/bfdd", copy)
     bfdds, clients = pair(lab, 50000)
     b = bfdds["b"]
     clients["b"].process.stop()

@@ -7,17 +7,16 @@ import signal
 import subprocess
 import threading
 
+from . import fabricd
 from .stacks import write
 from .wait import until
-
-BIN = os.environ.get("FABRIC_BUILD", os.path.join(os.path.dirname(__file__), "..", "..", "build", "gcc", "bin"))
 
 
 class Watcher:
     """tests/support/bfdwatch.c: says what to watch, and keeps what it was told."""
 
     def __init__(self, lab, node, path, name):
-        self.process = lab.spawn(node, name, [f"{BIN}/bfdwatch", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = lab.spawn(node, name, [f"{fabricd.BUILD}/bfdwatch", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.events, self.rows, self.ends, self.links = [], [], [], []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -74,7 +73,7 @@ class Bfdd:
     def start(self):
         self.count += 1
         self.process = self.lab.spawn(
-            self.node, f"{self.node}-bfdd{self.count}", [f"{BIN}/bfdd", "--socket", self.path, *self.options]
+            self.node, f"{self.node}-bfdd{self.count}", [f"{fabricd.BUILD}/bfdd", "--socket", self.path, *self.options]
         )
         until(lambda: os.path.exists(self.path), 5, "the socket of bfdd", 0.005)
 
