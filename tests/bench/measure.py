@@ -108,15 +108,22 @@ def peak_rss(pid):
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM"))
 
 
-def wait_idle(pids, timeout, quiet=0.5):
-    """Waits until the processes together have used less than 5 % of a CPU for `quiet` s. Returns (time of their last
-    work, True), or (now, False) at the deadline. Resolution: 10 ms."""
+def cpu_share(pids, seconds=1):
+    """What the processes together use of a CPU, 1: all of it."""
+    cpu, begin = sum(map(cpu_ns, pids)), now()
+    time.sleep(seconds)  # the span that is measured
+    return (sum(map(cpu_ns, pids)) - cpu) / (now() - begin)
+
+
+def wait_idle(pids, timeout, quiet=0.5, rest=0.0):
+    """Waits until the processes together have used less than 5 % of a CPU for `quiet` s, beside twice the share that they
+    use at rest. Returns (time of their last work, True), or (now, False) at the deadline. Resolution: 10 ms."""
     deadline = now() + int(timeout * 1e9)
     last_busy, last_cpu, at = now(), sum(map(cpu_ns, pids)), now()
     while now() < deadline:
         time.sleep(0.01)  # the sampling period, not a wait for something
         cpu, t = sum(map(cpu_ns, pids)), now()
-        if cpu - last_cpu > (t - at) * 0.05:
+        if cpu - last_cpu > (t - at) * (0.05 + 2 * rest):
             last_busy = t
         last_cpu, at = cpu, t
         if t - last_busy > quiet * 1e9:
