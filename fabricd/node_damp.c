@@ -47,10 +47,13 @@ void
 node_damp_why(const struct node_port *p, char *buf, size_t size)
 {
 	struct damp_config cfg = config(p->node);
+	char again[64] = "";
 
-	snprintf(buf, size, "damped: %llu flaps, penalty %.1f; let in in %.1f s if it stays quiet",
-	    (unsigned long long)p->damp.flaps, (double)damp_penalty(&p->damp, &cfg, node_now(p->node)) / DAMP_FLAP,
-	    seconds_left(p));
+	if (p->damp.row > 1) /* else a penalty of 1, and a minute, would be a riddle */
+		snprintf(again, sizeof(again), " (%u times in a row, so for longer)", p->damp.row);
+	snprintf(buf, size, "damped%s: penalty %.1f; let in in %.1f s if it stays quiet; %llu flaps so far", again,
+	    (double)damp_penalty(&p->damp, &cfg, node_now(p->node)) / DAMP_FLAP, seconds_left(p),
+	    (unsigned long long)p->damp.flaps);
 }
 
 static void
@@ -75,7 +78,7 @@ node_damp_flap(struct node_port *p, uint64_t cause)
 {
 	struct node *n = p->node;
 	struct damp_config cfg = config(n);
-	char why[128];
+	char why[192];
 
 	if (!p->peer || n->stopping || n->held)
 		return;

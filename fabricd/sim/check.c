@@ -19,14 +19,16 @@
 
 #define ALLOWANCE_US  MS(10)
 #define RECONNECT_US  SECONDS(90)
-#define HOP_US        MS(1)  /* what a node needs to pass news on, beside the link and its forwarding plane */
-#define DOUBT_US      MS(50) /* so long a port may be used that the neighbour has just withdrawn, at most */
-#define SLOW_HOLDS_UP 1      /* hold times that a slow node may delay others */
-#define CALLBACKS     100    /* in which a node passes news on, where its CPU takes time for each */
+#define REST_US       SECONDS(30) /* beside damping, until a link is used */
+#define HOP_US        MS(1)       /* what a node needs to pass news on, beside the link and its forwarding plane */
+#define DOUBT_US      MS(50)      /* so long a port may be used that the neighbour has just withdrawn, at most */
+#define SLOW_HOLDS_UP 1           /* hold times that a slow node may delay others */
+#define CALLBACKS     100         /* in which a node passes news on, where its CPU takes time for each */
 #define STRIKES_MAX   10u
 #define SELDOM_US     SECONDS(31)
-#define SWEPT_US      SECONDS(4) /* what a restarted node found is swept so long after timers.restart at the latest */
-#define HEALTHY_US    SECONDS(60) /* who has been in use for so long has a good name again (link/damp.h: 12 half-lives) */
+#define SWEPT_US      SECONDS(4)  /* what a restarted node found is swept so long after timers.restart at the latest */
+#define HEALTHY_US    SECONDS(60) /* who has been in use for so long has a good name again, or as long as for damping */
+#define DAMPED_LIVES  12 /* half-lives: no link is damped for longer, and after as many in use its name is good */
 
 static const char *const kinds[CHECK_KINDS] = {
 	[CHECK_NONE] = "nothing",
@@ -364,14 +366,44 @@ search_all(struct check *c)
 }
 
 /*
- * How long after it works again something must be used again: longer after each of several failures (idle hold), and
- * after a long silence, in which those who ask for neighbours do so ever more seldom, up to 30 s (RFC 7559).
+ * How long a link may be damped after so many falls in a row, by the letter of docs/restart.md: a half-life when there are
+ * enough of them, and each one more is at worst another time that it is kept out, for twice as long. (What the penalty alone
+ * can ask for is never more than that.)
+ */
+static int64_t
+damped_us(const struct check *c, unsigned int falls)
+{
+	const struct topo_timers *t = &c->t->timers;
+
+	if (falls < t->damping_suppress)
+		return 0;
+	return MIN_OF(1 << MIN_OF(falls - t->damping_suppress, STRIKES_MAX), DAMPED_LIVES) * t->damping_half_life_us;
+}
+
+/*
+ * How long after it works again something must be used again: longer after each of several failures (idle hold, damping),
+ * and after a long silence, in which those who ask for neighbours do so ever more seldom, up to 30 s (RFC 7559).
  */
 static int64_t
 trial_us(const struct check *c, const struct check_part *p)
 {
+	unsigned int strikes = MIN_OF(p->strikes, STRIKES_MAX);
+
 	return MIN_OF(
-	    c->cfg.reconnect_us, (CHECK_FIRST_US << MIN_OF(p->strikes, STRIKES_MAX)) + MIN_OF(p->away_us, SELDOM_US));
+	    c->cfg.reconnect_us, MAX_OF(CHECK_FIRST_US << strikes, CHECK_FIRST_US + damped_us(c, p->strikes)) +
+				     MIN_OF(p->away_us, SELDOM_US));
+}
+
+/*
+ * A good name is earned in use: a minute of it, or the half-lives after which damping has forgotten. What failed while it
+ * was not in use anyhow, since its node was slow or it lost frames, has as bad a name as before, and a worse one.
+ */
+static unsigned int
+strikes_after(const struct check *c, const struct check_part *p)
+{
+	int64_t healthy = MAX_OF(HEALTHY_US, DAMPED_LIVES * c->t->timers.damping_half_life_us);
+
+	return p->works && mono_sub(check_now(c), p->since) > trial_us(c, p) + healthy ? 1 : p->strikes + 1;
 }
 
 static bool
@@ -392,7 +424,7 @@ count_on(struct check *c, struct check_part *p, bool works, bool passes)
 	if (works && !p->works)
 		p->away_us = p->strikes ? mono_sub(now, p->since) : 0;
 	if ((!works && p->works) || (!passes && p->passes)) /* a link may come and go while its node is slow */
-		p->strikes = mono_sub(now, p->since) > trial_us(c, p) + HEALTHY_US ? 1 : p->strikes + 1;
+		p->strikes = strikes_after(c, p);
 	if (works != p->works)
 		p->since = now;
 	else if (works && !was && c->any_frozen) /* nobody begins a session with it, or tells of it */
@@ -431,13 +463,13 @@ look_at_plant(struct check *c)
 		const struct topo_link *l = &c->t->links[i / 2];
 		bool safe = c->unsafe[i / 2].us <= check_now(c).us, passes = end_works(c, i / 2, i % 2);
 
-		if (!safe) /* it may have failed any number of times meanwhile */
-			c->ends[i].strikes = STRIKES_MAX;
 		changed |= count_on(
 		    c, &c->ends[i], safe && passes && c->nodes[l->lower].works && c->nodes[l->upper].works, passes);
 		c->end_sure[i] = c->ends[i].sure;
-		if (!safe)
+		if (!safe) {
+			c->ends[i].strikes = STRIKES_MAX; /* it may have failed any number of times meanwhile */
 			c->next_sure = mono_min(c->next_sure, c->unsafe[i / 2]);
+		}
 	}
 	for (size_t i = 0; i < c->t->nexternals; i++) {
 		bool passes = out_works(c, &c->t->externals[i]);
@@ -566,7 +598,8 @@ check_new(struct world *w, const struct check_config *cfg)
 	c->t = world_topo(w);
 	c->n = c->t->nnodes;
 	c->cfg = *cfg;
-	c->cfg.reconnect_us = cfg->reconnect_us ? cfg->reconnect_us : RECONNECT_US;
+	if (!cfg->reconnect_us)
+		c->cfg.reconnect_us = MAX_OF(RECONNECT_US, REST_US + DAMPED_LIVES * c->t->timers.damping_half_life_us);
 	c->cfg.allowance_us = cfg->allowance_us ? cfg->allowance_us : ALLOWANCE_US;
 	c->slow_us = SLOW_HOLDS_UP * c->t->timers.hold_us;
 	oracle_init(&c->oracle, c->t);

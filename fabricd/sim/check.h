@@ -68,7 +68,8 @@ typedef void check_loss_fn(void *arg, size_t dest, uint32_t node, struct mono si
 #define CHECK_FIRST_US MS(2500)
 
 struct check_config {
-	int64_t reconnect_us; /* a link or a node that works again is counted on after this at the latest; 0: 90 s */
+	int64_t
+	    reconnect_us; /* a link or a node that works again is counted on after this at the latest; 0: 90 s, or as damping asks */
 	int64_t allowance_us; /* beside detection and propagation; 0: 10 ms */
 	bool cold;            /* the fabric comes up: nothing is counted on yet; else all that works now is */
 	struct simlog *log;   /* NULL: nothing is written down */

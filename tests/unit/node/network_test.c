@@ -166,6 +166,55 @@ test_T03_random_loss(void **state)
 	}
 }
 
+/* So often the cable of leaf4 falls and is mended at once; what is then said of its port. */
+static void
+assert_flaps_say(struct stage *s, int flaps, const char *want)
+{
+	const struct journal_event *e;
+	char why[192];
+
+	for (int i = 0; i < flaps; i++) {
+		world_link_set(s->w, "leaf4", "eth1", false);
+		world_run(s->w, MS(1));
+		world_link_set(s->w, "leaf4", "eth1", true);
+		world_run(s->w, MS(1));
+	}
+	events_of(s->leaf4, "DAMPED", "eth1", &e);
+	assert_string_equal(e->text, want);
+	node_peer_why(node_port_find(s->leaf4->node, "eth1")->peer, why, sizeof(why));
+	assert_memory_equal(why, want, strcspn(want, ":")); /* the same, some milliseconds later */
+}
+
+/* A port that is kept out for a minute with a penalty of 1 says why: it is not the first time. */
+static void
+test_damping_says_how_often(void **state)
+{
+	struct stage s = begin("4x2.yaml", true, 7);
+
+	(void)state;
+	assert_flaps_say(&s, 3, "damped: penalty 3.0; let in in 5.0 s if it stays quiet; 3 flaps so far");
+	world_run(s.w, SECONDS(6));
+	assert_flaps_say(&s, 2,
+	    "damped (2 times in a row, so for longer): penalty 3.3; let in in 10.0 s if it stays quiet; 5 flaps so "
+	    "far");
+	world_run(s.w, SECONDS(11));
+	for (int row = 3; row <= 5; row++) {
+		static const double s_out[] = { 20, 40, 60 };
+		char want[192];
+
+		world_run(s.w, SECONDS(50)); /* its penalty has gone, its name has not come back */
+		snprintf(want, sizeof(want),
+		    "damped (%d times in a row, so for longer): penalty 1.0; let in in %.1f s if it stays quiet; %d "
+		    "flaps so far",
+		    row, s_out[row - 3], row + 3);
+		assert_flaps_say(&s, 1, want);
+	}
+	world_run(s.w, SECONDS(60 + 61)); /* out for a minute, and in use for another one */
+	assert_int_equal(ways(s.leaf4, s.leaf1), 2);
+	assert_flaps_say(&s, 3, "damped: penalty 3.0; let in in 5.0 s if it stays quiet; 11 flaps so far");
+	end(&s);
+}
+
 /* ---- T05 ---- */
 
 #define HOLD_US SECONDS(9)
@@ -758,6 +807,7 @@ main(void)
 		cmocka_unit_test(test_T01_silent_loss),
 		cmocka_unit_test(test_T02_one_way_loss),
 		cmocka_unit_test(test_T03_random_loss),
+		cmocka_unit_test(test_damping_says_how_often),
 		cmocka_unit_test(test_T05_mtu_black_hole),
 		cmocka_unit_test(test_T06_copies_and_disorder),
 		cmocka_unit_test(test_T07_flipped_bits),

@@ -182,6 +182,81 @@ a_black_hole_is_found(void **state)
 	bench_done(&b, CHECK_BLACK_HOLE);
 }
 
+static bool
+is_counted_on(struct bench *b)
+{
+	size_t link = topo_node_find(b->t, "leaf1")->ports[0].link;
+
+	return check_counted_on(b->c).ends[2 * link];
+}
+
+/*
+ * A link falls for a second. How long after that it is counted on again is a matter of its name, and a name is mended by use
+ * alone. From then on a hole is found that nobody has allowed.
+ */
+static void
+a_link_is_counted_on_when_its_name_is_good(void **state)
+{
+	static const struct {
+		const char *name;
+		int64_t half_life_us;
+		uint32_t suppress;
+		int64_t lossy_us,
+		    slow_us;        /* from 100 s on: frames are lost; the switch is slow, so that nothing is in use */
+		int64_t falls_us;   /* after 100 s */
+		int64_t counted_us; /* after it works again, and the switch is not slow */
+	} cases[] = {
+		{ "well", SECONDS(5), 3, 0, 0, SECONDS(100), SECONDS(5 + 1) },
+		{ "while its switch was slow", SECONDS(5), 3, 0, SECONDS(400), SECONDS(350), SECONDS(10 + 31) },
+		{ "it lost frames, and was not used since", SECONDS(5), 3, SECONDS(100), SECONDS(400), SECONDS(350),
+		    SECONDS(90) },
+		{ "it lost frames, and was used since for too short a time", SECONDS(5), 3, SECONDS(100), 0,
+		    SECONDS(249), SECONDS(90) },
+		{ "it lost frames, and was used since for long", SECONDS(5), 3, SECONDS(100), 0, SECONDS(251),
+		    SECONDS(5 + 1) },
+		{ "half-life of 20 s: too short", SECONDS(20), 3, SECONDS(100), 0, SECONDS(609), SECONDS(270) },
+		{ "half-life of 20 s: long", SECONDS(20), 3, SECONDS(100), 0, SECONDS(611), SECONDS(5 + 1) },
+		{ "half-life of 20 s, kept out for the first flap", SECONDS(20), 1, 0, 0, SECONDS(100), MS(23500) },
+		{ "short half-life: idle hold remembers for longer", MS(100), 3, SECONDS(100), 0, SECONDS(249),
+		    SECONDS(90) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct check_config cold = { .cold = true };
+		struct bench b = { .t = load_file("4x2.yaml") };
+		struct world_config cfg = { .topo = b.t, .seed = 3 };
+		const struct topo_node *leaf1 = topo_node_find(b.t, "leaf1");
+		const struct mono from = { SECONDS(100) };
+		struct mono works;
+		char err[256];
+
+		b.t->timers.damping_half_life_us = cases[i].half_life_us;
+		b.t->timers.damping_suppress = cases[i].suppress;
+		b.w = world_new(&cfg, err, sizeof(err));
+		b.c = check_new(b.w, &cold);
+		check_run_until(b.c, from);
+		check_unsafe(b.c, leaf1->ports[0].link, mono_add(from, cases[i].lossy_us));
+		check_slow(b.c, leaf1->index, mono_add(from, cases[i].slow_us), 0);
+		check_run_until(b.c, mono_add(from, cases[i].falls_us));
+		world_link_set(b.w, "leaf1", "eth1", false);
+		check_fault(b.c, 0, NULL, 0);
+		check_run_until(b.c, mono_add(from, cases[i].falls_us + SECONDS(1)));
+		world_link_set(b.w, "leaf1", "eth1", true);
+		check_fault(b.c, 0, NULL, 0);
+		works.us = MAX_OF(sim_now(world_net(b.w)).us, from.us + cases[i].slow_us);
+		check_run_until(b.c, mono_add(works, cases[i].counted_us - MS(1)));
+		if (is_counted_on(&b))
+			fail_msg("%s: counted on too early", cases[i].name);
+		check_run_until(b.c, mono_add(works, cases[i].counted_us + MS(1)));
+		if (!is_counted_on(&b))
+			fail_msg("%s: not counted on", cases[i].name);
+		model_lose_route(world_node_find(b.w, "spine1")->platform, 0, &leaf1->rack[FAMILY_IPV4], 20, false);
+		check_run_until(b.c, mono_add(sim_now(world_net(b.w)), SECONDS(1)));
+		bench_done(&b, CHECK_BLACK_HOLE);
+	}
+}
+
 static void
 a_narrow_route_is_found(void **state)
 {
@@ -357,6 +432,7 @@ main(void)
 		cmocka_unit_test(the_other_border_takes_over),
 		cmocka_unit_test(a_next_hop_that_did_not_advertise_is_found),
 		cmocka_unit_test(a_black_hole_is_found),
+		cmocka_unit_test(a_link_is_counted_on_when_its_name_is_good),
 		cmocka_unit_test(a_narrow_route_is_found),
 		cmocka_unit_test(a_late_keepalive_is_found),
 		cmocka_unit_test(cpu_time_passes),

@@ -190,6 +190,41 @@ bfd_ends_silence_within_its_detection_time(void **state)
 	topo_free(t);
 }
 
+/* However slowly a file lets penalties decay: who is damped for minutes is not counted on meanwhile. */
+static void
+damping_is_as_the_file_has_it(void **state)
+{
+	static const struct {
+		int64_t half_life_us;
+		uint32_t suppress;
+	} cases[] = { { SECONDS(5), 3 }, { SECONDS(20), 3 }, { SECONDS(20), 1 }, { SECONDS(1), 1 },
+		{ SECONDS(40), 5 } };
+	struct topo *t = load_file("4x2.yaml");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct scenario sc;
+		struct outcome out;
+		char err[256], text[512];
+
+		t->timers.damping_half_life_us = cases[i].half_life_us;
+		t->timers.damping_suppress = cases[i].suppress;
+		print_message(
+		    "half-life %lld s, %u\n", (long long)(cases[i].half_life_us / SECONDS(1)), cases[i].suppress);
+		/* leaf1 keeps it out for up to twelve half-lives after 401 s: it has just let it in, and keeps it out again */
+		snprintf(text, sizeof(text),
+		    "topology x; bfd; @101 lossy leaf1:eth1 for 300 with 5; @200 flap leaf2:eth1 for 9 with 3; @%lld "
+		    "cut leaf1:eth1 for 2; "
+		    "@5000 cut leaf3:eth1 for 2; @5001 lie leaf1 for 9; @5002 cut leaf1:eth1 for 2",
+		    402 + (long long)(13 * cases[i].half_life_us / SECONDS(1)));
+		assert_true(scenario_parse(text, give, t, &sc, err, sizeof(err)));
+		expect_nothing(&sc, &out);
+		assert_int_equal(out.idle, 0);
+		scenario_done(&sc);
+	}
+	topo_free(t);
+}
+
 /* What nobody may notice, and what ends it: nothing is lost by either. */
 static void
 upgrades_lose_nothing(void **state)
@@ -335,6 +370,7 @@ main(void)
 		cmocka_unit_test(chaos_finds_nothing),
 		cmocka_unit_test(chaos_finds_nothing_with_bfd),
 		cmocka_unit_test(bfd_ends_silence_within_its_detection_time),
+		cmocka_unit_test(damping_is_as_the_file_has_it),
 		cmocka_unit_test(upgrades_lose_nothing),
 		cmocka_unit_test(a_successor_knows_its_witnesses),
 		cmocka_unit_test(chaos_without_a_link),
