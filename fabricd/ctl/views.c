@@ -125,7 +125,7 @@ static const struct column bgp_columns[] = {
 	{ "state", "STATE", CELL_TEXT, false },
 	{ "since_s", "SINCE", CELL_DURATION, false },
 	{ "accepted", "ACCEPTED", CELL_NUMBER, false },
-	{ "refused", "REFUSED", CELL_NUMBER, false },
+	{ "refused", "REFUSALS", CELL_NUMBER, false },
 	{ "advertised", "TX", CELL_NUMBER, false },
 	{ "queued_bytes", "QUEUED", CELL_NUMBER, true },
 	{ "flaps", "FLAPS", CELL_NUMBER, false },
@@ -244,7 +244,7 @@ neighbor_page(FILE *f, const json_t *row, const json_t *envelope)
 		    json_object_get(row, "accepted") && json_object_get(row, "reason") ? "; " : "",
 		    json_object_get(row, "accepted") ? row_text(row, "reason", "") : "");
 	json_array_foreach(json_object_get(row, "refusals"), i, one)
-	    fprintf(f, "refused %.0f announcement%s: %s; last %s\n", row_number(one, "announcements", 0),
+	    fprintf(f, "refused %.0f announcement%s so far: %s; last %s\n", row_number(one, "announcements", 0),
 		row_number(one, "announcements", 0) == 1 ? "" : "s",
 		row_text(one, "text", row_text(one, "reason", "?")), row_text(one, "last_prefix", "-"));
 	if (json_object_get(row, "graceful_restart"))
