@@ -88,6 +88,13 @@ check_as_range(const struct as_range *r, bool public_allowed, struct topo_errors
 		    "take 64512-65534 or 4200000000-4294967294, or say `allow_public_asn: true` when they are yours");
 }
 
+/* `per: pod` and `pod_step` mean nothing in a tier that is not in pods. */
+static bool
+form_fits(const struct file_tier *f)
+{
+	return f->per_pod || (f->asn.form != ASN_BY_POD && f->asn.form != ASN_BY_STEP);
+}
+
 static size_t
 collect_as(const struct plan *p, struct as_range *ranges)
 {
@@ -99,7 +106,8 @@ collect_as(const struct plan *p, struct as_range *ranges)
 		struct as_range r = { .at = t->file->asn.is.at, .what = "tier", .name = t->file->name };
 
 		plan_asn_range(p, t, &r.min, &r.max);
-		ranges[n++] = r;
+		if (form_fits(t->file))
+			ranges[n++] = r;
 		if (bgp->is.at)
 			ranges[n++] = (struct as_range){ bgp->asn[0], bgp->asn[1], tree_at(bgp->is.at, "asn"),
 				"hosts of tier", t->file->name, true };
@@ -136,7 +144,7 @@ check_as_form(const struct plan *p, const struct plan_tier *t, struct topo_error
 	const struct file_tier *f = t->file;
 	const struct file_asn *a = &f->asn;
 
-	if ((a->form == ASN_BY_POD || a->form == ASN_BY_STEP) && !f->per_pod)
+	if (!form_fits(f))
 		error_hint(error_add(errs, a->is.at,
 			       "tier `%s` is not in pods; `per: pod` and `pod_step` need `per_pod`", f->name),
 		    "{base: N} gives each node of the tier its own AS number");
@@ -170,13 +178,14 @@ static void
 check_as(const struct plan *p, struct topo_errors *errs)
 {
 	struct as_range *r = mem_zalloc(NULL, MEM_TOPOLOGY, 2 * p->n * sizeof(*r));
+	bool any = p->file->allow_public_asn || filled_unread(&p->file->is, "allow_public_asn");
 	size_t n = collect_as(p, r);
 	char a[AS_TEXT], b[AS_TEXT];
 
 	for (size_t i = 0; i < p->n; i++)
 		check_as_form(p, &p->tiers[i], errs);
 	for (size_t i = 0; i < n; i++) {
-		check_as_range(&r[i], p->file->allow_public_asn, errs);
+		check_as_range(&r[i], any, errs);
 		for (size_t k = 0; k < i; k++) {
 			if (r[i].max < r[k].min || r[k].max < r[i].min || (r[i].hosts && r[k].hosts))
 				continue;
@@ -205,7 +214,7 @@ check_outside_as(const struct plan *p, uint64_t asn, const struct tree *at, stru
 		uint64_t min, max;
 
 		plan_asn_range(p, &p->tiers[i], &min, &max);
-		if (asn >= min && asn <= max)
+		if (form_fits(p->tiers[i].file) && asn >= min && asn <= max)
 			error_other(
 			    error_add(errs, at, "AS clash: %llu belongs to tier `%s` (%llu-%llu over all its slots)",
 				(unsigned long long)asn, p->tiers[i].file->name, (unsigned long long)min,
@@ -619,6 +628,8 @@ check_uplinks(const struct topo *t, const struct file *f, struct topo_errors *er
 void
 check_graph(const struct topo *t, const struct file *f, struct topo_errors *errs)
 {
+	if (filled_unread(&f->is, "except")) /* a link that nobody could read may be the one that is missed */
+		return;
 	check_reachable(t, f, errs);
 	check_uplinks(t, f, errs);
 }

@@ -579,28 +579,14 @@ check_session(struct derive *d, const struct file_external *x)
 }
 
 static void
-unknown_template(struct derive *d, const char *name, const struct tree *at)
-{
-	const struct file_external *x = d->plan->file->templates.v;
-	struct topo_error *e = error_add(d->errs, at, "there is no template `%s`", name);
-
-	error_hint(e, "templates stand at the top level: `templates: {%s: {...}}`", name);
-	for (size_t i = 0; e && i < d->plan->file->templates.n; i++)
-		if (edit_is_near(edit_distance(name, x[i].is.key), x[i].is.key))
-			error_hint(e, "did you mean `%s`?", x[i].is.key);
-}
-
-static void
 make_external(struct derive *d, const struct file_external *x, struct topo_external *out)
 {
-	const struct tree *at = tree_at(x->is.at, "at"), *template = tree_get(x->is.at, "template");
+	const struct tree *at = tree_at(x->is.at, "at");
 	const struct tree *with = tree_get(tree_get(d->plan->file->is.at, "templates"), x->template ? x->template : "");
 	char port[TOPO_NAME_MAX];
 	struct topo_node *n = find_place(d, x->at, strlen(x->at), at, port);
 	struct extra *e;
 
-	if (x->template && !with)
-		unknown_template(d, x->template, template);
 	check_session(d, x);
 	*out = (struct topo_external){ .asn = x->asn,
 		.local_as = x->local_as,
@@ -673,17 +659,67 @@ by_peer(const void *pa, const void *pb)
 	return c ? c : (a->at->start > b->at->start) - (a->at->start < b->at->start);
 }
 
+static int
+by_local(const void *pa, const void *pb)
+{
+	const struct named *a = pa, *b = pb;
+	int c = (a->session->node > b->session->node) - (a->session->node < b->session->node);
+
+	if (c == 0)
+		c = ip_cmp(&a->session->local, &b->session->local);
+	return c ? c : (a->at->start > b->at->start) - (a->at->start < b->at->start);
+}
+
+/* Names that the file gives stand once. Sessions of one port without any cannot be told apart: that is told once a port. */
+static void
+check_session_names(struct derive *d, struct named *named, size_t n)
+{
+	qsort(named, n, sizeof(*named), by_name);
+	for (size_t i = 1, first = 0; i < n; i++) {
+		if (strcmp(named[i].name, named[first].name) != 0)
+			first = i;
+		else if (tree_get(named[i].at, "name"))
+			error_other(error_add(d->errs, tree_at(named[i].at, "name"), "two sessions are called `%s`",
+					named[i].name),
+			    tree_at(named[first].at, "name"));
+		else if (i == first + 1)
+			error_hint(
+			    warning_add(d->errs, named[i].at,
+				"a second session without a `name` on %s; nothing tells it from the one in line %u",
+				named[i].name, named[first].at->line),
+			    "give each a `name`: status and events call it so, and `fabctl bgp neighbor NAME` finds "
+			    "it");
+	}
+}
+
+/* An address is on one link; link-local ones are on all of them. */
+static void
+check_session_addresses(struct derive *d, struct named *named, size_t n)
+{
+	char text[IP_TEXT];
+
+	qsort(named, n, sizeof(*named), by_local);
+	for (size_t i = 1, first = 0; i < n; i++) {
+		const struct topo_external *a = named[first].session, *b = named[i].session;
+
+		if (a->node != b->node || !ip_equal(&a->local, &b->local))
+			first = i;
+		else if (b->node != TOPO_NONE && strcmp(a->port, b->port) != 0 && !ip_is_link_local(&b->local))
+			error_other(error_add(d->errs, tree_at(named[i].at, "local"),
+					"%s has the address %s on two ports: on %s here, on %s in line %u",
+					d->t->nodes[b->node].name, ip_print(&b->local, text), b->port, a->port,
+					tree_at(named[first].at, "local")->line),
+			    tree_at(named[first].at, "local"));
+	}
+}
+
 static void
 check_doubles(struct derive *d, struct named *named, size_t n)
 {
 	if (n == 0)
 		return;
-	qsort(named, n, sizeof(*named), by_name);
-	for (size_t i = 1; i < n; i++)
-		if (strcmp(named[i].name, named[i - 1].name) == 0 && tree_get(named[i].at, "name"))
-			error_other(error_add(d->errs, tree_at(named[i].at, "name"), "two sessions are called `%s`",
-					named[i].name),
-			    tree_at(named[i - 1].at, "name"));
+	check_session_names(d, named, n);
+	check_session_addresses(d, named, n);
 	qsort(named, n, sizeof(*named), by_peer);
 	for (size_t i = 1; i < n; i++) {
 		const struct topo_external *a = named[i - 1].session, *b = named[i].session;
@@ -767,12 +803,52 @@ make_devices(struct derive *d)
 			    id[i - 1].at);
 }
 
+static int
+by_service(const void *pa, const void *pb)
+{
+	const struct file_service *a = *(const struct file_service *const *)pa,
+				  *b = *(const struct file_service *const *)pb;
+	int c = prefix_cmp(&a->prefix, &b->prefix);
+
+	return c ? c : (a->is.at->start > b->is.at->start) - (a->is.at->start < b->is.at->start);
+}
+
+/* Several owners of an address stand in one service. */
+static void
+check_services(struct derive *d)
+{
+	const struct file_service *x = d->plan->file->services.v;
+	size_t n = 0;
+	const struct file_service **by = mem_alloc(
+	    NULL, MEM_TOPOLOGY, (d->plan->file->services.n + 1) * sizeof(const struct file_service *));
+
+	for (size_t i = 0; i < d->plan->file->services.n; i++)
+		if (!x[i].is.bad)
+			by[n++] = &x[i];
+	if (n)
+		qsort(by, n, sizeof(const struct file_service *), by_service);
+	for (size_t i = 1, first = 0; i < n; i++) {
+		const struct tree *at = tree_at(by[i]->is.at, "prefix"), *other = tree_at(by[first]->is.at, "prefix");
+		struct topo_error *e;
+
+		if (!prefix_equal(&by[i]->prefix, &by[first]->prefix)) {
+			first = i;
+			continue;
+		}
+		e = error_add(d->errs, at, "a second service %s; it is also in line %u", at->text, other->line);
+		error_hint(e, "name all `owners` in one, with `anycast: true`");
+		error_other(e, other);
+	}
+	mem_free(NULL, MEM_TOPOLOGY, by);
+}
+
 static void
 make_services(struct derive *d)
 {
 	const struct file_service *x = d->plan->file->services.v;
 	size_t n = d->plan->file->services.n;
 
+	check_services(d);
 	d->t->services = arena_alloc(d->arena, n * sizeof(*d->t->services));
 	for (size_t i = 0; i < n; i++) {
 		struct topo_service *s = &d->t->services[d->t->nservices];

@@ -27,7 +27,16 @@ struct filled {
 	const char *key;       /* in maps of names: the name */
 	const struct tree *key_at;
 	bool bad; /* a value is missing or unreadable */
+	const struct schema *of;
+	uint64_t
+	    unread; /* bit i: the key of row i of its schema stands there, but misspelt or with a value that cannot be read */
 };
+
+/*
+ * Whether somebody wrote the key and was told already that it cannot be read: whatever only follows from its absence
+ * is not to be told as an error of its own.
+ */
+bool filled_unread(const struct filled *, const char *key);
 
 struct file_pool {
 	struct filled is;
@@ -216,7 +225,7 @@ struct file {
 struct walk {
 	struct arena *arena;
 	struct topo_errors *errs;
-	const struct list *templates;  /* struct file_external: where `template: NAME` of a session looks */
+	const struct file *file;       /* its `templates` are read first: where `template: NAME` of a session looks */
 	const struct rule *warned[32]; /* of which keys without effect it was told: once each */
 	size_t nwarned;
 };
@@ -251,8 +260,11 @@ struct schema {
 
 extern const struct schema schema_file;
 
-/* Fills out (of schema->size) from a map; a key that is absent is looked for in `fallback` (may be NULL), then has its
- * default. */
+/*
+ * Fills out (of schema->size) from a map; a key that is absent is looked for in `fallback` (may be NULL), then has its
+ * default. What is wrong with a value of `fallback` is told where that is read itself. Of a map that is `bad` before, no
+ * key is missed.
+ */
 bool walk_map(struct walk *, const struct schema *, struct tree *, struct tree *fallback, void *out);
 
 /* Types the whole file; what could not be read is marked `bad`. Never NULL. */
@@ -290,6 +302,7 @@ struct plan_tier {
 	uint32_t pod_width;  /* per_pod to count, full: slots of a pod on the upper side */
 	uint32_t first;      /* index of its first node */
 	uint32_t nodes;
+	bool sized; /* it has one of `count` and `per_pod` */
 };
 
 struct plan {

@@ -34,9 +34,11 @@ is_number(const char *s)
 }
 
 /* Two tiers may not share a name, nor may leaf and leaf1: leaf11 would be a node of both. */
-static void
+static bool
 check_names(const struct file *f, struct topo_errors *errs)
 {
+	size_t before = errs->n;
+
 	for (size_t i = 0; i < f->tiers.n; i++) {
 		const struct file_tier *a = file_tier(f, i);
 
@@ -59,6 +61,7 @@ check_names(const struct file *f, struct topo_errors *errs)
 				    tree_at(b->is.at, "name"));
 		}
 	}
+	return errs->n == before;
 }
 
 /* ---- who is above whom ---- */
@@ -91,18 +94,32 @@ unknown_tier(const struct file *f, const struct tree *at, const char *name, stru
 		error_hint(e, "did you mean `%s`?", near);
 }
 
-/* What of the keys about size and place is wrong within one tier. */
+/* Each tier has one of the keys that say how many nodes it has. That `pods` is missing is said at the first that needs it. */
 static bool
-check_tier(const struct plan *p, const struct file_tier *t, struct topo_errors *errs)
+check_sizes(struct plan *p, struct topo_errors *errs)
 {
 	size_t before = errs->n;
+	bool told = false;
 
-	if (!t->count == !t->per_pod)
-		error_hint(error_add(errs, t->is.at, "tier `%s` needs one of `count` and `per_pod`", t->name),
-		    "count: nodes of the fabric; per_pod: nodes of each pod");
-	if (t->per_pod && !p->pods)
-		error_hint(error_add(errs, tree_at(t->is.at, "per_pod"), "`per_pod` without `pods`"),
-		    "say at the top how many pods there are: `pods: 2`");
+	for (size_t i = 0; i < p->n; i++) {
+		const struct file_tier *t = p->tiers[i].file;
+
+		p->tiers[i].sized = !t->count != !t->per_pod;
+		if (t->count && t->per_pod) {
+			struct topo_error *e = error_add(errs, tree_at(t->is.at, "per_pod"),
+			    "tier `%s` has both `count` and `per_pod`; a tier has one of them", t->name);
+
+			error_hint(e, "count: nodes of the fabric; per_pod: nodes of each pod");
+			error_other(e, tree_at(t->is.at, "count"));
+		} else if (!p->tiers[i].sized) {
+			error_hint(error_add(errs, t->is.at, "tier `%s` needs one of `count` and `per_pod`", t->name),
+			    "count: nodes of the fabric; per_pod: nodes of each pod");
+		} else if (t->per_pod && !p->pods && !told) {
+			error_hint(error_add(errs, tree_at(t->is.at, "per_pod"), "`per_pod` without `pods`"),
+			    "say at the top how many pods there are: `pods: 2`");
+			told = true;
+		}
+	}
 	return errs->n == before;
 }
 
@@ -146,13 +163,12 @@ check_up(const struct plan *p, const struct plan_tier *t, struct topo_errors *er
 static bool
 resolve_ups(struct plan *p, struct topo_errors *errs)
 {
-	bool ok = true;
+	bool ok = check_sizes(p, errs);
 
 	for (size_t i = 0; i < p->n; i++) {
 		struct plan_tier *t = &p->tiers[i];
 		const struct file_tier *f = t->file;
 
-		ok &= check_tier(p, f, errs);
 		if (!f->up.is.at)
 			continue;
 		t->up = find_tier(p->file, f->up.to);
@@ -161,7 +177,7 @@ resolve_ups(struct plan *p, struct topo_errors *errs)
 		if (t->up == TOPO_NONE) {
 			unknown_tier(p->file, tree_at(f->up.is.at, "to"), f->up.to, errs);
 			ok = false;
-		} else {
+		} else if (t->sized && p->tiers[t->up].sized) {
 			ok &= check_up(p, t, errs);
 		}
 	}
@@ -416,13 +432,14 @@ check_unused(const struct plan *p, struct topo_errors *errs)
 bool
 plan_make(struct plan *p, const struct file *f, struct arena *a, struct topo_errors *errs)
 {
-	bool ok = true;
+	/* what cannot be read is told already; nothing is derived without it */
+	bool ok = !filled_unread(&f->is, "pods") && !filled_unread(&f->is, "planes"), named;
 
 	if (f->tiers.n > TIERS_MAX) {
 		error_add(errs, tree_at(f->is.at, "tiers"), "%zu tiers; at most %u are allowed", f->tiers.n, TIERS_MAX);
 		return false;
 	}
-	check_names(f, errs);
+	named = check_names(f, errs);
 	*p = (struct plan){ .file = f, .n = f->tiers.n, .pods = f->pods, .planes = f->planes };
 	p->tiers = arena_alloc(a, p->n * sizeof(*p->tiers));
 	for (size_t i = 0; i < p->n; i++) {
@@ -438,7 +455,7 @@ plan_make(struct plan *p, const struct file *f, struct arena *a, struct topo_err
 	for (size_t i = 0; i < p->n; i++)
 		ok &= check_ports(p, i, errs);
 	check_unused(p, errs);
-	return find_sizes(p, errs) && ok;
+	return find_sizes(p, errs) && ok && named;
 }
 
 void

@@ -373,7 +373,7 @@ file_read(struct topo_doc *doc, struct topo_errors *errs)
 	struct walk w = { .arena = doc->arena, .errs = errs };
 	struct file *f = arena_alloc(doc->arena, sizeof(*f));
 
-	w.templates = &f->templates; /* their row stands before that of `external` */
+	w.file = f;
 	walk_map(&w, &schema_file, doc->root, NULL, f);
 	return f;
 }

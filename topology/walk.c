@@ -5,7 +5,9 @@
  *   for each rule without a key its template's value, its default, or an error when it is required.
  *
  * Always true: a field is filled from the file, from a default, or is zero and its struct is marked `bad`; every
- * complaint has a place and, where a word was misspelt, the nearest right one. Keys x-... are passed by.
+ * complaint has a place and, where a word was misspelt, the nearest right one. Each fault is told once: a key that is
+ * misspelt is not missed as well, what is wrong in a template is not told again with each session. Keys x-... are
+ * passed by.
  *
  * Not here: which keys there are (schema.c), and whether the values fit each other (plan.c, check.c).
  */
@@ -28,15 +30,30 @@ find_rule(const struct schema *s, const char *key)
 	return NULL;
 }
 
+/* The bit of a rule in `unread`; no map of the language has more keys than it has bits. */
+static uint64_t
+unread_bit(const struct schema *s, const struct rule *r)
+{
+	return (uint64_t)1 << ((r - s->rules) & 63);
+}
+
+bool
+filled_unread(const struct filled *is, const char *key)
+{
+	const struct rule *r = is->of ? find_rule(is->of, key) : NULL;
+
+	return r && (is->unread & unread_bit(is->of, r));
+}
+
 static void
-unknown_key(struct walk *w, const struct schema *s, const struct tree *key)
+unknown_key(struct walk *w, const struct schema *s, const struct tree *map, const struct tree *key, struct filled *is)
 {
 	struct topo_error *e = error_add(w->errs, key, "`%s` is not a key of %s", key->text, s->what);
-	const char *near = NULL;
+	const struct rule *near = NULL;
 	size_t best = SIZE_MAX;
 	struct buf known = { 0 };
 
-	if (!e)
+	if (!e) /* there are too many of them */
 		return;
 	for (const struct rule *r = s->rules; r->name; r++) {
 		size_t d = edit_distance(key->text, r->name);
@@ -44,13 +61,16 @@ unknown_key(struct walk *w, const struct schema *s, const struct tree *key)
 		buf_add(&known, "%s%s", known.n ? ", " : "", r->name);
 		if (d < best) {
 			best = d;
-			near = r->name;
+			near = r;
 		}
 	}
-	if (near && edit_is_near(best, near))
-		error_hint(e, "did you mean `%s`?", near);
-	else
+	if (!near || !edit_is_near(best, near->name)) {
 		error_hint(e, "its keys are: %s", known.at);
+	} else {
+		error_hint(e, "did you mean `%s`?", near->name);
+		if (!tree_get(map, near->name))
+			is->unread |= unread_bit(s, near);
+	}
 	mem_free(NULL, MEM_TOPOLOGY, known.at);
 }
 
@@ -65,6 +85,20 @@ read_value(struct walk *w, const struct rule *r, struct tree *value, void *field
 		}
 	}
 	return r->read(w, r, value, field);
+}
+
+/* What is wrong with it was told where the map stands that it is taken from. */
+static bool
+read_again(struct walk *w, const struct rule *r, struct tree *value, void *field)
+{
+	struct topo_errors *errs = w->errs, told = { 0 };
+	bool ok;
+
+	w->errs = &told;
+	ok = read_value(w, r, value, field);
+	w->errs = errs;
+	topo_errors_free(&told);
+	return ok;
 }
 
 /* Told once, at the first place: what a fabric's file says is done, unless somebody says that it is not. */
@@ -98,6 +132,7 @@ bool
 walk_map(struct walk *w, const struct schema *s, struct tree *map, struct tree *fallback, void *out)
 {
 	struct filled *is = out;
+	bool forgiven = is->bad;
 
 	if (map->kind != TREE_MAP) {
 		error_hint(error_add(w->errs, map, "%s is a map of keys, like {name: value}", s->what),
@@ -106,27 +141,31 @@ walk_map(struct walk *w, const struct schema *s, struct tree *map, struct tree *
 		return false;
 	}
 	is->at = map;
+	is->of = s;
 	for (size_t i = 0; i < map->n; i++) {
 		const struct tree *key = map->entries[i].key;
 
 		if (strncmp(key->text, "x-", 2) != 0 && !find_rule(s, key->text))
-			unknown_key(w, s, key);
+			unknown_key(w, s, map, key, is);
 	}
 	for (const struct rule *r = s->rules; r->name; r++) {
 		char *field = (char *)out + r->offset;
-		struct tree *value = tree_get(map, r->name);
+		struct tree *value = tree_get(map, r->name), *theirs = value ? NULL : tree_get(fallback, r->name);
+		bool misspelt = is->unread & unread_bit(s, r);
 
-		if (!value && fallback)
-			value = tree_get(fallback, r->name);
-		if (value && read_value(w, r, value, field))
-			tell_unused(w, r, value, field);
-		else if (value)
+		if (value ? read_value(w, r, value, field) : theirs && !misspelt && read_again(w, r, theirs, field)) {
+			tell_unused(w, r, value ? value : theirs, field);
+		} else if (value || (theirs && !misspelt)) {
+			is->unread |= unread_bit(s, r);
 			is->bad = true;
-		else if (r->dflt)
+		} else if (r->dflt) {
 			read_default(w, r, field);
-		else if (r->flags & RULE_REQUIRED) {
-			error_hint(error_add(w->errs, map, "%s needs the key `%s`", s->what, r->name),
-			    "see docs/topology-file.md for what it means");
+		} else if (misspelt) {
+			is->bad = true;
+		} else if (r->flags & RULE_REQUIRED) {
+			if (!forgiven && !filled_unread(is, "template"))
+				error_hint(error_add(w->errs, map, "%s needs the key `%s`", s->what, r->name),
+				    "see docs/topology-file.md for what it means");
 			is->bad = true;
 		}
 	}
@@ -152,20 +191,41 @@ read_map(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	return walk_map(w, r->arg, v, NULL, out);
 }
 
-/* `template: NAME` of a session: the template's map, so that its values stand where the session has none. */
-static struct tree *
-find_template(struct walk *w, const struct tree *v)
+static void
+unknown_template(struct walk *w, const struct tree *name)
 {
+	const struct list *templates = &w->file->templates;
+	const struct file_external *t = templates->v;
+	struct topo_error *e = error_add(w->errs, name, "there is no template `%s`", name->text);
+
+	error_hint(e, "templates stand at the top level: `templates: {%s: {...}}`", name->text);
+	for (size_t i = 0; e && i < templates->n; i++)
+		if (edit_is_near(edit_distance(name->text, t[i].is.key), t[i].is.key))
+			error_hint(e, "did you mean `%s`?", t[i].is.key);
+}
+
+/*
+ * `template: NAME` of a session: the template's map, so that its values stand where the session has none. One that is
+ * not there or cannot be read makes the session bad: nobody knows what it would have said, so no key is missed.
+ */
+static struct tree *
+find_template(struct walk *w, const struct tree *v, struct filled *is)
+{
+	const struct list *templates = &w->file->templates;
+	const struct file_external *t = templates->v;
 	const struct tree *name = tree_get(v, "template");
 
-	if (!name || name->kind != TREE_SCALAR || !w->templates)
+	if (!name || name->kind != TREE_SCALAR || !name->text[0])
 		return NULL;
-	for (size_t i = 0; i < w->templates->n; i++) {
-		const struct file_external *t = (const struct file_external *)w->templates->v + i;
-
-		if (strcmp(t->is.key, name->text) == 0)
-			return (struct tree *)(uintptr_t)t->is.at;
+	for (size_t i = 0; i < templates->n; i++) {
+		if (strcmp(t[i].is.key, name->text) == 0) {
+			is->bad = t[i].is.bad;
+			return (struct tree *)(uintptr_t)t[i].is.at;
+		}
 	}
+	if (!filled_unread(&w->file->is, "templates"))
+		unknown_template(w, name);
+	is->bad = true;
 	return NULL;
 }
 
@@ -184,9 +244,12 @@ read_maps(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	l->v = arena_alloc(w->arena, v->n * s->size);
 	l->n = v->n;
 	for (size_t i = 0; i < v->n; i++) {
-		struct tree *item = v->entries[i].value;
+		struct tree *item = v->entries[i].value, *template = NULL;
+		struct filled *is = (void *)((char *)l->v + i * s->size);
 
-		ok &= walk_map(w, s, item, find_template(w, item), (char *)l->v + i * s->size);
+		if (find_rule(s, "template"))
+			template = find_template(w, item, is);
+		ok &= walk_map(w, s, item, template, is);
 	}
 	return ok;
 }
@@ -219,6 +282,49 @@ read_names(struct walk *w, const struct rule *r, struct tree *v, void *out)
 		ok &= walk_map(w, s, v->entries[i].value, NULL, is);
 	}
 	return ok;
+}
+
+/* ---- lists ---- */
+
+struct listed {
+	const void *value;
+	const struct tree *at;
+};
+
+typedef int compare_fn(const void *a, const void *b);
+
+static int
+by_value(const void *pa, const void *pb, void *compare)
+{
+	const struct listed *a = pa, *b = pb;
+	int c = (*(compare_fn **)compare)(a->value, b->value);
+
+	return c ? c : (a->at->start > b->at->start) - (a->at->start < b->at->start);
+}
+
+/* A list names each thing once, however it is spelt. */
+static void
+refuse_doubles(
+    struct walk *w, const struct rule *r, const struct tree *v, const struct list *l, size_t size, compare_fn *compare)
+{
+	struct listed *items;
+
+	if (v->kind != TREE_LIST || l->n < 2)
+		return;
+	items = mem_alloc(NULL, MEM_TOPOLOGY, l->n * sizeof(*items));
+	for (size_t i = 0; i < l->n; i++)
+		items[i] = (struct listed){ (const char *)l->v + i * size, v->entries[i].value };
+	qsort_r(items, l->n, sizeof(*items), by_value, &compare);
+	for (size_t i = 1, first = 0; i < l->n; i++) {
+		if (compare(items[i].value, items[first].value) != 0) {
+			first = i;
+			continue;
+		}
+		error_other(error_add(w->errs, items[i].at, "%s stands a second time in `%s`; it is also in line %u",
+				items[i].at->text, r->name, items[first].at->line),
+		    items[first].at);
+	}
+	mem_free(NULL, MEM_TOPOLOGY, items);
 }
 
 /* ---- scalars ---- */
@@ -339,6 +445,12 @@ read_word(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	return true;
 }
 
+static int
+by_word(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 bool
 read_words(struct walk *w, const struct rule *r, struct tree *v, void *out)
 {
@@ -352,6 +464,8 @@ read_words(struct walk *w, const struct rule *r, struct tree *v, void *out)
 	for (size_t i = 0; i < v->n; i++)
 		ok &= read_word(w, r, v->entries[i].value, &words[i]);
 	*l = (struct list){ words, v->n };
+	if (ok)
+		refuse_doubles(w, r, v, l, sizeof(*words), by_word);
 	return ok;
 }
 
@@ -574,10 +688,20 @@ read_each(struct walk *w, const struct rule *r, struct tree *v, struct list *l, 
 	return ok;
 }
 
+static int
+by_prefix(const void *a, const void *b)
+{
+	return prefix_cmp(a, b);
+}
+
 bool
 read_prefixes(struct walk *w, const struct rule *r, struct tree *v, void *out)
 {
-	return read_each(w, r, v, out, sizeof(struct prefix), read_prefix);
+	bool ok = read_each(w, r, v, out, sizeof(struct prefix), read_prefix);
+
+	if (ok)
+		refuse_doubles(w, r, v, out, sizeof(struct prefix), by_prefix);
+	return ok;
 }
 
 /* "PREFIX", "PREFIX le N", "PREFIX ge M", "PREFIX ge M le N". */
@@ -621,10 +745,25 @@ read_prefix_rule(struct walk *w, const struct rule *r, struct tree *v, void *out
 	return true;
 }
 
+static int
+by_prefix_rule(const void *pa, const void *pb)
+{
+	const struct topo_prefix_rule *a = pa, *b = pb;
+	int c = prefix_cmp(&a->prefix, &b->prefix);
+
+	if (c == 0)
+		c = (int)a->ge - b->ge;
+	return c ? c : (int)a->le - b->le;
+}
+
 bool
 read_prefix_rules(struct walk *w, const struct rule *r, struct tree *v, void *out)
 {
-	return read_each(w, r, v, out, sizeof(struct topo_prefix_rule), read_prefix_rule);
+	bool ok = read_each(w, r, v, out, sizeof(struct topo_prefix_rule), read_prefix_rule);
+
+	if (ok)
+		refuse_doubles(w, r, v, out, sizeof(struct topo_prefix_rule), by_prefix_rule);
+	return ok;
 }
 
 bool

@@ -9,6 +9,10 @@
 	"schema: 1\nfabric: x\npods: 2\ntiers:\n  - {name: spine, count: 2, asn: 65000, loopback: 10.0.0.0/24}\n"      \
 	"  - {name: leaf, per_pod: 2, asn: {base: 65000, pod_step: 10}, loopback: {pool: 10.1.0.0/16, pod_len: 24},"   \
 	" up: {to: spine, local: \"a[1-2]\", remote: \"b[1-8]\"}}\n"
+#define OUTSIDE                                                                                                        \
+	"schema: 1\nfabric: x\ntiers: [{name: border, role: border, count: 1, asn: 65001, loopback: 10.0.0.0/24}]\n"   \
+	"templates: {out: {asn: 64500}}\n"                                                                             \
+	"external: [{at: \"border1:e1\", template: out, local: 192.0.2.1/31, peer: 192.0.2.0}]\n"
 #define MIDDLE                                                                                                         \
 	"schema: 1\nfabric: x\ntiers:\n  - {name: core, count: 2, asn: 65000, loopback: 10.0.0.0/24}\n"                \
 	"  - {name: agg, count: 2, asn: 65001, loopback: 10.0.1.0/24, up: {to: core, local: \"a[1-2]\", remote: "      \
@@ -135,7 +139,7 @@ static const struct rule_case {
 	    NULL },
 	/* wiring */
 	{ "tiers", "count and per_pod", "3tier-small", "count: 4", "count: 4, per_pod: 2",
-	    "needs one of `count` and `per_pod`" },
+	    "tier `super` has both `count` and `per_pod`" },
 	{ "tiers", "neither", "4x2", "count: 4, ", "", "needs one of `count` and `per_pod`" },
 	{ "tiers", "per_pod without pods", "4x2", "count: 4", "per_pod: 4", "`per_pod` without `pods`" },
 	{ "tiers", "pods without per_pod", "4x2", "fabric: lab\n", "fabric: lab\npods: 2\n",
@@ -446,6 +450,35 @@ test_C02_duplicates(void **state)
 		    "f.yaml:8:21: error: port eth2 of tier `leaf` is taken twice: for hosts here, for uplinks in line "
 		    "7" },
 		{ "C02", "key", "4x2", "count: 4", "count: 4, count: 5", "also in line 6" },
+		{ "C02", "count and per_pod", "4x2", "count: 4", "count: 4, per_pod: 4",
+		    "f.yaml:6:37: error: tier `leaf` has both `count` and `per_pod`" },
+		{ "C02", "aggregate", "border", "aggregates: [10.32.0.0/16, 10.64.0.0/12]",
+		    "aggregates:\n  - 10.32.0.0/16\n  - 10.64.0.0/12\n  - 10.32.0.0/16\n",
+		    "f.yaml:16:5: error: 10.32.0.0/16 stands a second time in `aggregates`; it is also in line 14" },
+		{ "C02", "aggregate in another spelling", "4x2", "",
+		    "aggregates: [\"fd00:1::/48\", \"FD00:1:0::/48\"]\n",
+		    "f.yaml:9:29: error: FD00:1:0::/48 stands a second time in `aggregates`; it is also in line 9" },
+		{ "C02", "what hosts announce", "border", "accept: 10.64.0.0/12 le 32",
+		    "accept: [10.64.0.0/12 le 32, 10.64.0.0/12 ge 12 le 32]",
+		    "10.64.0.0/12 ge 12 le 32 stands a second time in `accept`" },
+		{ "C02", "what a session originates", "all-keys", "originate: [10.64.0.0/16]",
+		    "originate: [10.64.0.0/16, 10.65.0.0/16, 10.64.0.0/16]",
+		    "10.64.0.0/16 stands a second time in `originate`" },
+		{ "C02", "community", "all-keys", "\"64500:1:2\", no-export", "\"64500:100\", no-export",
+		    "64500:100 stands a second time in `communities`" },
+		{ "C02", "owner", "all-keys", "owners: [p1-leaf3, p1-leaf4]", "owners: [p1-leaf3, p1-leaf3]",
+		    "p1-leaf3 stands a second time in `owners`" },
+		{ "C02", "service", "all-keys", "services: [",
+		    "services: [{prefix: 10.64.1.0/24, owners: [p1-leaf1]}, ",
+		    "a second service 10.64.1.0/24; it is also in line" },
+		{ "C02", "collector", "all-keys", "bmp: [\"collector.example:5000\"]",
+		    "bmp: [\"collector.example:5000\", \"collector.example:5000\"]",
+		    "collector.example:5000 stands a second time in `bmp`" },
+		{ "C02", "own address on two ports", "border", "aggregates:",
+		    "  - {at: \"border1:swp2\", asn: 64501, local: 192.0.2.1/30, peer: 192.0.2.2}\naggregates:",
+		    "f.yaml:13:45: error: border1 has the address 192.0.2.1 on two ports: on swp2 here, on swp1 in "
+		    "line "
+		    "12" },
 	};
 
 	(void)state;
@@ -464,6 +497,81 @@ test_C02_duplicates(void **state)
 		if (both && !strstr(note, ": note: the other place\n"))
 			fail_msg("%s: the other place is not named: %s", c.name, note);
 		free(note);
+	}
+}
+
+/* Lists that say a thing twice in two ways that differ, and addresses that may stand on several ports. */
+static void
+no_duplicates(void **state)
+{
+	static const struct rule_case once[] = {
+		{ "once", "an aggregate of another", "border", "aggregates: [10.32.0.0/16,",
+		    "aggregates: [10.32.0.0/16, 10.32.0.0/17,", NULL },
+		{ "once", "other lengths", "border", "accept: 10.64.0.0/12 le 32",
+		    "accept: [10.64.0.0/12 le 24, 10.64.0.0/12 ge 28]", NULL },
+		{ "once", "both sessions of a port from one address", "all-keys", "", "", NULL },
+		{ "once", "a link-local address on two ports", "border", "aggregates:",
+		    "  - {at: \"border1:swp2\", asn: 64501, local: \"fe80::1/64\", peer: \"fe80::2\"}\n"
+		    "  - {at: \"border1:swp3\", asn: 64501, local: \"fe80::1/64\", peer: \"fe80::2\"}\naggregates:",
+		    NULL },
+		{ "once", "the same network at two switches", "border", "aggregates:",
+		    "  - {at: \"border2:swp1\", asn: 64501, local: 192.0.2.1/31, peer: 192.0.2.0}\naggregates:", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(once); i++)
+		run(&once[i]);
+}
+
+/* Each fault is one error: nothing is told that only follows from another one. */
+static void
+one_error_each(void **state)
+{
+	static const struct rule_case faults[] = {
+		{ "once", "count and per_pod", "4x2", "count: 4", "count: 4, per_pod: 4", "has both" },
+		{ "once", "count and per_pod, of who goes up to pods", "3tier-small", "name: leaf, per_pod: 2",
+		    "name: leaf, count: 2, per_pod: 2", "has both" },
+		{ "once", "no count, and planes", "3tier-small", "name: super, count: 4", "name: super",
+		    "needs one of `count` and `per_pod`" },
+		{ "once", "pods missing", "3tier-small", "pods: 2\n", "", "`per_pod` without `pods`" },
+		{ "once", "pods unreadable", "3tier-small", "pods: 2\n", "pods: three\n", "`pods` is \"three\"" },
+		{ "once", "pods misspelt", "3tier-small", "pods: 2\n", "pdos: 3\n", "did you mean `pods`?" },
+		{ "once", "planes unreadable", "3tier-small", "planes: 2\n", "planes: two\n", "`planes` is \"two\"" },
+		{ "once", "planes misspelt", "3tier-small", "planes: 2\n", "plaens: 2\n", "did you mean `planes`?" },
+		{ "once", "count misspelt", "4x2", "count: 4", "cuont: 4", "did you mean `count`?" },
+		{ "once", "loopback misspelt", "4x2", "loopback: [10.0.1", "lopback: [10.0.1",
+		    "did you mean `loopback`?" },
+		{ "once", "name misspelt", "4x2", "name: leaf", "nmae: leaf", "did you mean `name`?" },
+		{ "once", "up misspelt", "4x2", "up: {", "upp: {", "did you mean `up`?" },
+		{ "once", "tiers misspelt", "4x2", "tiers:", "teirs:", "did you mean `tiers`?" },
+		{ "once", "pool misspelt", "4x2", "{pool: 10.1", "{pol: 10.1", "did you mean `pool`?" },
+		{ "once", "AS per pod without pods", "4x2", "{base: 65000}", "{base: 65500, pod_step: 100}",
+		    "tier `leaf` is not in pods" },
+		{ "once", "whether AS numbers may be public", "allow_public_asn: yes\n" ONE, "asn: 65001", "asn: 3320",
+		    "`allow_public_asn` is \"yes\"" },
+		{ "once", "two tiers of one name", "4x2", "name: leaf", "name: spine", "two tiers are called `spine`" },
+		{ "once", "a template with a fault, used", OUTSIDE, "asn: 64500", "asn: many", "`asn` is \"many\"" },
+		{ "once", "a template that is no map, used", OUTSIDE, "{asn: 64500}", "64500", "a template is a map" },
+		{ "once", "a key misspelt in a template", OUTSIDE, "asn: 64500", "ans: 64500", "did you mean `asn`?" },
+		{ "once", "a template that is not there", OUTSIDE, "template: out", "template: otu",
+		    "there is no template `otu`" },
+		{ "once", "templates misspelt", OUTSIDE, "templates:", "tempaltes:", "did you mean `templates`?" },
+		{ "once", "template misspelt", OUTSIDE, "template: out", "tempalte: out", "did you mean `template`?" },
+		{ "once", "an added link without a reason, and min_uplinks", "border", "spine2:swp30\", why: RMA-4711}",
+		    "spine2:swp30\"}\npolicy: {min_uplinks: 4}", "an exception needs the key `why`" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		char *got = all_errors_of(&faults[i]), *at = got;
+		size_t n = 0;
+
+		for (; (at = strstr(at, ": error: ")); at++)
+			n++;
+		if (n != 1)
+			fail_msg("%s: %zu errors: %s", faults[i].name, n, got);
+		free(got);
+		run(&faults[i]);
 	}
 }
 
@@ -557,7 +665,10 @@ test_C06_long_lists(void **state)
 		{ "external:\n", { " - {asn: 64500, local: 192.0.2.1/31, peer: 192.0.2.0, at: \"leaf1:x", "\"}\n" },
 		    40000, "more than 1024 ports" },
 		{ "templates:\n", { " t", ": {asn: 64500}\n" }, 60000, "60000 templates; at most 1000 are allowed" },
-		{ "services:\n", { " - {prefix: 10.9.0.0/16, owners: [leaf1x", "]}\n" }, 50000, "there is no node" },
+		{ "services:\n", { " - {owners: [leaf9], prefix: \"fd00:9::", "/128\"}\n" }, 9999, "there is no node" },
+		{ "services:\n", { " - {prefix: 10.9.0.0/16, owners: [leaf1x", "]}\n" }, 50000,
+		    "a second service 10.9.0.0/16" },
+		{ "aggregates:\n", { " - 10.9.0.0/16 # ", "\n" }, 150000, "10.9.0.0/16 stands a second time" },
 		{ "x-a:\n", { " # a\n - b # ", "\n" }, 150000, NULL },
 	};
 
@@ -608,6 +719,12 @@ warnings(void **state)
 		    "fabric: lab\npolicy: {on_wrong_port: block}\n", "warning: `on_wrong_port: block` is read, but" },
 		{ "warning", "a flag that is set", "4x2", "fabric: lab\n", "fabric: lab\necmp: {resilient: on}\n",
 		    "warning: `resilient: on` is read, but" },
+		{ "warning", "sessions of one port without names", "border", "aggregates:",
+		    "  - {at: \"border2:swp1\", asn: 64500, local: 192.0.2.9/29, peer: 192.0.2.10}\n"
+		    "  - {at: \"border2:swp1\", asn: 64501, local: 192.0.2.9/29, peer: 192.0.2.11}\naggregates:",
+		    "f.yaml:14:5: warning: a second session without a `name` on border2:swp1; nothing tells it from "
+		    "the "
+		    "one in line 13" },
 		{ "warning", "an interval below the least", "4x2", "fabric: lab\n",
 		    "fabric: lab\ntimers: {bfd: 3x3ms}\n",
 		    "warning: `bfd` is \"3x3ms\": no packets are sent that fast" },
@@ -659,6 +776,8 @@ main(void)
 		cmocka_unit_test(rules),
 		cmocka_unit_test(each_rule_both_ways),
 		cmocka_unit_test(test_C02_duplicates),
+		cmocka_unit_test(no_duplicates),
+		cmocka_unit_test(one_error_each),
 		cmocka_unit_test(test_C05_reserved_as),
 		cmocka_unit_test(test_C06_many_nodes),
 		cmocka_unit_test(test_C06_long_lists),
