@@ -56,7 +56,7 @@ bfd_engine_counters(const struct bfd_engine *e, struct counters *out)
 #define OF_SESSION(member) offsetof(struct bfd_view, member)
 
 static const struct counter session_list[] = {
-	{ "dropped", "packets of this session dropped, by any rule", OF_SESSION(dropped), false },
+	{ "dropped", "packets of this session or with its addresses dropped, by any rule", OF_SESSION(dropped), false },
 	{ "missed", "packets of the neighbour that were due and did not come", OF_SESSION(missed), false },
 	{ "flaps", "falls from Up", OF_SESSION(flaps), false },
 	{ "polls-unanswered", "polls not answered: more than the neighbour may send", OF_SESSION(polls_unanswered),

@@ -4,7 +4,8 @@
  *   hop limit -> bytes (packet.c) -> session: by Your Discriminator, else by port and addresses -> port, addresses
  *     -> authentication -> what the neighbour says -> poll, state machine
  *
- * Up to `-> what the neighbour says` nothing but counters changes: what is dropped never refreshes detection.
+ * Up to `-> what the neighbour says` nothing but counters changes: what is dropped never refreshes detection. It counts at
+ * its rule and, so that somebody can see on which port, at a session: the one found, else the one between its addresses.
  */
 #include "bfd/impl.h"
 #include "fabricd/lib/wire.h"
@@ -16,6 +17,23 @@ dropped(struct bfd_engine *e, struct bfd_session *s, enum bfd_drop why)
 	if (s)
 		s->dropped++;
 	return why;
+}
+
+static struct bfd_path
+path_of(const struct bfd_received *r)
+{
+	return (struct bfd_path){
+		.ifindex = r->multihop ? 0 : r->ifindex, .local = r->dst, .peer = r->src, .multihop = r->multihop
+	};
+}
+
+/* Its bytes say of no session, or say nothing that can be believed; the way that it came is its port's all the same. */
+static enum bfd_drop
+dropped_unread(struct bfd_engine *e, const struct bfd_received *r, enum bfd_drop why)
+{
+	struct bfd_path path = path_of(r);
+
+	return dropped(e, bfd_session_find(e, &path), why);
 }
 
 /* RFC 9468: a passive session, made by the first packet of a stranger on a port that allows it. */
@@ -50,9 +68,7 @@ static struct bfd_session *
 find(
     struct bfd_engine *e, const struct bfd_received *r, const struct bfd_packet *p, struct mono now, enum bfd_drop *why)
 {
-	struct bfd_path path = {
-		.ifindex = r->multihop ? 0 : r->ifindex, .local = r->dst, .peer = r->src, .multihop = r->multihop
-	};
+	struct bfd_path path = path_of(r);
 	struct bfd_session *s;
 
 	if (p->your_discr) {
@@ -171,13 +187,13 @@ bfd_engine_receive(struct bfd_engine *e, const struct bfd_received *r, struct mo
 
 	bfd_note_time(e, now);
 	if (!r->multihop && r->hop_limit != BFD_HOP_LIMIT)
-		return dropped(e, NULL, BFD_DROP_HOP_LIMIT);
+		return dropped_unread(e, r, BFD_DROP_HOP_LIMIT);
 	why = bfd_packet_parse(r->bytes, r->n, &p);
 	if (why != BFD_TAKEN)
-		return dropped(e, NULL, why);
+		return dropped_unread(e, r, why);
 	s = find(e, r, &p, now, &why);
 	if (!s)
-		return dropped(e, NULL, why);
+		return dropped_unread(e, r, why);
 	why = check_path(s, r);
 	if (why == BFD_TAKEN)
 		why = check_auth(s, r, &p);

@@ -6,7 +6,7 @@ KIND: ra-hop-limit (a router advertisement that has been through a router), ra-c
 lldp-order (no chassis id first), lldp-length (a TLV that reaches past the end); ra: a sound one, of a second router.
 
 bfd-version, bfd-length, bfd-multiplier, bfd-discriminator, bfd-auth, bfd-hop-limit, bfd-address: a packet of the session that leaves
-through PORT is waited for and sent again with one thing in it that is wrong.
+through PORT is waited for and sent again with one thing in it that is wrong; bfd-stranger: a wrong version, from another address.
 """
 
 import socket
@@ -82,6 +82,7 @@ BROKEN_BFD = {
     "bfd-auth": lambda h, s, p: (h, s, replaced(p, 1, bytes([p[1] | 4, p[2], 28])) + b"\x04\x04\0\0"),
     "bfd-hop-limit": lambda h, s, p: (h - 1, s, p),
     "bfd-address": lambda h, s, p: (h, socket.inet_pton(socket.AF_INET6, ADDRESS), p),
+    "bfd-stranger": lambda h, s, p: (h, socket.inet_pton(socket.AF_INET6, ADDRESS), replaced(p, 0, b"\0")),
 }
 
 

@@ -136,12 +136,12 @@ def rules(counted):
 
 
 @pytest.mark.parametrize("kind, counter, of_session", [
-    ("bfd-version", "version", False), ("bfd-length", "length-small", False), ("bfd-multiplier", "multiplier", False),
-    ("bfd-discriminator", "your-discriminator", False), ("bfd-hop-limit", "hop-limit", False),
-    ("bfd-auth", "auth-unexpected", True), ("bfd-address", "address", True),
+    ("bfd-version", "version", True), ("bfd-length", "length-small", True), ("bfd-multiplier", "multiplier", True),
+    ("bfd-discriminator", "your-discriminator", True), ("bfd-hop-limit", "hop-limit", True),
+    ("bfd-auth", "auth-unexpected", True), ("bfd-address", "address", True), ("bfd-stranger", "version", False),
 ])
 def test_bfd_that_is_dropped(pair, kind, counter, of_session):
-    """By its rule alone, and at its session when it is known whose it is; the session goes on."""
+    """By its rule alone, and at its session, or that of its addresses; the session goes on."""
     pair.until("BFD is up", lambda: bfd_is_up(pair))
     before = rules(counts(pair, "bfd"))
     keys = [("bfd", None, counter)] + [("bfd", "eth1", "dropped")] * of_session

@@ -594,25 +594,29 @@ struct bad {
 	int at; /* byte to be overwritten; -1: none */
 	uint8_t value;
 	size_t n;
+	bool nobodys; /* neither its bytes nor the way it came are the session's */
 };
 
 static const struct bad bads[] = {
-	{ "good", BFD_TAKEN, 255, 2, 1, 10, false, -1, 0, 24 },
-	{ "version", BFD_DROP_VERSION, 255, 2, 1, 10, false, 0, 0x40, 24 },
-	{ "too short for its flags", BFD_DROP_LENGTH_SMALL, 255, 2, 1, 10, false, 3, 23, 24 },
-	{ "longer than its payload", BFD_DROP_LENGTH_LARGE, 255, 2, 1, 10, false, 3, 25, 24 },
-	{ "cut", BFD_DROP_LENGTH_LARGE, 255, 2, 1, 10, false, -1, 0, 23 },
-	{ "nothing", BFD_DROP_SHORT, 255, 2, 1, 10, false, -1, 0, 0 },
-	{ "multiplier 0", BFD_DROP_MULTIPLIER, 255, 2, 1, 10, false, 2, 0, 24 },
-	{ "multipoint", BFD_DROP_MULTIPOINT, 255, 2, 1, 10, false, 1, 0xc1, 24 },
-	{ "your discriminator", BFD_DROP_YOUR_DISCR, 255, 2, 1, 10, false, 8, 0xee, 24 },
-	{ "test_B02 wrong interface", BFD_DROP_PORT, 255, 2, 1, 11, false, -1, 0, 24 },
-	{ "multihop port", BFD_DROP_PORT, 255, 2, 1, 10, true, -1, 0, 24 },
-	{ "test_B03 hop limit 254", BFD_DROP_HOP_LIMIT, 254, 2, 1, 10, false, -1, 0, 24 },
-	{ "test_B03 hop limit 254, of rubbish", BFD_DROP_HOP_LIMIT, 254, 2, 1, 10, false, 0, 0, 24 },
-	{ "from another", BFD_DROP_ADDRESS, 255, 3, 1, 10, false, -1, 0, 24 },
-	{ "to another", BFD_DROP_ADDRESS, 255, 2, 7, 10, false, -1, 0, 24 },
-	{ "authenticated", BFD_DROP_AUTH_UNEXPECTED, 255, 2, 1, 10, false, 1, 0xc4, 52 },
+	{ "good", BFD_TAKEN, 255, 2, 1, 10, false, -1, 0, 24, false },
+	{ "version", BFD_DROP_VERSION, 255, 2, 1, 10, false, 0, 0x40, 24, false },
+	{ "too short for its flags", BFD_DROP_LENGTH_SMALL, 255, 2, 1, 10, false, 3, 23, 24, false },
+	{ "longer than its payload", BFD_DROP_LENGTH_LARGE, 255, 2, 1, 10, false, 3, 25, 24, false },
+	{ "cut", BFD_DROP_LENGTH_LARGE, 255, 2, 1, 10, false, -1, 0, 23, false },
+	{ "nothing", BFD_DROP_SHORT, 255, 2, 1, 10, false, -1, 0, 0, false },
+	{ "multiplier 0", BFD_DROP_MULTIPLIER, 255, 2, 1, 10, false, 2, 0, 24, false },
+	{ "multipoint", BFD_DROP_MULTIPOINT, 255, 2, 1, 10, false, 1, 0xc1, 24, false },
+	{ "your discriminator", BFD_DROP_YOUR_DISCR, 255, 2, 1, 10, false, 8, 0xee, 24, false },
+	{ "test_B02 wrong interface", BFD_DROP_PORT, 255, 2, 1, 11, false, -1, 0, 24, false },
+	{ "multihop port", BFD_DROP_PORT, 255, 2, 1, 10, true, -1, 0, 24, false },
+	{ "test_B03 hop limit 254", BFD_DROP_HOP_LIMIT, 254, 2, 1, 10, false, -1, 0, 24, false },
+	{ "test_B03 hop limit 254, of rubbish", BFD_DROP_HOP_LIMIT, 254, 2, 1, 10, false, 0, 0, 24, false },
+	{ "from another", BFD_DROP_ADDRESS, 255, 3, 1, 10, false, -1, 0, 24, false },
+	{ "to another", BFD_DROP_ADDRESS, 255, 2, 7, 10, false, -1, 0, 24, false },
+	{ "authenticated", BFD_DROP_AUTH_UNEXPECTED, 255, 2, 1, 10, false, 1, 0xc4, 52, false },
+	{ "version, from another", BFD_DROP_VERSION, 255, 3, 1, 10, false, 0, 0x40, 24, true },
+	{ "hop limit 254, on another interface", BFD_DROP_HOP_LIMIT, 254, 2, 1, 11, false, -1, 0, 24, true },
+	{ "your discriminator, to another", BFD_DROP_YOUR_DISCR, 255, 2, 7, 10, false, 8, 0xee, 24, true },
 };
 
 /* Each rule counts one, changes nothing, and does not keep a dying session alive. */
@@ -660,6 +664,8 @@ test_B01_discard_rules(void **state)
 			assert_int_equal(after.last_rx.us, w->now.us);
 		} else {
 			assert_int_equal(drops(w, 0, b->want), 1);
+			if (after.dropped != before.dropped + !b->nobodys)
+				fail_msg("%s: %s at the session", b->name, b->nobodys ? "counted" : "not counted");
 			assert_int_equal(after.last_rx.us, before.last_rx.us);
 			assert_int_equal(after.rx, before.rx);
 			turn(w, before.last_rx.us + MS(300) - w->now.us);
