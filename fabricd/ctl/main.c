@@ -277,6 +277,7 @@ ask(const struct options *o, const struct view *view, const struct command_match
 		    "no fabricd answers at %s/%s: %s", o->ctl.run_dir, QUERY_SOCKET, strerror(-err));
 	out = out_new(&o->ctl, view);
 	status = query_client_ask(client, view->verb, m->argv, (size_t)m->argc, &out_sink, out);
+	status = out_status(out, status);
 	out_free(out);
 	query_client_close(client);
 	return (int)status;

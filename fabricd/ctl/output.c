@@ -11,7 +11,6 @@
  */
 #include "fabricd/ctl/output.h"
 
-#include <ctype.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +19,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fabricd/ctl/sift.h"
 #include "fabricd/lib/mem.h"
-#include "topology/topology.h"
 
-#define BATCH        5000
-#define REMEMBERED   5000 /* rows that --watch compares */
-#define UNKNOWN_KEYS 400  /* bytes */
+#define BATCH      5000
+#define REMEMBERED 5000 /* rows that --watch compares */
 
 struct out {
 	const struct ctl *ctl;
@@ -36,11 +34,10 @@ struct out {
 	json_t *envelope;
 	json_t *problems; /* rows that have "next" */
 	struct libscols_table *table;
-	size_t rows, left_out, in_table;
-	uint32_t unseen;  /* bit i: no row had the key of filter i yet */
-	json_t *last_out; /* the last row that was left out */
-	bool headed, failed;
-	enum query_status status;
+	struct sift sift;
+	size_t rows, in_table;
+	bool headed, failed, ended;
+	enum query_status status; /* when it has ended */
 };
 
 /* ---- values ---- */
@@ -120,8 +117,8 @@ row_number(const json_t *row, const char *key, double missing)
 }
 
 /* The value as a machine has it: text bare, lists with blanks between, the rest as JSON. To free(). */
-static char *
-plain(const json_t *v)
+char *
+value_text(const json_t *v)
 {
 	char *text = NULL;
 	size_t n = 0;
@@ -134,7 +131,7 @@ plain(const json_t *v)
 	if (!(f = open_memstream(&text, &n)))
 		return NULL;
 	for (size_t i = 0; i < json_array_size(v); i++) {
-		char *one = plain(json_array_get(v, i));
+		char *one = value_text(json_array_get(v, i));
 
 		fprintf(f, "%s%s", i ? " " : "", one ? one : "");
 		free(one);
@@ -163,7 +160,7 @@ readable(const struct column *c, const json_t *v)
 		return strdup(human_rate(json_number_value(v), buf));
 	if (json_is_boolean(v))
 		return strdup(json_is_true(v) ? "yes" : "no");
-	return plain(v);
+	return value_text(v);
 }
 
 /* ---- tables ---- */
@@ -286,7 +283,7 @@ row_key(const struct view *view, const json_t *row)
 
 	for (size_t i = 0; f && i < MIN_OF((size_t)MAX_OF(view->key_columns, 1u), view->n_columns); i++) {
 		const json_t *v = json_object_get(row, view->columns[i].key);
-		char *one = v ? plain(v) : NULL;
+		char *one = v ? value_text(v) : NULL;
 
 		fprintf(f, "%s\n", one ? one : "");
 		free(one);
@@ -400,7 +397,9 @@ csv_row(struct out *o, const json_t *row)
 {
 	for (size_t i = 0; i < o->view->n_columns; i++) {
 		const json_t *v = row ? json_object_get(row, o->view->columns[i].key) : NULL;
-		char *text = !row ? strdup(o->view->columns[i].key) : v && !json_is_null(v) ? plain(v) : strdup("");
+		char *text = !row                    ? strdup(o->view->columns[i].key)
+			     : v && !json_is_null(v) ? value_text(v)
+						     : strdup("");
 
 		if (i)
 			putc(',', o->to);
@@ -423,7 +422,7 @@ out_new(const struct ctl *ctl, const struct view *view)
 	o->view = view;
 	o->problems = json_array();
 	o->to = ctl->out;
-	o->unseen = UINT32_MAX;
+	sift_init(&o->sift, ctl);
 	if (ctl->pager && ctl->format <= FORMAT_WIDE)
 		o->to = open_memstream(&o->page, &o->page_len);
 	if (!o->to)
@@ -439,7 +438,7 @@ out_free(struct out *o)
 	scols_unref_table(o->table);
 	json_decref(o->envelope);
 	json_decref(o->problems);
-	json_decref(o->last_out);
+	sift_clear(&o->sift);
 	if (o->to != o->ctl->out)
 		fclose(o->to);
 	free(o->page);
@@ -490,140 +489,14 @@ show_row(struct out *o, json_t *row)
 	o->rows++;
 }
 
-/* Keys may be written as the table's titles are: in capitals. */
-static const json_t *
-value_of(const json_t *row, const char *key)
-{
-	const json_t *v = json_object_get(row, key);
-	const char *name;
-	json_t *one;
-
-	if (v)
-		return v;
-	json_object_foreach((json_t *)row, name, one)
-	{
-		if (strcasecmp(name, key) == 0)
-			return one;
-	}
-	return NULL;
-}
-
-static bool
-same_value(const json_t *v, const char *wanted)
-{
-	char *text = plain(v);
-	bool same = text && strcasecmp(text, wanted) == 0;
-
-	free(text);
-	for (size_t i = 0; !same && i < json_array_size(v); i++) {
-		text = plain(json_array_get(v, i));
-		same = text && strcasecmp(text, wanted) == 0;
-		free(text);
-	}
-	return same;
-}
-
-static void
-filter_key(const char *filter, char key[64])
-{
-	snprintf(key, 64, "%.*s", (int)strcspn(filter, "="), filter);
-}
-
-/* A filter's value is compared with the value as a machine has it, or with any of a list. */
-static bool
-passes(struct out *o, const json_t *row, size_t filter)
-{
-	const char *text = o->ctl->filters[filter], *wanted = strchr(text, '=') + 1;
-	const json_t *v;
-	char key[64];
-
-	filter_key(text, key);
-	if (!(v = value_of(row, key)))
-		return *wanted == '\0'; /* KEY= is for rows without it */
-	o->unseen &= ~(1u << filter);
-	return json_is_null(v) ? *wanted == '\0' : same_value(v, wanted);
-}
-
-static bool
-recent(const json_t *row, int64_t since_us)
-{
-	const char *text = row_text(row, "time", NULL), *rest;
-	struct timespec now;
-	struct tm tm = { 0 };
-
-	if (!text || !(rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)))
-		return true;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)timegm(&tm) -
-		   (*rest == '.' ? strtod(rest, NULL) : 0) <=
-	       (double)since_us / 1e6;
-}
-
-/* Whether --filter and --since let the row through. */
-static bool
-wanted(struct out *o, const char *text, size_t n)
-{
-	const struct ctl *ctl = o->ctl;
-	json_t *row;
-	bool yes;
-
-	if (!ctl->n_filters && !ctl->since_us)
-		return true;
-	row = json_loadb(text, n, 0, NULL);
-	yes = row && (!ctl->since_us || recent(row, ctl->since_us));
-	for (size_t i = 0; row && i < ctl->n_filters; i++)
-		yes = passes(o, row, i) && yes;
-	if (!yes) {
-		json_decref(o->last_out);
-		o->last_out = json_incref(row);
-	}
-	json_decref(row);
-	return yes;
-}
-
-/* Nothing is shown: is it that no row can have what a filter asks for? */
-static void
-say_nothing_passes(struct out *o)
-{
-	const char *name, *words[64];
-	char keys[UNKNOWN_KEYS] = "", next[UNKNOWN_KEYS + 32], key[64];
-	size_t n = 0, at = 0;
-	json_t *one;
-
-	fprintf(stderr, "none of %zu row%s passes\n", o->left_out, o->left_out == 1 ? "" : "s");
-	for (size_t i = 0; i < o->view->n_columns && n < ARRAY_LEN(words); i++)
-		words[n++] = o->view->columns[i].key;
-	json_object_foreach(o->last_out, name, one)
-	{
-		if (n < ARRAY_LEN(words))
-			words[n++] = name;
-	}
-	for (size_t i = 0; i < o->view->n_columns && at < sizeof(keys); i++)
-		at += (size_t)snprintf(keys + at, sizeof(keys) - at, "%s%s", i ? " " : "", words[i]);
-	for (size_t f = 0; f < o->ctl->n_filters; f++) {
-		bool known = !(o->unseen & 1u << f);
-
-		filter_key(o->ctl->filters[f], key);
-		for (size_t i = 0; i < n && !known; i++)
-			known = strcasecmp(words[i], key) == 0;
-		if (known)
-			continue;
-		for (char *c = key; *c; c++)
-			*c = (char)tolower((unsigned char)*c);
-		if (!topo_did_you_mean(key, words, n, next, sizeof(next)))
-			snprintf(next, sizeof(next), "one of: %s", keys);
-		ctl_fail(QUERY_OK, next, "no row has a key \"%s\"", key);
-	}
-}
-
 /* JSON forms pass a row's text on as it is. */
 static bool
 show_text(struct out *o, const char *text, size_t n)
 {
 	json_t *row;
 
-	if (!wanted(o, text, n)) {
-		o->left_out++;
+	if (!sift_row(&o->sift, text, n)) {
+		/* not asked for */
 	} else if (o->ctl->format == FORMAT_JSON) {
 		head(o);
 		fprintf(o->to, "%s\n", o->rows ? "," : "");
@@ -677,7 +550,7 @@ out_end(struct out *o, enum query_status status)
 	bool table = o->ctl->format <= FORMAT_WIDE;
 
 	if (o->failed)
-		return o->status;
+		return (int)o->status;
 	if (!o->envelope)
 		o->envelope = json_object();
 	head(o);
@@ -697,11 +570,19 @@ out_end(struct out *o, enum query_status status)
 	if (o->page || o->to != o->ctl->out)
 		print_page(o);
 	fflush(o->ctl->out);
-	if (table && !o->rows && o->left_out)
-		say_nothing_passes(o);
+	if (table && !o->rows && o->sift.left_out)
+		fprintf(stderr, "none of %zu row%s passes\n", o->sift.left_out, o->sift.left_out == 1 ? "" : "s");
 	else if (table && !o->rows && o->view->empty)
 		fprintf(stderr, "%s\n", o->view->empty);
-	return (int)status;
+	o->ended = true;
+	o->status = sift_status(&o->sift, o->view, status);
+	return (int)o->status;
+}
+
+enum query_status
+out_status(const struct out *o, enum query_status status)
+{
+	return o->ended ? o->status : status;
 }
 
 json_t *
@@ -760,6 +641,7 @@ sink_error(void *arg, const char *cause, const char *next)
 	/* Half a JSON document stays half: a reader must not take it for the whole answer. */
 	table_flush(o);
 	o->failed = true;
+	o->status = QUERY_UNREACHABLE;
 	ctl_fail(QUERY_UNREACHABLE, next, "%s", cause ? cause : "fabricd gave an error that has no text");
 }
 

@@ -39,6 +39,7 @@ struct view {
 	    FILE *, const json_t *row, const json_t *envelope); /* shows a row in a form of its own, no table */
 	bool problems;       /* rows with "next" are problems, repeated below with cause and next command */
 	const char *empty;   /* said on stderr when a table has no rows */
+	const char *more;    /* keys that rows may have beside those of the columns, with blanks between; NULL: none */
 	uint8_t key_columns; /* that tell a row from the others, for --watch; 0: the first one does */
 };
 
@@ -60,8 +61,10 @@ extern const struct query_sink out_sink;
 /* The same, from JSON values, for local commands. The references are taken. */
 void out_header(struct out *, json_t *envelope);
 void out_row(struct out *, json_t *row);
-/* The exit code: `status`, or QUERY_INCOMPLETE or an error that the answer itself told. */
+/* The exit code: `status`, or what the filters make of it, or QUERY_UNREACHABLE after an error that was told. */
 int out_end(struct out *, enum query_status status);
+/* The exit code of an answer that ended; `status` of one that did not. */
+enum query_status out_status(const struct out *, enum query_status status);
 
 /* An envelope for answers that no daemon made. */
 json_t *out_envelope(const char *schema, const char *fabric);
@@ -71,6 +74,9 @@ char *human_duration(double seconds, char buf[HUMAN_TEXT]);     /* 350ms, 42s, 4
 char *human_us(double us, char buf[HUMAN_TEXT]);                /* 48us, 3.3ms, 150ms */
 char *human_time(const char *rfc3339, char buf[HUMAN_TEXT]);    /* local, 2026-11-21 03:25:08.711; else as it is */
 char *human_rate(double bits_per_second, char buf[HUMAN_TEXT]); /* 71 Gb/s */
+
+/* The value as a machine has it: text bare, lists with blanks between, the rest as JSON. To free(). */
+char *value_text(const json_t *);
 
 /* Shorthands over rows; NULL or `missing` when the key is absent or of another type. */
 const char *row_text(const json_t *row, const char *key, const char *missing);

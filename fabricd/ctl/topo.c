@@ -153,7 +153,9 @@ static const struct column expand_columns[] = {
 	{ "host_ports", "HOST PORTS", CELL_LIST, false },
 };
 
-static const struct view expand_view = { .columns = expand_columns, .n_columns = ARRAY_LEN(expand_columns) };
+static const struct view expand_view = { .columns = expand_columns,
+	.n_columns = ARRAY_LEN(expand_columns),
+	.more = "external foreign level links plane pod reserved_ports" };
 
 static json_t *
 prefix_list(const bool has[FAMILIES], const struct prefix prefix[FAMILIES])

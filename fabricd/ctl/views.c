@@ -1,7 +1,8 @@
 /*
  * fabricd/ctl/views.c -- columns, headings and pages of the daemon's answers
  *
- * The keys are those of docs/schema; a key that is not in a row is shown as "-".
+ * The keys are those of docs/schema, of which those without a column stand in MORE; a key that is not in a row is shown
+ * as "-".
  */
 #include "fabricd/ctl/views.h"
 
@@ -9,6 +10,9 @@
 #include <string.h>
 
 #define VIEW(columns_) .columns = (columns_), .n_columns = ARRAY_LEN(columns_)
+
+#define MORE_PROBLEM   "what next"
+#define MORE_ATTRS     "as_path_length ext_communities large_communities origin_as"
 
 static void
 print_list(FILE *f, const json_t *list, const char *key)
@@ -109,9 +113,11 @@ static const struct column bfd_columns[] = {
 	{ "reason", "REASON", CELL_TEXT, false },
 };
 
-const struct view view_bfd = {
-	.verb = "bfd", VIEW(bfd_columns), .problems = true, .empty = "no BFD sessions: no neighbour was heard yet"
-};
+const struct view view_bfd = { .verb = "bfd",
+	VIEW(bfd_columns),
+	.more = "independent " MORE_PROBLEM,
+	.problems = true,
+	.empty = "no BFD sessions: no neighbour was heard yet" };
 
 /* ---- bgp ---- */
 
@@ -148,6 +154,7 @@ bgp_heading(FILE *f, const json_t *envelope)
 
 const struct view view_bgp = { .verb = "bgp.summary",
 	VIEW(bgp_columns),
+	.more = "stale " MORE_PROBLEM,
 	.heading = bgp_heading,
 	.problems = true,
 	.empty = "no sessions in the file" };
@@ -274,7 +281,15 @@ static const struct column neighbor_columns[] = {
 	{ "reason", "REASON", CELL_TEXT, false },
 };
 
-const struct view view_neighbor = { .verb = "bgp.neighbor", VIEW(neighbor_columns), .page = neighbor_page };
+const struct view view_neighbor = { .verb = "bgp.neighbor",
+	VIEW(neighbor_columns),
+	.more =
+	    "accepted address advertised attributes_discarded bfd collisions connect_failures expected_prefixes flaps "
+	    "graceful_restart hold_s identity_refusals keepalive_s kind last_notification_received "
+	    "last_notification_sent last_reset last_reset_cause last_reset_s local_address max_prefixes messages "
+	    "notifications_received notifications_sent peer_hostname peer_port peer_router_id policy_in policy_out "
+	    "queued_bytes refusals refused rungs stale verdicts " MORE_PROBLEM,
+	.page = neighbor_page };
 
 static const struct column received_columns[] = {
 	{ "prefix", "PREFIX", CELL_TEXT, false },
@@ -287,7 +302,10 @@ static const struct column received_columns[] = {
 	{ "communities", "COMMUNITIES", CELL_TEXT, false },
 };
 
-const struct view view_received = { .verb = "bgp.received", VIEW(received_columns), .empty = "nothing is offered" };
+const struct view view_received = { .verb = "bgp.received",
+	VIEW(received_columns),
+	.more = "learned_from local_pref peer port " MORE_ATTRS,
+	.empty = "nothing is offered" };
 
 static const struct column advertised_columns[] = {
 	{ "prefix", "PREFIX", CELL_TEXT, false },
@@ -311,7 +329,7 @@ static const struct column why_columns[] = {
 	{ "learned_from", "FROM", CELL_TEXT, true },
 };
 
-const struct view view_why = { .verb = "bgp.why", VIEW(why_columns) };
+const struct view view_why = { .verb = "bgp.why", VIEW(why_columns), .more = "communities origin " MORE_ATTRS };
 
 /* ---- routes ---- */
 
@@ -325,7 +343,10 @@ static const struct column routes_columns[] = {
 	{ "communities", "COMMUNITIES", CELL_TEXT, true },
 };
 
-const struct view view_routes = { .verb = "routes", VIEW(routes_columns), .empty = "the table is empty" };
+const struct view view_routes = { .verb = "routes",
+	VIEW(routes_columns),
+	.more = "local_pref med origin " MORE_ATTRS,
+	.empty = "the table is empty" };
 
 static void
 route_page(FILE *f, const json_t *row, const json_t *envelope)
@@ -351,7 +372,10 @@ route_page(FILE *f, const json_t *row, const json_t *envelope)
 		row_text(one, "next_hop", "local"), row_text(one, "peer", "-"), row_text(one, "why", "-"));
 }
 
-const struct view view_route = { .verb = "route", VIEW(routes_columns), .page = route_page };
+const struct view view_route = { .verb = "route",
+	VIEW(routes_columns),
+	.more = "fib_error group installed local_pref med origin paths " MORE_ATTRS,
+	.page = route_page };
 
 /* ---- FIB ---- */
 
@@ -424,7 +448,9 @@ upgrade_page(FILE *f, const json_t *row, const json_t *envelope)
 	fflush(f);
 }
 
-const struct view view_upgrade = { .verb = "upgrade", VIEW(upgrade_columns), .page = upgrade_page };
+const struct view view_upgrade = {
+	.verb = "upgrade", VIEW(upgrade_columns), .more = "binary pid reason upgraded", .page = upgrade_page
+};
 
 /* ---- ports, log, counters, memory ---- */
 
@@ -450,7 +476,11 @@ static const struct column ports_columns[] = {
 	{ "setup_error", "SETUP ERROR", CELL_TEXT, true },
 };
 
-const struct view view_ports = { .verb = "ports", VIEW(ports_columns), .problems = true, .empty = "no ports" };
+const struct view view_ports = { .verb = "ports",
+	VIEW(ports_columns),
+	.more = "damped flaps reason " MORE_PROBLEM,
+	.problems = true,
+	.empty = "no ports" };
 
 static const struct column log_columns[] = {
 	{ "time", "TIME", CELL_TIME, false },

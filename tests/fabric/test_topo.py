@@ -154,6 +154,20 @@ def test_filters(fab):
     assert "KEY=VALUE" in fab.run("--at", "leaf1", "bgp", "--filter", "port", want=2).stderr
 
 
+def test_exit_codes_are_of_what_is_shown(fab):
+    """A session that is down is no finding about another one, and no fault of the answer that nobody asked for it."""
+    fab.run("lab", "cut", "leaf1:eth1")
+    fab.until("the session is down", lambda: fab.rows("leaf1", "bgp", "--filter", "state=Established", want=(0, 1))[0]["port"] == "eth2")
+    for verb in ("bgp", "ports"):
+        for form in ("table", "json", "csv"):
+            for words, want in [((), 1), (("port=eth1",), 1), (("port=eth2",), 0), (("port=eth9",), 0), (("prot=eth2",), 2)]:
+                sifted = [w for f in words for w in ("--filter", f)]
+                fab.run("--at", "leaf1", verb, "-o", form, *sifted, want=want)
+    assert "did you mean port" in fab.run("--at", "leaf1", "bgp", "--filter", "prot=eth2", want=2).stderr
+    fab.run("lab", "heal")
+    fab.run("lab", "wait", "--timeout", "60s")
+
+
 def test_since(fab):
     assert fab.rows("leaf1", "log", "--since", "1h") == fab.rows("leaf1", "log")
     fab.run("lab", "cut", "leaf1:eth1")

@@ -288,6 +288,70 @@ filters_and_times(void **state)
 	}
 }
 
+/* What counts for the exit code is what is shown. Rows with "next" are findings; of an answer without them, all are. */
+static const char *const up_and_down[] = { "{\"port\":\"swp1\",\"state\":\"up\"}",
+	"{\"port\":\"swp2\",\"state\":\"down\",\"what\":\"swp2\",\"next\":\"fabctl ports\"}" };
+static const char *const differences[] = { "{\"port\":\"swp1\",\"state\":\"old\"}",
+	"{\"port\":\"swp2\",\"state\":\"new\"}" };
+
+static const struct {
+	const char *name, *filter;
+	const char *const *rows;
+	size_t n;
+	enum query_status status, want;
+} codes[] = {
+	{ "no filter, fine", NULL, up_and_down, 1, QUERY_OK, QUERY_OK },
+	{ "no filter, a finding", NULL, up_and_down, 2, QUERY_FINDINGS, QUERY_FINDINGS },
+	{ "the finding is shown", "port=swp2", up_and_down, 2, QUERY_FINDINGS, QUERY_FINDINGS },
+	{ "the finding is left out", "port=swp1", up_and_down, 2, QUERY_FINDINGS, QUERY_OK },
+	{ "all is left out", "port=swp3", up_and_down, 2, QUERY_FINDINGS, QUERY_OK },
+	{ "a difference is shown", "port=swp1", differences, 2, QUERY_FINDINGS, QUERY_FINDINGS },
+	{ "all differences are left out", "port=swp3", differences, 2, QUERY_FINDINGS, QUERY_OK },
+	{ "it is the answer as a whole, without rows", "port=swp3", up_and_down, 0, QUERY_FINDINGS, QUERY_FINDINGS },
+	{ "not all has answered", "port=swp1", up_and_down, 2, QUERY_INCOMPLETE, QUERY_INCOMPLETE },
+	{ "a key that there is not", "prot=swp1", up_and_down, 2, QUERY_FINDINGS, QUERY_USAGE },
+	{ "a key that there is not, without rows", "prot=swp1", up_and_down, 0, QUERY_OK, QUERY_USAGE },
+	{ "a key that there is not, for rows without it", "prot=", up_and_down, 2, QUERY_OK, QUERY_USAGE },
+	{ "a key that no row has now", "stale=1", up_and_down, 2, QUERY_FINDINGS, QUERY_OK },
+	{ "a title", "PORT=swp1", up_and_down, 2, QUERY_FINDINGS, QUERY_OK },
+};
+
+static void
+exit_codes(void **state)
+{
+	static const struct column two[] = { { "port", "PORT", CELL_TEXT, false },
+		{ "state", "STATE", CELL_TEXT, false } };
+	static const struct view sifted_view = { .columns = two, .n_columns = 2, .more = "what stale next" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(codes) * FORMATS; i++) {
+		size_t c = i / FORMATS;
+		struct ctl ctl = { .format = (enum ctl_format)(i % FORMATS) };
+		json_t *envelope = json_object(), *end = json_pack("{s:b, s:[]}", "complete", 1, "missing");
+		char *text = NULL;
+		size_t len = 0;
+		struct out *out;
+
+		if (codes[c].filter)
+			ctl.filters[ctl.n_filters++] = codes[c].filter;
+		ctl.out = open_memstream(&text, &len);
+		out = out_new(&ctl, &sifted_view);
+		assert_true(out_sink.header(out, envelope));
+		for (size_t k = 0; k < codes[c].n; k++)
+			assert_true(out_sink.row(out, codes[c].rows[k], strlen(codes[c].rows[k])));
+		assert_int_equal(out_status(out, QUERY_UNREACHABLE), QUERY_UNREACHABLE); /* it has not ended */
+		out_sink.end(out, end, codes[c].status);
+		if (out_status(out, codes[c].status) != codes[c].want)
+			fail_msg("%s, %s: exit %d, not %d", codes[c].name, ctl_format_names[ctl.format],
+			    out_status(out, codes[c].status), codes[c].want);
+		out_free(out);
+		fclose(ctl.out);
+		free(text);
+		json_decref(envelope);
+		json_decref(end);
+	}
+}
+
 /* What --watch shows of three rows, with cells in reverse between "<" and ">". */
 static char *
 frame(struct ctl *ctl, const char *const rows[], size_t n)
@@ -378,6 +442,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_and_times),
+		cmocka_unit_test(exit_codes),
 		cmocka_unit_test(watch_shows_what_changed),
 		cmocka_unit_test(microseconds),
 		cmocka_unit_test(forms),
