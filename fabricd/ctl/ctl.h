@@ -24,6 +24,7 @@ extern const char *const ctl_format_names[FORMATS];
 struct ctl {
 	enum ctl_format format;
 	bool colour, pager;
+	size_t width;        /* columns of the terminal that data goes to; 0: none, lines are as long as they are */
 	const char *run_dir; /* of the daemon that is asked */
 	const char *at;      /* NULL, or a switch of a laboratory on this machine */
 	const char *lab;     /* name of the laboratory */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "fabricd/ctl/command.h"
@@ -231,6 +232,15 @@ want_colour(const struct options *o)
 	return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
 }
 
+/* Columns of the terminal; 0: data goes elsewhere, or the terminal does not know. */
+static size_t
+screen_width(void)
+{
+	struct winsize screen = { .ws_col = 0 };
+
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &screen) == 0 ? screen.ws_col : 0;
+}
+
 /* ---- the daemon ---- */
 
 static int
@@ -293,6 +303,7 @@ watch(struct options *o, const struct view *view, const struct command_match *m)
 	do {
 		if (isatty(STDOUT_FILENO))
 			printf("\033[H\033[2J");
+		o->ctl.width = screen_width(); /* it may have changed */
 		status = ask(o, view, m);
 		fflush(stdout);
 		poll(NULL, 0, (int)(o->watch_us / 1000));
@@ -388,6 +399,7 @@ main(int argc, char **argv)
 	if ((status = read_options(&o, argc, argv)))
 		return status;
 	o.ctl.colour = want_colour(&o);
+	o.ctl.width = screen_width();
 	o.ctl.pager = isatty(STDOUT_FILENO) && !o.watch_us && o.n_ends < 2;
 	if (o.n_ends < 2)
 		return written(run(&o, o.words, o.n_words));

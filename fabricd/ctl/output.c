@@ -4,7 +4,7 @@
  *   header, rows, end --> json:  as they come, inside one envelope
  *                         jsonl: each row as it comes
  *                         csv:   the columns' keys, then values as the machine has them
- *                         table: cells as people read them, by libsmartcols, BATCH rows at a time
+ *                         table: cells as people read them, by libsmartcols, BATCH rows at a time; fit.c has narrow terminals
  *
  * Always true: a key that a row lacks is "-" in a table and nothing in CSV, never 0. Numbers for machines keep base
  * units. Answers of any length are shown in bounded memory: a table of more than BATCH rows is aligned batch by batch.
@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fabricd/ctl/fit.h"
 #include "fabricd/ctl/sift.h"
 #include "fabricd/lib/mem.h"
 
@@ -193,7 +194,7 @@ static void
 table_flush(struct out *o)
 {
 	if (o->table && o->in_table)
-		scols_print_table(o->table);
+		fit_print(o->table, o->to, o->ctl->width);
 	scols_unref_table(o->table);
 	o->table = NULL;
 }

@@ -1,10 +1,14 @@
 """Topology files as people handle them: plan against a running switch, import, and the filters of answers."""
 
 import csv
+import fcntl
 import json
 import os
+import pty
 import shutil
+import struct
 import subprocess
+import termios
 import xml.etree.ElementTree
 
 import pytest
@@ -166,6 +170,37 @@ def test_exit_codes_are_of_what_is_shown(fab):
     assert "did you mean port" in fab.run("--at", "leaf1", "bgp", "--filter", "prot=eth2", want=2).stderr
     fab.run("lab", "heal")
     fab.run("lab", "wait", "--timeout", "60s")
+
+
+def test_narrow_terminals(fab, edited):
+    """On a terminal of 40 columns a table is folded: all that is in it is there. In a pipe no line is broken."""
+    words = ["topo", "plan", edited("asn: {base: 65000}", "asn: {base: 65200}"), FILE, "--allow-renumber"]
+    wide = subprocess.run([f"{fab.bin}/fabctl", *words], capture_output=True, text=True, timeout=30, check=False).stdout
+    env = {**os.environ, "TERM": "dumb", "FABCTL_PAGER": ""}
+    narrow = {}
+    for columns in (40, 200):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fabctl = subprocess.Popen([f"{fab.bin}/fabctl", *words], stdin=subprocess.DEVNULL, stdout=theirs, env=env)
+        os.close(theirs)
+        narrow[columns] = read_all(ours)
+        assert fabctl.wait(30) == 1
+    assert narrow[200] == wide
+    head = len(wide.splitlines()) - len(wide[wide.index("SWITCH"):].splitlines())  # the heading is no table
+    lines = narrow[40].splitlines()[head:]
+    assert max(map(len, lines)) <= 40 < max(map(len, wide.splitlines()[head:]))
+    assert {w for w in narrow[40].split() if w != "-"} == {w for w in wide.split() if w != "-"}
+
+
+def read_all(terminal):
+    got = b""
+    try:
+        while more := os.read(terminal, 65536):
+            got += more
+    except OSError:  # EIO: nobody has its other end any more
+        pass
+    os.close(terminal)
+    return got.decode().replace("\r\n", "\n")
 
 
 def test_since(fab):

@@ -437,12 +437,128 @@ microseconds(void **state)
 		assert_string_equal(human_us(times[i].us, buf), times[i].want);
 }
 
+/* One answer on terminals of several widths. */
+static const struct {
+	const char *name;
+	size_t width;
+	enum ctl_format format;
+	const char *want;
+} terminals[] = {
+	{ "no terminal", 0, FORMAT_TABLE,
+	    "PORT  STATE        COUNT  REASON\n"
+	    "swp1  Established     12  -\n"
+	    "swp2  Idle             -  the neighbour has closed the connection, for the second time\n"
+	    "PROBLEMS\n"
+	    "swp2  -  the neighbour has closed the connection, for the second time  fabctl bgp neighbor swp2\n" },
+	{ "wide enough", 200, FORMAT_TABLE,
+	    "PORT  STATE        COUNT  REASON\n"
+	    "swp1  Established     12  -\n"
+	    "swp2  Idle             -  the neighbour has closed the connection, for the second time\n"
+	    "PROBLEMS\n"
+	    "swp2  -  the neighbour has closed the connection, for the second time  fabctl bgp neighbor swp2\n" },
+	{ "texts are broken", 60, FORMAT_TABLE,
+	    "PORT  STATE        COUNT  REASON\n"
+	    "swp1  Established     12  -\n"
+	    "swp2  Idle             -  the neighbour has closed the\n"
+	    "                          connection, for the second time\n"
+	    "PROBLEMS\n"
+	    "swp2  -  the neighbour has closed  fabctl bgp neighbor swp2\n"
+	    "         the connection, for the\n"
+	    "         second time\n" },
+	{ "rows are folded", 40, FORMAT_TABLE,
+	    "PORT  STATE        COUNT\n"
+	    "swp1  Established     12\n"
+	    "swp2  Idle             -\n"
+	    "  REASON the neighbour has closed the\n"
+	    "    connection, for the second time\n"
+	    "PROBLEMS\n"
+	    "swp2  -\n"
+	    "  the neighbour has closed the\n"
+	    "    connection, for the second time\n"
+	    "  fabctl bgp neighbor swp2\n" },
+	{ "very narrow", 1, FORMAT_TABLE,
+	    "PORT  STATE\n"
+	    "swp1  Established\n"
+	    "  COUNT 12\n"
+	    "swp2  Idle\n"
+	    "  REASON the\n"
+	    "    neighbour has\n"
+	    "    closed the\n"
+	    "    connection, for\n"
+	    "    the second time\n"
+	    "PROBLEMS\n"
+	    "swp2  -\n"
+	    "  the neighbour has\n"
+	    "    closed the\n"
+	    "    connection, for\n"
+	    "    the second time\n"
+	    "  fabctl bgp\n"
+	    "    neighbor swp2\n" },
+	{ "machines' forms know no terminal", 20, FORMAT_CSV,
+	    "port,state,count,reason\n"
+	    "swp1,Established,12,\n"
+	    "swp2,Idle,,\"the neighbour has closed the connection, for the second time\"\n" },
+};
+
+static char *
+on_terminal(size_t width, enum ctl_format format, const char *const rows[], size_t n)
+{
+	static const struct column four[] = { { "port", "PORT", CELL_TEXT, false },
+		{ "state", "STATE", CELL_TEXT, false }, { "count", "COUNT", CELL_NUMBER, false },
+		{ "reason", "REASON", CELL_TEXT, false } };
+	static const struct view sessions = { .columns = four, .n_columns = 4, .problems = true };
+	struct ctl ctl = { .format = format, .width = width };
+	char *text = NULL;
+	size_t len = 0;
+	struct out *out;
+
+	ctl.out = open_memstream(&text, &len);
+	out = out_new(&ctl, &sessions);
+	for (size_t k = 0; k < n; k++)
+		assert_true(out_sink.row(out, rows[k], strlen(rows[k])));
+	out_end(out, QUERY_OK);
+	out_free(out);
+	fclose(ctl.out);
+	trim(text);
+	return text;
+}
+
+static void
+narrow_terminals(void **state)
+{
+	static const char *const rows[] = { "{\"port\":\"swp1\",\"state\":\"Established\",\"count\":12}",
+		"{\"port\":\"swp2\",\"state\":\"Idle\",\"what\":\"swp2\",\"next\":\"fabctl bgp neighbor "
+		"swp2\",\"reason\":"
+		"\"the neighbour has closed the connection, for the second time\"}" };
+	static const char *const hostile[] = {
+		"{\"port\":\"swp1\",\"state\":\"a\\u001b[2Jb\\u009bc\",\"reason\":\"x\\ny\\u001b]0;z\\u0007\"}"
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(terminals); i++) {
+		char *text = on_terminal(terminals[i].width, terminals[i].format, rows, ARRAY_LEN(rows));
+
+		if (strcmp(text, terminals[i].want) != 0)
+			fail_msg("%s:\n%s\nwanted:\n%s", terminals[i].name, text, terminals[i].want);
+		free(text);
+	}
+	for (size_t width = 0; width < 60; width += 10) { /* what a neighbour says is not what a terminal does */
+		char *text = on_terminal(width, FORMAT_TABLE, hostile, 1);
+
+		for (const char *at = text; *at; at++)
+			if (*at != '\n' && ((unsigned char)*at < 0x20 || (unsigned char)*at >= 0x7f))
+				fail_msg("%zu columns: byte %02x in %s", width, (unsigned char)*at, text);
+		free(text);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_and_times),
 		cmocka_unit_test(exit_codes),
+		cmocka_unit_test(narrow_terminals),
 		cmocka_unit_test(watch_shows_what_changed),
 		cmocka_unit_test(microseconds),
 		cmocka_unit_test(forms),
