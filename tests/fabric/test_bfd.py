@@ -144,7 +144,7 @@ def test_watches_outlive_bfdd(lab):
     bfdds["a"].start()
     for c in clients.values():
         c.wait("Up")
-    assert clients["a"].links[-1]["connected"]
+    until(lambda: clients["a"].links[-1]["connected"], 5, "the client finds it")
 
 
 def test_planned_end_is_no_failure(lab):
