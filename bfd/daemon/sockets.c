@@ -155,6 +155,8 @@ receive(struct receiver *rx)
 	bool believe;
 	int n;
 
+	if (d->closed)
+		return 0;
 	for (int i = 0; i < BATCH; i++) {
 		s->iov[i] = (struct iovec){ s->bytes[i], PACKET_MAX };
 		s->msgs[i].msg_hdr = (struct msghdr){ .msg_name = &s->from[i],
@@ -247,9 +249,12 @@ drain(struct rt_datagrams *d)
 {
 	static const enum bfd_fd_role order[] = { BFD_FD_URGENT, BFD_FD_ROUTINE };
 
+	d->busy++;
 	for (size_t k = 0; k < ARRAY_LEN(order); k++)
 		for (int i = 0; d->rx[order[k]].fd >= 0 && i < DRAIN_MOST && receive(&d->rx[order[k]]) == BATCH; i++)
 			;
+	if (--d->busy == 0 && d->closed)
+		datagrams_close(d);
 }
 
 void
@@ -488,7 +493,6 @@ open_group(struct rt_datagrams *d)
 	for (size_t i = 0; !err && i < ARRAY_LEN(order); i++)
 		err = open_receiver(d, order[i], true);
 	d->pause = rt_timer_new(d->s->cfg.rt, on_pause, d);
-	d->pace = rt_timer_new(d->s->cfg.rt, on_pace, d);
 	return err ? err : sort_packets(d->rx[BFD_FD_URGENT].fd, d->o.local.family, hops, d->s->tag);
 }
 
@@ -511,6 +515,8 @@ bfd_sockets_open(
 	if (d->next)
 		d->next->prev = d;
 	s->list = d;
+	if (fn) /* a port's, or that of its echo packets: either can be flooded */
+		d->pace = rt_timer_new(s->cfg.rt, on_pace, d);
 	err = group ? open_group(d) : open_receiver(d, fn ? BFD_FD_URGENT : BFD_FD_SEND, false);
 	if (err) {
 		datagrams_close(d);
