@@ -12,7 +12,8 @@
  *
  * Detection is about the neighbour, not about us. Packets count from the time at which the kernel had them; before a
  * neighbour is called dead, the host gives what waits in its queue (ops->drain); and the time by which we were woken
- * too late does not count: bfd_note_time() sums it up, spared() takes it off, and gives one more interval.
+ * too late does not count: bfd_note_time() sums it up, spared() takes it off, and gives one more interval. So it is with
+ * echo packets, which nobody sent meanwhile.
  *
  * Always true: a session's `due` is the least of its deadlines; a packet that is
  * dropped changes nothing but counters; intervals are 64-bit, so no product of them overflows.
@@ -115,6 +116,12 @@ echo_interval(const struct bfd_session *s)
 }
 
 int64_t
+bfd_echo_detect_us(const struct bfd_session *s)
+{
+	return s->want.multiplier * echo_interval(s);
+}
+
+int64_t
 bfd_session_remote_detect_us(const struct bfd_session *s)
 {
 	return s->want.multiplier * MAX_OF((int64_t)s->tx_in_use, (int64_t)s->remote_min_rx);
@@ -142,7 +149,8 @@ plan_echo(struct bfd_session *s, struct mono now)
 		s->echo_at = s->echo_detect_at = MONO_NEVER;
 	} else if (mono_is_never(s->echo_at)) {
 		s->echo_at = now;
-		s->echo_detect_at = mono_add(now, s->want.multiplier * echo_interval(s) + echo_interval(s));
+		s->echo_detect_at = mono_add(now, bfd_echo_detect_us(s) + echo_interval(s));
+		s->echo_stall_mark = s->engine->stall_total;
 	}
 }
 
@@ -153,7 +161,7 @@ bfd_refresh(struct bfd_session *s, struct mono now)
 	plan_echo(s, now);
 	s->detect_at = s->forget_at = MONO_NEVER;
 	if (!mono_is_never(s->last_rx) && s->remote_multiplier && s->remote_discr)
-		s->detect_at = mono_add(s->last_rx, bfd_detect_us(s));
+		s->detect_at = mono_max(mono_add(s->last_rx, bfd_detect_us(s)), s->spared_to);
 	/* 6.8.1, bfd.AuthSeqKnown */
 	if (s->auth.known && !mono_is_never(s->last_rx))
 		s->forget_at = mono_add(s->last_rx, 2 * bfd_detect_us(s));
@@ -352,21 +360,24 @@ bfd_note_time(struct bfd_engine *e, struct mono now)
 	e->stats.stall_max = MAX_OF(e->stats.stall_max, late);
 }
 
-/* Whether we ourselves were away for a part of the detection time that matters; then the deadline moves. */
+/*
+ * Whether we ourselves were away for a part of the detection time that matters: then the deadline moves, by as much as we
+ * were away since the mark, and to one interval after it at least.
+ */
 static bool
-spared(struct bfd_session *s, struct mono now)
+spared(struct bfd_session *s, struct mono *deadline, int64_t *mark, int64_t detect_us, int64_t interval_us,
+    struct mono now)
 {
 	struct bfd_engine *e = s->engine;
-	int64_t away = e->stall_total - s->stall_mark;
+	int64_t away = e->stall_total - *mark;
 
-	if (away < bfd_detect_us(s) / 8)
+	if (away < detect_us / 8)
 		return false;
-	s->stall_mark = e->stall_total;
-	s->detect_at.us = MAX_OF(s->detect_at.us + away, e->stall_at.us + bfd_rx_interval(s));
-	if (mono_due(s->detect_at, now))
+	*mark = e->stall_total;
+	deadline->us = MAX_OF(deadline->us + away, e->stall_at.us + interval_us);
+	if (mono_due(*deadline, now))
 		return false;
 	s->spared++;
-	requeue(s);
 	return true;
 }
 
@@ -382,8 +393,11 @@ detected(struct bfd_session *s, struct mono now)
 		if (!mono_due(s->detect_at, now))
 			return;
 	}
-	if (spared(s, now))
+	if (spared(s, &s->detect_at, &s->stall_mark, bfd_detect_us(s), bfd_rx_interval(s), now)) {
+		s->spared_to = s->detect_at;
+		requeue(s);
 		return;
+	}
 	s->remote_discr = 0;
 	s->remote_min_rx = 1;
 	s->remote_demand = false;
@@ -400,6 +414,8 @@ echo_lost(struct bfd_session *s, struct mono now)
 {
 	struct bfd_step step = bfd_fsm_step(s->state, BFD_ECHO_EXPIRED);
 
+	if (spared(s, &s->echo_detect_at, &s->echo_stall_mark, bfd_echo_detect_us(s), echo_interval(s), now))
+		return;
 	s->echo_detect_at = MONO_NEVER;
 	if (step.moves)
 		bfd_move(s, step, now);

@@ -45,11 +45,13 @@ struct bfd_session {
 
 	struct mono tx_at, detect_at, forget_at, echo_at, echo_detect_at;
 	struct mono last_tx, last_rx;
-	int64_t tx_planned;    /* interval that tx_at was made from */
-	struct heap_item due;  /* the least of the deadlines */
-	int64_t stall_mark;    /* engine's stall_total when the neighbour was heard last */
-	struct bfd_saved kept; /* as ops->touched was told of it last */
-	uint64_t looked;       /* the run in which its packets were asked for before their time */
+	int64_t tx_planned;      /* interval that tx_at was made from */
+	struct heap_item due;    /* the least of the deadlines */
+	int64_t stall_mark;      /* engine's stall_total when the neighbour was heard last, */
+	int64_t echo_stall_mark; /* and when an echo came back */
+	struct mono spared_to;   /* no verdict before: we were away; until the neighbour is heard */
+	struct bfd_saved kept;   /* as ops->touched was told of it last */
+	uint64_t looked;         /* the run in which its packets were asked for before their time */
 
 	uint32_t echo_seq;
 	uint64_t echo_salt;
@@ -93,6 +95,7 @@ void bfd_send(struct bfd_session *, struct mono now, bool final);
 void bfd_move(struct bfd_session *, struct bfd_step, struct mono now);
 void bfd_poll_over(struct bfd_session *); /* bfd_refresh() is the caller's */
 int64_t bfd_rx_interval(const struct bfd_session *);
+int64_t bfd_echo_detect_us(const struct bfd_session *);
 bool bfd_echo_wanted(const struct bfd_session *);
 
 #endif

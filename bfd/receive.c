@@ -124,6 +124,7 @@ measure(struct bfd_session *s, const struct bfd_received *r, struct mono now)
 	s->engine->stats.rx++;
 	s->last_rx = mono_is_never(s->last_rx) ? at : mono_max(s->last_rx, at);
 	s->stall_mark = s->engine->stall_total;
+	s->spared_to = (struct mono){ 0 };
 }
 
 static void
@@ -240,8 +241,9 @@ bfd_engine_echo(struct bfd_engine *e, const struct bfd_received *r, struct mono 
 	    s->echo_seq - seq >= s->want.multiplier)
 		return dropped(e, s, BFD_DROP_ECHO);
 	s->echo_rx++;
-	s->echo_detect_at = mono_add(
-	    r->at, s->want.multiplier * MAX_OF((int64_t)s->want.echo_us, (int64_t)s->remote_min_echo));
+	s->echo_detect_at = mono_add(r->at, bfd_echo_detect_us(s));
+	if (mono_due(e->stall_at, r->at)) /* else it came back while we were away, and no other was sent since */
+		s->echo_stall_mark = e->stall_total;
 	bfd_refresh(s, now);
 	return BFD_TAKEN;
 }

@@ -344,6 +344,33 @@ an_older_stall_is_no_excuse(void **state)
 	bench_free(b);
 }
 
+/* What was given back stays given, whatever else is done with the session meanwhile. */
+static void
+what_was_spared_is_not_taken_back(void **state)
+{
+	struct bfd_params other = usual;
+	struct bench *b = bench_up(&usual);
+	struct mono heard = b->now, end;
+	int64_t late;
+
+	(void)state;
+	b->random = 50000;
+	turn(b, DETECT / 2);
+	late = mono_sub(mono_add(heard, DETECT), bfd_engine_next(b->e));
+	b->now = mono_add(heard, DETECT);
+	bfd_engine_run(b->e, b->now);
+	assert_int_equal(view(b).spared, 1);
+	end = mono_add(heard, DETECT + MAX_OF(late, (int64_t)HIS_TX));
+	other.multiplier = 7;
+	assert_int_equal(bfd_session_change(b->s, &other, b->now), 0);
+	turn(b, mono_sub(end, b->now) - 1);
+	assert_int_equal(bfd_session_state(b->s), BFD_UP);
+	turn(b, 1);
+	assert_int_equal(bfd_session_state(b->s), BFD_DOWN);
+	assert_int_equal(view(b).spared, 1);
+	bench_free(b);
+}
+
 static void
 lateness_of_less_than_a_millisecond_is_no_stall(void **state)
 {
@@ -565,6 +592,51 @@ echo_detection_to_the_microsecond(void **state)
 }
 
 /* His echo packets are sent back only while the session is Up, and only when we said that we do. */
+/* While we were away nobody sent an echo, and nobody looked for one: that is no failure of the way. */
+static void
+a_stall_is_no_lost_echo(void **state)
+{
+	enum { CLOCK, CONTROL, ECHO, ORDERS }; /* what is seen to first, afterwards */
+
+	(void)state;
+	for (int first = 0; first < ORDERS; first++) {
+		struct bench *b = bench_echo(25000);
+		struct bfd_packet up = his(b, BFD_UP);
+		struct bfd_received waited;
+		uint8_t bytes[16];
+		struct mono back;
+		bool reflect;
+
+		up.min_echo_us = 25000;
+		turn(b, 1000);
+		memcpy(bytes, b->echo, 16);
+		back = b->now;
+		if (first != ECHO)
+			assert_int_equal(echo_back(b, bytes, 16, 254, &reflect), BFD_TAKEN);
+		turn(b, 1000);
+		b->now = mono_add(b->now, MS(500)); /* less than the detection time of control packets */
+		if (first != CLOCK)
+			take(b, &up);
+		waited = came(b, bytes, 16);
+		waited.hop_limit = 254;
+		waited.at = back;
+		if (first == ECHO)
+			assert_int_equal(bfd_engine_echo(b->e, &waited, b->now, &reflect), BFD_TAKEN);
+		bfd_engine_run(b->e, b->now);
+		if (bfd_session_state(b->s) != BFD_UP)
+			fail_msg("%d: %s", first, bfd_diag_name(view(b).diag));
+		assert_int_equal(view(b).spared, 1);
+		/* It is sent again, and one that does not come back is missed as ever. */
+		assert_int_not_equal(memcmp(b->echo, bytes, 16), 0);
+		take(b, &up);
+		turn(b, MS(10));
+		assert_int_equal(bfd_session_state(b->s), BFD_UP);
+		turn(b, MS(600));
+		assert_int_equal(view(b).down_diag, BFD_DIAG_ECHO);
+		bench_free(b);
+	}
+}
+
 static void
 the_neighbours_echo_is_reflected_when_that_was_said(void **state)
 {
@@ -766,12 +838,14 @@ main(void)
 		cmocka_unit_test(answers_to_polls_are_measured_out),
 		cmocka_unit_test(only_a_real_stall_spares_the_neighbour),
 		cmocka_unit_test(an_older_stall_is_no_excuse),
+		cmocka_unit_test(what_was_spared_is_not_taken_back),
 		cmocka_unit_test(lateness_of_less_than_a_millisecond_is_no_stall),
 		cmocka_unit_test(missed_packets_are_counted),
 		cmocka_unit_test(packets_count_from_their_arrival),
 		cmocka_unit_test(echo_packets_are_known_again),
 		cmocka_unit_test(an_echo_may_be_late_by_less_than_the_multiplier),
 		cmocka_unit_test(echo_detection_to_the_microsecond),
+		cmocka_unit_test(a_stall_is_no_lost_echo),
 		cmocka_unit_test(the_neighbours_echo_is_reflected_when_that_was_said),
 		cmocka_unit_test(each_wrong_parameter_is_named),
 		cmocka_unit_test(parameters_are_raised_to_what_is_promised),
