@@ -10,7 +10,7 @@
 struct bfd_hist {
 	uint64_t n;
 	int64_t max_us;
-	uint32_t bucket[BFD_HIST_BUCKETS];
+	uint64_t bucket[BFD_HIST_BUCKETS]; /* a switch of many sessions fills 32 bits within weeks */
 };
 
 static inline unsigned int

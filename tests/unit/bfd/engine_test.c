@@ -1119,6 +1119,11 @@ histogram(void **state)
 	assert_int_equal(bfd_hist_quantile(&h, 1000), 5000);
 	bfd_hist_add(&h, INT64_MAX);
 	assert_int_equal(h.max_us, INT64_MAX);
+	/* months of it */
+	h = (struct bfd_hist){ .n = UINT32_MAX, .max_us = 900, .bucket[9] = UINT32_MAX };
+	assert_int_equal(bfd_hist_bucket(10), 9);
+	bfd_hist_add(&h, 10);
+	assert_in_range(bfd_hist_quantile(&h, 990), 10, 12);
 }
 
 int
