@@ -260,9 +260,7 @@ open_store(struct daemon *d, const struct options *o, uint64_t seed)
 	char path[PATH_MAX];
 
 	store_path(o->path, path, sizeof(path));
-	if (o->forget)
-		unlink(path);
-	d->store = bfd_store_open(&d->mem, path, seed, rt_clock(d->rt), &d->found);
+	d->store = bfd_store_open(&d->mem, path, seed, o->forget, rt_clock(d->rt), &d->found);
 	if (!d->store)
 		fprintf(
 		    stderr, "bfdd: %s cannot be used: %s; sessions will not outlive a crash\n", path, strerror(errno));

@@ -142,7 +142,8 @@ judge(struct bfd_store *s, struct mono now, struct bfd_store_found *found)
 }
 
 struct bfd_store *
-bfd_store_open(struct mem *mem, const char *path, uint64_t seed, struct mono now, struct bfd_store_found *found)
+bfd_store_open(
+    struct mem *mem, const char *path, uint64_t seed, bool anew, struct mono now, struct bfd_store_found *found)
 {
 	struct bfd_store *s = mem_zalloc(mem, MEM_SESSION, sizeof(*s));
 	int err = 0;
@@ -160,7 +161,7 @@ bfd_store_open(struct mem *mem, const char *path, uint64_t seed, struct mono now
 		errno = err;
 		return NULL;
 	}
-	found->why = judge(s, now, found);
+	found->why = anew ? "the process before may have died of it" : judge(s, now, found);
 	if (found->why) {
 		if (s->map)
 			munmap(s->map, s->bytes);

@@ -15,11 +15,11 @@ struct bfd_store_found {
 };
 
 /*
- * Opens or makes the file; what cannot be read is begun anew. NULL: there can be no such file, errno says why. seed: of a
- * new one. now: monotonic.
+ * Opens or makes the file; what cannot be read is begun anew, and so is everything when `anew`. NULL: there can be no such
+ * file, or another bfdd has it (EWOULDBLOCK), which is left as it is; errno says why. seed: of a new one. now: monotonic.
  */
 struct bfd_store *bfd_store_open(
-    struct mem *, const char *path, uint64_t seed, struct mono now, struct bfd_store_found *);
+    struct mem *, const char *path, uint64_t seed, bool anew, struct mono now, struct bfd_store_found *);
 /* Gives what was found to the host, once. Returns how many sessions go on. */
 size_t bfd_store_restore(struct bfd_store *, struct bfd_host *);
 /* For bfd_host_config. */
