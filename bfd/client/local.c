@@ -59,12 +59,17 @@ local_begin(struct bfd_client *c, struct bfd_watch *w)
 static void
 local_change(struct bfd_client *c, struct bfd_watch *w)
 {
-	const char *why;
+	struct bfd_status status;
+	const char *why = NULL;
 
-	if (!w->sub)
+	if (!w->sub) {
 		local_begin(c, w);
-	else if (bfd_sub_change(w->sub, &w->target.params, &why))
-		refuse(w, why);
+		return;
+	}
+	bfd_sub_change(w->sub, &w->target.params, &why);
+	bfd_sub_status(w->sub, &status);
+	status.refused = why; /* the session stays what it is */
+	bfd_watch_news(w, &status);
 }
 
 static void

@@ -7,6 +7,9 @@
  *
  * Sessions and counters are asked for by one message, one after the other: the end of an answer does not say of which.
  *
+ * Who is refused is asked for again each AGAIN_US: what stands in the way (another program has the port of BFD, another
+ * client other keys) may be gone by then, and bfdd does not say when it is.
+ *
  * Always true: a message that cannot be understood ends the connection, not the client; it is tried again after
  * RETRY_US at first, and less often the longer there is no bfdd.
  */
@@ -15,6 +18,7 @@
 
 #define RETRY_US     MS(5)
 #define RETRY_MAX_US SECONDS(3)
+#define AGAIN_US     SECONDS(3)
 
 struct stranger_port {
 	struct stranger_port *next;
@@ -28,7 +32,9 @@ struct remote {
 	char *path;
 	struct rt_stream *stream;
 	struct rt_timer *retry;
-	int64_t wait_us; /* before the next attempt */
+	int64_t wait_us;        /* before the next attempt */
+	struct rt_timer *again; /* for those who were refused */
+	bool some_refused;      /* it runs */
 	bool open;
 	void (*told)(void *arg, bool connected);
 	void *arg;
@@ -144,6 +150,17 @@ on_end(struct remote *r, const struct bfd_reply *reply)
 }
 
 static void
+on_again(void *arg)
+{
+	struct remote *r = arg;
+
+	r->some_refused = false;
+	for (struct bfd_watch *w = r->c.watches; w; w = w->next)
+		if (w->status.refused)
+			ask_watch(r, w);
+}
+
+static void
 on_open(void *arg)
 {
 	struct remote *r = arg;
@@ -165,8 +182,13 @@ on_state(struct remote *r, const struct bfd_reply *reply)
 
 	while (w && w->id != reply->id)
 		w = w->next;
-	if (w) /* else its end and this crossed */
-		bfd_watch_news(w, &reply->status);
+	if (!w) /* its end and this crossed */
+		return;
+	bfd_watch_news(w, &reply->status);
+	if (w->status.refused && !r->some_refused) {
+		r->some_refused = true;
+		rt_timer_set(r->again, mono_add(rt_now(r->c.rt), AGAIN_US));
+	}
 }
 
 /* False when the connection is of no use any more. */
@@ -340,6 +362,7 @@ remote_free(struct bfd_client *c, bool keep)
 		ask(r, &(struct bfd_request){ .ask = BFD_ASK_BYE });
 	rt_stream_close(r->stream, false);
 	rt_timer_free(r->retry);
+	rt_timer_free(r->again);
 	while (r->strangers) {
 		struct stranger_port *s = r->strangers;
 
@@ -372,6 +395,7 @@ bfd_client_new(
 	r->arg = arg;
 	r->wait_us = RETRY_US;
 	r->retry = rt_timer_new(rt, connect_now, r);
+	r->again = rt_timer_new(rt, on_again, r);
 	connect_now(r);
 	return &r->c;
 }

@@ -4,8 +4,10 @@
  * What comes from bfdd or from the engine is noted in the watch, which joins a queue; one urgent piece of work empties
  * it. So fn may free any watch, and is never called from inside a call of its owner. Several changes of one watch
  * before its turn are told as one, the last; but a fall from Up is told even when it is Up again already, since a
- * session that fell has to be answered by whoever relied on it.
+ * session that fell has to be answered by whoever relied on it. The same refusal again is no news.
  */
+#include <string.h>
+
 #include "bfd/client/impl.h"
 
 static void
@@ -59,9 +61,18 @@ bfd_client_init(struct bfd_client *c, const struct bfd_client_ops *ops, struct r
 	c->work = rt_work_new(rt, RT_URGENT, tell, c);
 }
 
+static bool
+same_refusal(const struct bfd_status *a, const struct bfd_status *b)
+{
+	return a->refused && b->refused && a->state == b->state &&
+	       strncmp(a->refused, b->refused, REFUSED_TEXT - 1) == 0;
+}
+
 void
 bfd_watch_news(struct bfd_watch *w, const struct bfd_status *status)
 {
+	if (same_refusal(&w->status, status))
+		return;
 	if (w->news && w->told_up && w->status.state != BFD_UP && status->state == BFD_UP && !w->has_fallen) {
 		w->has_fallen = true;
 		w->fell = w->status;

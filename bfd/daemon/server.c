@@ -130,6 +130,20 @@ refuse(struct client *c, uint32_t id, const char *why)
 	tell_state(c, id, &(struct bfd_status){ .state = BFD_DOWN, .remote_state = BFD_DOWN, .refused = why });
 }
 
+/* Other parameters; if they are refused, the session stays what it is. */
+static void
+change(struct client *c, struct watch *w, const struct bfd_params *params)
+{
+	struct bfd_status status;
+	const char *why = NULL;
+
+	if (bfd_sub_change(w->sub, params, &why))
+		c->server->stats.refused++;
+	bfd_sub_status(w->sub, &status);
+	status.refused = why;
+	tell_state(c, w->id, &status);
+}
+
 /* ---- requests ---- */
 
 static struct watch **
@@ -150,8 +164,7 @@ do_watch(struct client *c, const struct bfd_request *r)
 	const char *why;
 
 	if (w) {
-		if (bfd_sub_change(w->sub, &r->target.params, &why))
-			refuse(c, r->id, why);
+		change(c, w, &r->target.params);
 		return;
 	}
 	if (c->nwatches >= WATCHES_MAX) {

@@ -241,6 +241,72 @@ refused(void **state)
 	world_free(&w);
 }
 
+/* Another program may have the port of BFD and end, or another client: who was refused is watched then. */
+static void
+refused_for_a_while(void **state)
+{
+	struct bfd_client *other;
+	struct bfd_watch *w2;
+	struct bfd_target t;
+	struct seen seen = { 0 };
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
+	t = target(&w, 0);
+	t.params.auth = (struct bfd_auth){ .type = BFD_AUTH_SHA1, .nkeys = 1, .keys = { { 1, 3, "key" } } };
+	w2 = bfd_watch_new(other, &t, on_status, &seen);
+	run(&w, SECONDS(30));
+	assert_int_equal(seen.told, 1); /* the same answer again is no news */
+	assert_string_equal(bfd_watch_status(w2)->refused, "another client watches this neighbor with other keys");
+	assert_int_equal(w.at_a.last.state, BFD_UP);
+	assert_int_equal(w.at_a.falls, 0);
+	bfd_watch_free(w.w);
+	run(&w, SECONDS(30));
+	assert_null(bfd_watch_status(w2)->refused);
+	assert_true(seen.told > 1);
+	bfd_client_free(other, false);
+	world_free(&w);
+}
+
+/* Parameters that cannot be had change nothing: the session is what it was, and so is what is told of it. */
+static void
+refused_change(void **state)
+{
+	struct bfd_params with_key;
+	struct bfd_client *other;
+	struct seen seen = { 0 };
+	struct bfd_target t;
+	struct bfd_watch *w2;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
+	t = target(&w, 0);
+	w2 = bfd_watch_new(other, &t, on_status, &seen);
+	run(&w, MS(100));
+	assert_int_equal(seen.last.state, BFD_UP);
+	with_key = t.params;
+	with_key.auth = (struct bfd_auth){ .type = BFD_AUTH_SHA1, .nkeys = 1, .keys = { { 1, 3, "key" } } };
+	bfd_watch_change(w2, &with_key);
+	run(&w, SECONDS(10));
+	assert_string_equal(bfd_watch_status(w2)->refused, "another client watches this neighbor with other keys");
+	assert_int_equal(bfd_watch_status(w2)->state, BFD_UP);
+	assert_int_equal(seen.falls + w.at_a.falls + w.at_b.falls, 0);
+	bfd_watch_change(w2, &t.params);
+	run(&w, SECONDS(1));
+	assert_null(bfd_watch_status(w2)->refused);
+	assert_int_equal(seen.falls + w.at_a.falls + w.at_b.falls, 0);
+	bfd_client_free(other, false);
+	world_free(&w);
+}
+
 static void
 on_row(void *arg, const struct bfd_row *row, int error)
 {
@@ -563,6 +629,8 @@ main(void)
 		cmocka_unit_test(daemon_comes_and_goes),
 		cmocka_unit_test(client_restarts),
 		cmocka_unit_test(refused),
+		cmocka_unit_test(refused_for_a_while),
+		cmocka_unit_test(refused_change),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(counters_of_many),
