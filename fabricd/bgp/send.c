@@ -50,6 +50,18 @@ arm_send_hold(struct bgp_conn *c)
 	p->send_hold = n ? mono_add(p->now, p->cfg.send_hold_us) : MONO_NEVER;
 }
 
+/* Less waits than before, though nothing was taken: what is gone is not waited for. */
+static void
+lower_send_goal(struct bgp_conn *c)
+{
+	struct bgp_peer *p = c->peer;
+	size_t n = waiting(c);
+
+	p->send_goal = MIN_OF(p->send_goal, c->written + n);
+	if (n == 0)
+		p->send_hold = MONO_NEVER;
+}
+
 static void
 queued(struct bgp_conn *c)
 {
@@ -230,6 +242,8 @@ bgp_queue_drop(struct bgp_peer *p)
 		bgp_batch_unref(b);
 	}
 	q->bytes -= dropped;
+	if (dropped)
+		lower_send_goal(peer_established(p));
 	return dropped;
 }
 
@@ -361,7 +375,7 @@ bgp_output(struct bgp_conn *c, uint8_t *buf, size_t cap, struct mono now)
 {
 	struct bgp_peer *p = c->peer;
 	struct queue *q = &p->queue;
-	bool batches = c->state == BGP_ESTABLISHED;
+	bool batches = c->state == BGP_ESTABLISHED, passed_over = false;
 	size_t n = 0;
 
 	peer_enter(p, now);
@@ -375,11 +389,13 @@ bgp_output(struct bgp_conn *c, uint8_t *buf, size_t cap, struct mono now)
 		else if (q->off == queue_head(q)->len)
 			queue_pop(p);
 		else
-			begin_message(p);
+			passed_over |= !begin_message(p);
 	}
 	if (c->control_len == 0 && (!batches || q->bytes == 0))
 		c->ready_told = false;
 	c->produced += n;
+	if (passed_over)
+		lower_send_goal(c);
 	p->counters.out_bytes += n;
 	peer_leave(p);
 	return n;

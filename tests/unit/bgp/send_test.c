@@ -244,6 +244,41 @@ slow_is_not_dead(void **state)
 	world_free(w);
 }
 
+/* What was dropped is not waited for: who reads all the rest is not one who takes nothing. */
+static void
+what_was_dropped_is_not_waited_for(void **state)
+{
+	(void)state;
+	for (int begun = 0; begun < 2; begun++) {
+		struct world *w = world_new(4);
+		struct bgp_encode_opts opt;
+		struct bgp_batch *batch;
+		struct end *e;
+
+		w->b.cfg.hold_s = w->a.cfg.hold_s = 600;
+		w->a.cfg.send_hold_us = SECONDS(300);
+		bring_up(w);
+		opt = bgp_peer_encode_opts(w->a.peer);
+		batch = batch_of(&opt, 500, true, NULL);
+		e = up_end(&w->a);
+		e->stuck = true;
+		e->window = begun ? 50 : 0;
+		for (int i = 0; i < 100; i++)
+			bgp_send(w->a.peer, batch);
+		world_run(w, SECONDS(100), NULL);
+		assert_true(bgp_queue_drop(w->a.peer) > 90 * batch->len);
+		assert_int_equal(bgp_queue_bytes(w->a.peer) > 0, begun);
+		e->stuck = false;
+		e->window = SIZE_MAX;
+		world_run(w, SECONDS(2000), NULL);
+		if (bgp_peer_counters(w->a.peer)->flaps)
+			fail_msg("%d: %s", begun, bgp_peer_last_reset(w->a.peer)->text);
+		assert_int_equal(batch->refs, 1);
+		bgp_batch_unref(batch);
+		world_free(w);
+	}
+}
+
 /* The owner may pull in any sizes, also in the middle of a message when the session ends. */
 static void
 notice_follows_a_whole_message(void **state)
@@ -662,6 +697,7 @@ main(void)
 		cmocka_unit_test(keepalives_overtake),
 		cmocka_unit_test(send_hold),
 		cmocka_unit_test(slow_is_not_dead),
+		cmocka_unit_test(what_was_dropped_is_not_waited_for),
 		cmocka_unit_test(notice_follows_a_whole_message),
 		cmocka_unit_test(refresh_marks_keep_their_place),
 		cmocka_unit_test(nothing_is_sent_unless_up),
