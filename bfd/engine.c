@@ -18,7 +18,7 @@
  * Always true: a session's `due` is the least of its deadlines; a packet that is
  * dropped changes nothing but counters; intervals are 64-bit, so no product of them overflows.
  *
- * RFC 5880 6.8.2 to 6.8.4 (timers), 6.8.7 (transmission), 6.8.9 (echo), 6.8.16 (AdminDown), 6.8.18 (retention).
+ * RFC 5880 6.8.2 to 6.8.4 (timers), 6.8.7 (transmission), 6.8.9 (echo), 6.8.16 (AdminDown), 6.8.18 (sessions held down).
  * Not here: Demand mode on our side (the neighbour's is honoured), damping, sockets.
  */
 #include <errno.h>
@@ -381,7 +381,7 @@ spared(struct bfd_session *s, struct mono *deadline, int64_t *mark, int64_t dete
 	return true;
 }
 
-/* Silence for a detection time. In Down, too, what the neighbour said is forgotten only now (6.8.18). */
+/* Silence for a detection time. In Down, too, what the neighbour said is forgotten only now (6.8.1; 6.8.18 of its Min RX). */
 static void
 detected(struct bfd_session *s, struct mono now)
 {
