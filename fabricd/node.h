@@ -89,6 +89,7 @@ struct node_peer {
 	uint64_t bfd_event;                /* id of the event that took BFD down last */
 	int closed_by;                     /* of the connection that ended last, -errno; 0: the peer closed it */
 	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */
+	uint32_t long_at, long_family;     /* how far its paths have been looked through for long-lived ones */
 	bool reachable;                    /* carrier, and an address that answers */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */

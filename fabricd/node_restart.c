@@ -27,6 +27,7 @@
 #define LEAST_US  MS(500)    /* for ports and bfdd to be heard at all */
 #define NOBODY_US SECONDS(3) /* without a neighbour's word, and for the table of one that sends no End-of-RIB */
 #define BROKEN_US SECONDS(1) /* left to defer, when a link died meanwhile: what was found is right no more */
+#define SOME_LONG 1024 /* prefixes looked through for long-lived paths in one turn of the loop: a millisecond or so */
 #define ALL       ((1 << FAMILY_IPV4) | (1 << FAMILY_IPV6))
 
 /* ---- of a neighbour ---- */
@@ -76,6 +77,7 @@ node_restart_keep(struct node_peer *peer, const struct bgp_reason *why, uint8_t 
 		rib_refresh_begin(n->rib, &peer->source, (enum family)f);
 	}
 	peer->stale_over = (uint8_t)(ALL & ~families);
+	peer->long_at = peer->long_family = 0;
 	if (rib_pending(n->rib)) /* what went with the refresh before; input waits while it is cleared */
 		node_rib_changed(n);
 	return families;
@@ -154,30 +156,48 @@ keep_long(struct node_peer *peer, const struct rib_view *v, const struct path *p
 	attrs_unref(rib_attrs(n->rib), attrs);
 }
 
-/* RFC 9494 4.2. What stays is stale as before: it goes with what ends the waiting. */
-bool
-node_restart_long_lived(struct node_peer *peer, uint8_t families)
+/* Some of its paths, where the turn before has stopped; true: that was the last of them. */
+static bool
+keep_some_long(struct node_peer *peer, uint8_t families)
 {
 	struct node *n = peer->node;
 	struct rib_view v;
 
+	for (unsigned int i = 0; i < SOME_LONG && peer->long_family < FAMILIES; i++) {
+		enum family f = (enum family)peer->long_family;
+		const struct path *path;
+
+		if (!(families & 1 << f) || !rib_next(n->rib, RIB_MAIN_TABLE, f, &peer->long_at, &v)) {
+			peer->long_family++;
+			peer->long_at = 0;
+			continue;
+		}
+		path = v.list ? path_list_find(v.list, &peer->source) : NULL;
+		if (path)
+			keep_long(peer, &v, path);
+	}
+	return peer->long_family == FAMILIES;
+}
+
+/* RFC 9494 4.2, in slices. What stays is stale as before, after each of them: it goes with what ends the waiting. */
+bool
+node_restart_long_lived(struct node_peer *peer, uint8_t families)
+{
+	struct node *n = peer->node;
+	bool all;
+
 	if (rib_running(n->rib))
 		return false;
-	for (int f = 0; f < FAMILIES; f++) {
-		if (!(families & 1 << f))
-			continue;
-		for (uint32_t at = 0; rib_next(n->rib, RIB_MAIN_TABLE, (enum family)f, &at, &v);) {
-			const struct path *path = v.list ? path_list_find(v.list, &peer->source) : NULL;
-
-			if (path)
-				keep_long(peer, &v, path);
-		}
-		rib_refresh_begin(n->rib, &peer->source, (enum family)f);
-	}
+	all = keep_some_long(peer, families);
+	for (int f = 0; f < FAMILIES; f++)
+		if (families & 1 << f)
+			rib_refresh_begin(n->rib, &peer->source, (enum family)f);
+	node_rib_changed(n);
+	if (!all)
+		return false;
 	node_event(n, "RESTART_LONG", peer->port->name, peer->down_event,
 	    "%s is away for longer than a restart takes: %llu paths of it are kept as the last resort",
 	    peer->far ? peer->far->name : peer->external->name, (unsigned long long)paths_of(peer));
-	node_rib_changed(n);
 	return true;
 }
 

@@ -303,6 +303,72 @@ test_long_lived(void **state)
 	topo_free((struct topo *)(uintptr_t)cfg.topo);
 }
 
+/* How many paths the port's neighbour has told, and how many of them are the last resort. */
+static size_t
+paths_from(const struct world_node *wn, const char *port, size_t *last_resort)
+{
+	const struct node_peer *peer = node_port_find(wn->node, port)->peer;
+	struct rib_view v;
+	size_t all = 0;
+
+	*last_resort = 0;
+	for (unsigned int f = 0; f < FAMILIES; f++)
+		for (uint32_t at = 0; rib_next(wn->node->rib, RIB_MAIN_TABLE, (enum family)f, &at, &v);) {
+			const struct path *p = v.list ? path_list_find(v.list, &peer->source) : NULL;
+
+			all += p != NULL;
+			*last_resort += is_stale(p);
+		}
+	return all;
+}
+
+/* A whole table becomes the last resort in slices, so that all else goes on in between; also when it comes back meanwhile. */
+static void
+test_long_lived_table(void **state)
+{
+	(void)state;
+	for (int back = 0; back < 2; back++) {
+		struct world_config cfg = { .seed = 9, .outside = true, .feed = 6000 };
+		struct world_node *border, *outside;
+		const struct bgp_restart *r;
+		size_t n, all, some = 0;
+		char err[256];
+		struct world *w;
+
+		cfg.topo = load_file("long-lived.yaml");
+		assert_non_null(w = world_new(&cfg, err, sizeof(err)));
+		border = world_node_find(w, "border1");
+		outside = world_outside(w, &n);
+		world_run(w, SECONDS(60));
+		r = bgp_peer_restart(node_port_find(border->node, "eth9")->peer->bgp);
+		all = paths_from(border, "eth9", &some);
+		assert_true(all >= 6000 && some == 0);
+		world_crash(&outside[0], SIM_KILLED);
+		world_run(w, SECONDS(29));
+		for (int ms = 0; ms < 3000 && some == 0; ms++) {
+			world_run(w, MS(1));
+			assert_int_equal(paths_from(border, "eth9", &some), all);
+		}
+		assert_in_range(some, 1, all / 2);
+		assert_null(event_of(border, "RESTART_LONG"));
+		if (back) {
+			assert_int_equal(world_boot(&outside[0], err, sizeof(err)), 0);
+			bgp_peer_restarted(outside[0].node->ports[0].peer->bgp, true, 3);
+		}
+		world_run(w, SECONDS(30));
+		assert_int_equal(paths_from(border, "eth9", &some), all);
+		assert_int_equal(some, back ? 0 : all);
+		assert_int_equal(event_of(border, "RESTART_LONG") == NULL, back && r->ended == BGP_STALE_TOLD);
+		assert_int_equal(r->stale != 0, !back);
+		/* none of them has been forgotten: they go with the end of their time, or the session's */
+		world_crash(&outside[0], SIM_DARK);
+		world_run(w, SECONDS(3700));
+		assert_int_equal(paths_from(border, "eth9", &some), 0);
+		world_free(w);
+		topo_free((struct topo *)(uintptr_t)cfg.topo);
+	}
+}
+
 /* A start that finds nothing of ours says that nothing was preserved, and uses at once what it is told. */
 static void
 test_a_cold_start_waits_for_nobody(void **state)
@@ -336,6 +402,7 @@ main(void)
 		cmocka_unit_test(test_stopped_for_a_restart),
 		cmocka_unit_test(test_a_cold_start_waits_for_nobody),
 		cmocka_unit_test(test_long_lived),
+		cmocka_unit_test(test_long_lived_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
