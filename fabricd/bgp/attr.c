@@ -652,17 +652,20 @@ write_merged_path(struct decoder *d, struct wr *w)
 	check_path(merged, 4, false, d->opt->local_as, &d->out->view);
 }
 
-/* RFC 6793 4.2.3: an AGGREGATOR that names an AS of its own says that no old speaker hid anything behind it. */
+/*
+ * RFC 6793 4.2.3: when both are there and AGGREGATOR names an AS of its own, an old speaker has aggregated, and what the
+ * AS4 attributes say is of the time before. AGGREGATOR alone says nothing like that: its AS had two octets all the time.
+ */
 static void
 merge_aggregator(struct decoder *d)
 {
 	struct rd r = d->as4_aggregator;
 
-	if (!d->has_aggregator)
+	if (!d->has_aggregator || rd_left(&r) != 8)
 		return;
 	if (get_u32(d->aggregator) != BGP_AS_TRANS)
 		d->as4_path = NOTHING;
-	else if (rd_left(&r) == 8)
+	else
 		rd_bytes(&r, d->aggregator, 8);
 }
 

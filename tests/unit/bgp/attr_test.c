@@ -98,6 +98,12 @@ static const struct {
 	{ "AGGREGATOR with an AS: both AS4 ones are ignored",
 	    ORIGIN "4002040201 5ba0 c00706 fdea 0a000001 c01106 0201 fa56ea00 c01208 fa56ea00 0a000009",
 	    ORIGIN "4002060201 00005ba0 c00708 0000fdea 0a000001", 0, 0, 0 },
+	{ "AGGREGATOR with an AS, without AS4_AGGREGATOR: AS4_PATH counts",
+	    ORIGIN "4002060202 fdea 5ba0 c00706 fdea 0a000001 c01106 0201 fa56ea00",
+	    ORIGIN "40020a0202 0000fdea fa56ea00 c00708 0000fdea 0a000001", 0, 0, 0 },
+	{ "the same with AS_TRANS: a foreign AS_TRANS stays",
+	    ORIGIN "4002060202 fdea 5ba0 c00706 5ba0 0a000001 c01106 0201 fa56ea00",
+	    ORIGIN "40020a0202 0000fdea fa56ea00 c00708 00005ba0 0a000001", 0, 0, 0 },
 	{ "AS4_AGGREGATOR alone", ORIGIN "4002040201 fdea c01208 fa56ea00 0a000009", ORIGIN "4002060201 0000fdea", 0, 0,
 	    0 },
 };
