@@ -2,8 +2,8 @@
  * fabricd/bgp/fsm.c -- see fsm.h
  *
  * The table shows what happens; an empty place is an event that is ignored in that state. Where it leaves the RFC's
- * letter: a connection that fails while we dial leads to Active and not to Idle, so that the peer's own attempt is
- * welcome in between (DelayOpen is not there).
+ * letter: a connection that fails before it is up leads to Active and not to Idle, so that our next attempt waits for the
+ * retry timer, and the peer's own is welcome in between (DelayOpen is not there).
  */
 #include "fabricd/bgp/fsm.h"
 
@@ -72,7 +72,7 @@ static const struct bgp_step steps[BGP_STATES][BGP_EVENTS] = { /* RFC 4271 8.2.2
 		[BGP_EV_STOP]		   = TELL(BGP_ERR_CEASE, BGP_CEASE_SHUTDOWN, 0),
 		[BGP_EV_HOLD_EXPIRES]	   = TELL(BGP_ERR_HOLD, 0, DO(IDLE_HOLD)),
 		[BGP_EV_KEEPALIVE_EXPIRES] = STAY(DO(SEND_KEEPALIVE) | DO(ARM_KEEPALIVE)),
-		[BGP_EV_TCP_FAILS]	   = END(0),
+		[BGP_EV_TCP_FAILS]	   = GO(ACTIVE, | DO(CLOSE) | DO(ARM_RETRY)),
 		[BGP_EV_OPEN]		   = FSM_ERROR(2, 0),
 		[BGP_EV_HEADER_ERROR]	   = OWN_ERROR(0),
 		[BGP_EV_OPEN_ERROR]	   = OWN_ERROR(0),

@@ -117,7 +117,8 @@ names(void **state)
 }
 
 /*
- * The whole table once more, written down from RFC 4271 8.2.2, RFC 6608 and RFC 9687, not from the code. A letter an
+ * The whole table once more, written down from RFC 4271 8.2.2, RFC 6608 and RFC 9687, not from the code; but for a
+ * connection that fails in OpenConfirm, where the next attempt waits for the retry timer as in OpenSent. A letter an
  * action: N a NOTIFICATION, D routes go, C close, T dial, R arm the retry timer, r stop it, O send OPEN, L the large
  * hold time, K send KEEPALIVE, H arm the hold timer, A arm the keepalive timer, U up, M hand the message on, I idle
  * hold. "": the event is ignored. The code and subcode are the step's own; 0: the event brings them.
@@ -165,7 +166,7 @@ static const struct cell {
 	{ BGP_EV_STOP, "Idle", "NC", 6, 2 },
 	{ BGP_EV_HOLD_EXPIRES, "Idle", "NCI", 4, 0 },
 	{ BGP_EV_KEEPALIVE_EXPIRES, NULL, "KA", 0, 0 },
-	{ BGP_EV_TCP_FAILS, "Idle", "C", 0, 0 },
+	{ BGP_EV_TCP_FAILS, "Active", "CR", 0, 0 },
 	{ BGP_EV_OPEN, "Idle", "NCI", 5, 2 },
 	{ BGP_EV_HEADER_ERROR, "Idle", "NCI", 0, 0 },
 	{ BGP_EV_OPEN_ERROR, "Idle", "NCI", 0, 0 },

@@ -22,7 +22,7 @@ static const struct {
 	{ BGP_OPEN_SENT, W_LINK_DOWN, "I", 0, 0, BGP_CAUSE_LINK_DOWN, false, "cut" },
 	{ BGP_ESTABLISHED, W_LINK_DOWN, "I", 0, 0, BGP_CAUSE_LINK_DOWN, false, "cut" },
 	{ BGP_OPEN_SENT, W_CLOSED, "A", 0, 0, BGP_CAUSE_TCP, false, "connection lost in OpenSent: gone" },
-	{ BGP_OPEN_CONFIRM, W_CLOSED, "IC", 0, 0, BGP_CAUSE_TCP, false, "connection lost in OpenConfirm: gone" },
+	{ BGP_OPEN_CONFIRM, W_CLOSED, "A", 0, 0, BGP_CAUSE_TCP, false, "connection lost in OpenConfirm: gone" },
 	{ BGP_ESTABLISHED, W_CLOSED, "I", 0, 0, BGP_CAUSE_TCP, true, "connection lost in Established: gone" },
 	{ BGP_OPEN_CONFIRM, W_OPEN, "I", 5, 2, BGP_CAUSE_BAD_MESSAGE, true, "unexpected OPEN in OpenConfirm" },
 	{ BGP_ESTABLISHED, W_OPEN, "I", 5, 3, BGP_CAUSE_BAD_MESSAGE, true, "unexpected OPEN in Established" },
