@@ -293,6 +293,11 @@ peer_established(struct bgp_peer *bgp, void *arg)
 	n->last_change = node_now(n);
 	node_event(n, "BGP_UP", peer->port->name, 0, "%s AS %u", peer->far ? peer->far->name : peer->external->name,
 	    f->remote.asn);
+	if (f->families & 1 << FAMILY_IPV4 && bgp_peer_encode_opts(bgp).form[FAMILY_IPV4] == BGP_NH_NONE)
+		node_event(n, "FAMILY_NOT_TOLD", peer->port->name, 0,
+		    "%s is told no IPv4 routes: it does not take them with IPv6 next hops (RFC 8950); switch the "
+		    "capability extended next hop on there",
+		    peer->far ? peer->far->name : peer->external->name);
 	node_isolation_update(n);
 	rt_work_schedule(n->work);
 }

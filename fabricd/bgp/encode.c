@@ -413,6 +413,8 @@ bgp_build_reach(struct bgp_build *b, enum family f, const struct attrs_view *v)
 
 	end_message(b);
 	b->open = OPEN_NONE;
+	if (b->opt.form[f] == BGP_NH_NONE)
+		return -EMSGSIZE;
 	len = bgp_attrs_out(&b->opt, v, b->attrs, most);
 	if (len < 0)
 		return len;
@@ -434,6 +436,9 @@ void
 bgp_build_unreach(struct bgp_build *b, enum family f)
 {
 	end_message(b);
+	b->open = OPEN_NONE;
+	if (b->opt.form[f] == BGP_NH_NONE) /* nothing was ever announced */
+		return;
 	b->family = f;
 	b->max = BGP_MAX;
 	b->open = b->opt.form[f] == BGP_NH_IPV4 ? OPEN_UNREACH : OPEN_UNREACH_MP;

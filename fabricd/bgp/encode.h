@@ -19,6 +19,7 @@ enum bgp_next_hop_form {
 	BGP_NH_IPV4,     /* 4 octets: NEXT_HOP, classic IPv4 */
 	BGP_NH_IPV6,     /* 16 octets: one address, global or link-local */
 	BGP_NH_IPV6_TWO, /* 32 octets: global and link-local; the link-local twice when there is no global (as FRR) */
+	BGP_NH_NONE,     /* none that the peer would take: nothing of the family can be announced to it */
 };
 
 /* What peers must have in common to share encoded messages. Compare field by field, or zero it before filling. */

@@ -165,6 +165,8 @@ told_path(const struct group *g, const struct prefix *p, const struct path_list 
 {
 	const struct path *best = best_of(l);
 
+	if (g->opts.form[p->family] == BGP_NH_NONE)
+		return NULL;
 	if (best && best->attrs->v.flags & ATTRS_LLGR_STALE && !g->opts.long_lived) /* RFC 9494 4.5 */
 		return NULL;
 	return best && g->ex->ops->allowed(g->ex->arg, g->class, p, best) ? best : NULL;

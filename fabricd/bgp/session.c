@@ -1111,5 +1111,7 @@ bgp_peer_encode_opts(const struct bgp_peer *p)
 		else if (f == FAMILY_IPV6 || (nh->has_global && nh->global.family == FAMILY_IPV6))
 			o.form[f] = BGP_NH_IPV6;
 	}
+	if (o.form[FAMILY_IPV4] != BGP_NH_IPV4 && !(p->facts.caps & BGP_CAP_IPV4_OVER_IPV6)) /* RFC 8950 4 */
+		o.form[FAMILY_IPV4] = BGP_NH_NONE;
 	return o;
 }

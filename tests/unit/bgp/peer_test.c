@@ -232,6 +232,39 @@ what_is_not_configured_has_its_default(void **state)
 	bench_free(b);
 }
 
+/* RFC 8950 4: IPv4 routes with an IPv6 next hop are for those alone who have offered to take them. */
+static void
+no_ipv4_over_ipv6_unasked(void **state)
+{
+	static const struct bgp_next_hop v4 = { .has_global = true, .global = { FAMILY_IPV4, { 10, 0, 0, 1 } } },
+					 v6 = { .has_link_local = true,
+						 .link_local = { FAMILY_IPV6, { 0xfe, 0x80, [15] = 1 } } };
+	(void)state;
+	for (int offered = 0; offered < 2; offered++) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+		struct bgp_encode_opts opt;
+
+		if (!offered)
+			o.caps &= ~(uint32_t)BGP_CAP_IPV4_OVER_IPV6;
+		begin(b);
+		connected(b);
+		in_open(b, &o);
+		in_keepalive(b);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		assert_int_equal(bgp_peer_facts(b->p)->families, 3);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV4, &v6);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV6, &v6);
+		opt = bgp_peer_encode_opts(b->p);
+		assert_int_equal(opt.form[FAMILY_IPV4], offered ? BGP_NH_IPV6_TWO : BGP_NH_NONE);
+		assert_int_equal(opt.form[FAMILY_IPV6], BGP_NH_IPV6_TWO);
+		bgp_peer_set_next_hop(b->p, FAMILY_IPV4, &v4);
+		opt = bgp_peer_encode_opts(b->p);
+		assert_int_equal(opt.form[FAMILY_IPV4], BGP_NH_IPV4);
+		bench_free(b);
+	}
+}
+
 /* RFC 4486 4: the NOTIFICATION of too many prefixes says of which family, and how many would have been welcome. */
 static void
 too_many_prefixes_are_told(void **state)
@@ -439,7 +472,7 @@ updates_are_encoded_as_was_agreed(void **state)
 		struct bgp_encode_opts o;
 
 		b->cfg.peer_as = open.asn = cases[i].asn;
-		open.caps = cases[i].caps;
+		open.caps = cases[i].caps | BGP_CAP_IPV4_OVER_IPV6;
 		begin(b);
 		connected(b);
 		in_open(b, &open);
@@ -635,6 +668,7 @@ main(void)
 		cmocka_unit_test(who_speaks_is_held_against_who_is_expected),
 		cmocka_unit_test(families_that_are_missing_are_named),
 		cmocka_unit_test(what_is_not_configured_has_its_default),
+		cmocka_unit_test(no_ipv4_over_ipv6_unasked),
 		cmocka_unit_test(too_many_prefixes_are_told),
 		cmocka_unit_test(a_short_session_is_held_back),
 		cmocka_unit_test(our_attempt_waits_while_the_peers_is_under_way),

@@ -24,7 +24,7 @@ struct stage {
 };
 
 static void
-begin(struct stage *s, uint32_t asn, uint32_t id)
+begin_with(struct stage *s, uint32_t asn, uint32_t id, uint32_t caps)
 {
 	struct world_config cfg = { .seed = 11 };
 	struct world_node *leaf4;
@@ -40,9 +40,15 @@ begin(struct stage *s, uint32_t asn, uint32_t id)
 	world_crash(leaf4, SIM_KILLED);
 	sim_node_boot(leaf4->rt);
 	s->session = node_port_find(s->spine1->node, "eth4")->peer;
-	s->puppet = puppet_new(leaf4, world_ifindex(leaf4, "eth1"), asn, id);
+	s->puppet = puppet_with(leaf4, world_ifindex(leaf4, "eth1"), asn, id, caps);
 	/* The puppet sends no RA: an inbound connection from a link-local address is enough. */
 	world_run(s->w, SECONDS(30));
+}
+
+static void
+begin(struct stage *s, uint32_t asn, uint32_t id)
+{
+	begin_with(s, asn, id, 0);
 }
 
 static void

@@ -237,12 +237,14 @@ static const struct bgp_ops puppet_ops = {
 	.random = puppet_random,
 };
 
-/* Plays `who` on the port `ifindex`, whose link must be there, with this AS and BGP Identifier. */
+/* Plays `who` on the port `ifindex`, whose link must be there, with this AS, BGP Identifier and (0: all) capabilities. */
 static inline struct puppet *
-puppet_new(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id)
+puppet_with(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id, uint32_t caps)
 {
 	struct puppet *p = calloc(1, sizeof(*p));
-	struct bgp_config cfg = { .name = "puppet", .local_as = asn, .router_id = id, .link_local_ok = true };
+	struct bgp_config cfg = {
+		.name = "puppet", .local_as = asn, .router_id = id, .caps = caps, .link_local_ok = true
+	};
 	struct sim_port_view v, far;
 	struct bgp_next_hop nh = { .has_link_local = true };
 
@@ -260,6 +262,12 @@ puppet_new(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id)
 	bgp_peer_set_next_hop(p->bgp, FAMILY_IPV6, &nh);
 	puppet_settle(p);
 	return p;
+}
+
+static inline struct puppet *
+puppet_new(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id)
+{
+	return puppet_with(who, ifindex, asn, id, 0);
 }
 
 static inline void
