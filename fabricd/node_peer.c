@@ -129,6 +129,7 @@ stream_input(void *arg, const uint8_t *bytes, size_t n)
 		return n;
 	if (!node_takes_input(peer->node)) {
 		peer->input_paused = true;
+		bgp_input_waits(c->conn);
 		rt_stream_pause(c->stream, true);
 		return 0;
 	}

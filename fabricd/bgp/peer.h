@@ -24,6 +24,7 @@ struct bgp_conn {
 	bool has_remote;
 	bool waits; /* its OPEN is not confirmed yet, see conn_wait(); until `keepalive` at latest */
 	bool input_more;
+	bool unread;       /* bgp_input_waits() */
 	bool ready_told;   /* output_ready was called and output not yet drained */
 	bool hold_granted; /* since the last message */
 	uint32_t told;     /* prefixes of the UPDATE in hand that the owner has been told; 0: none is in hand */

@@ -394,7 +394,7 @@ bgp_input(struct bgp_conn *c, const uint8_t *bytes, size_t n, struct mono now)
 	if (c->state < BGP_OPEN_SENT)
 		return n;
 	peer_enter(p, now);
-	c->input_more = false;
+	c->input_more = c->unread = false;
 	while (c->state >= BGP_OPEN_SENT && p->ask == ASK_NOTHING) {
 		enum bgp_frame got = bgp_frame(bytes + used, n - used, c->caps & BGP_CAP_EXTENDED_MESSAGE, &m, &err);
 
@@ -422,6 +422,12 @@ bgp_input(struct bgp_conn *c, const uint8_t *bytes, size_t n, struct mono now)
 	}
 	peer_leave(p);
 	return c->state < BGP_OPEN_SENT ? n : used;
+}
+
+void
+bgp_input_waits(struct bgp_conn *c)
+{
+	c->unread = true;
 }
 
 bool

@@ -208,7 +208,7 @@ close_conn(struct bgp_conn *c, const struct bgp_notice *notice, bool dead)
 	if (!dead && c->state >= BGP_OPEN_SENT)
 		n = send_last(c, notice, &last);
 	send_forget(p, c);
-	c->open = c->has_remote = c->waits = c->input_more = c->ready_told = false;
+	c->open = c->has_remote = c->waits = c->input_more = c->unread = c->ready_told = false;
 	c->hold = c->keepalive = MONO_NEVER;
 	c->produced = c->written = 0;
 	c->told = 0;
@@ -948,12 +948,13 @@ hold_timer(struct bgp_conn *c)
 
 	if (!mono_due(c->hold, p->now))
 		return;
-	if (!c->hold_granted && mono_sub(p->now, c->hold) > LATE) {
-		/* We did not run, so that what the peer sent may wait unread: it gets the time to be read. */
-		c->hold_granted = true;
-		c->hold = mono_add(p->now, SECONDS(c->hold_s) / 3);
+	if (c->unread || (!c->hold_granted && mono_sub(p->now, c->hold) > LATE)) {
+		/* We did not run, or did not listen, so that what the peer sent waits unread: it gets the time to be read. */
+		c->hold_granted |= !c->unread;
+		c->hold = mono_add(p->now, MAX_OF(SECONDS(c->hold_s) / 3, SECONDS(1)));
 		p->counters.hold_grants++;
-		peer_event(p, BGP_EVENT_TIMER, "%s: hold time granted again, our own timer was late", p->name);
+		peer_event(p, BGP_EVENT_TIMER, "%s: hold time granted again, %s", p->name,
+		    c->unread ? "what it sent waits unread" : "our own timer was late");
 		return;
 	}
 	if (c->state == BGP_OPEN_SENT)

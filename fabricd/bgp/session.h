@@ -181,7 +181,7 @@ struct bgp_counters {
 	uint64_t dials, dial_failures, accepts, refused_accepts, collisions;
 	uint64_t identity_refusals;
 	uint64_t refresh_coalesced;
-	uint64_t hold_grants; /* hold time granted once more, since the timer itself was late */
+	uint64_t hold_grants; /* hold time granted once more, since the timer was late, or input waits unread */
 };
 
 /* What OPEN messages agreed upon; valid from OpenConfirm on, kept after the session for display. */
@@ -265,6 +265,11 @@ void bgp_closed(struct bgp_conn *, const char *why, struct mono now);
  * long for one slice (then nothing of it is consumed yet), and the owner calls again in its next slice.
  */
 size_t bgp_input(struct bgp_conn *, const uint8_t *bytes, size_t n, struct mono now);
+/*
+ * Bytes have arrived, and the owner takes no input now: until the next bgp_input() the hold time does not run out, since
+ * it is not the peer that is silent.
+ */
+void bgp_input_waits(struct bgp_conn *);
 bool bgp_input_pending(const struct bgp_conn *);
 /* The largest message that may come: room that the owner's buffer must have. */
 size_t bgp_input_max(const struct bgp_conn *);

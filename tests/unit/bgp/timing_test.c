@@ -88,6 +88,69 @@ a_late_hold_timer_grants_a_third_once(void **state)
 	}
 }
 
+/* What the owner leaves unread is no silence of the peer; once it reads, the hold time counts again. */
+static void
+unread_is_not_silent(void **state)
+{
+	struct bench *b = bench_up();
+	uint64_t grants = 0;
+
+	(void)state;
+	bgp_input_waits(b->c);
+	for (struct mono end = mono_add(b->now, SECONDS(60)); b->now.us < end.us;) {
+		b->now = bgp_deadline(b->p);
+		bgp_timer(b->p, b->now);
+		out(b, b->c);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		assert_true(bgp_deadline(b->p).us > b->now.us);
+	}
+	grants = counters(b)->hold_grants;
+	assert_in_range(grants, (60 - HOLD) / (HOLD / 3), 60 / (HOLD / 3));
+	assert_int_equal(b->events[BGP_EVENT_TIMER], 1);
+	assert_non_null(strstr(b->text, "waits unread"));
+	in_keepalive(b);
+	for (struct mono end = mono_add(b->now, SECONDS(HOLD)); b->now.us < end.us;) {
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		b->now = mono_min(bgp_deadline(b->p), end);
+		bgp_timer(b->p, b->now);
+	}
+	assert_int_equal(b->downs, 1);
+	assert_int_equal(b->down.cause, BGP_CAUSE_HOLD);
+	assert_int_equal(counters(b)->hold_grants, grants);
+	bench_free(b);
+}
+
+/* A peer that takes our connection and closes it once it has our OPEN is dialled again, but not in a loop. */
+static void
+a_close_in_open_confirm_backs_off(void **state)
+{
+	struct bench *b = bench_new();
+	struct bgp_open o = his_open();
+	int64_t want = 0;
+
+	(void)state;
+	begin(b);
+	for (unsigned int i = 1; i < 10; i++) {
+		int64_t us;
+
+		connected(b);
+		in_open(b, &o);
+		assert_string_equal(out(b, b->c), "K");
+		assert_int_equal(state_of(b), BGP_OPEN_CONFIRM);
+		bgp_closed(b->c, "closed by the peer", b->now);
+		assert_int_equal(b->connects, i); /* not at once */
+		assert_int_equal(state_of(b), BGP_ACTIVE);
+		us = bgp_deadline(b->p).us - b->now.us;
+		assert_in_range(us, MS(20), SECONDS(1));
+		if (want)
+			assert_int_equal(us, MIN_OF(2 * want, SECONDS(1)));
+		want = us;
+		timer_at(b, us);
+		assert_int_equal(b->connects, i + 1);
+	}
+	bench_free(b);
+}
+
 /* What is no answer is dialled again: 0.2 s doubling up to retry_us; a far peer gets its five seconds. */
 static void
 attempts_back_off(void **state)
@@ -922,7 +985,9 @@ main(void)
 		cmocka_unit_test(keepalives_and_hold_time_to_the_microsecond),
 		cmocka_unit_test(each_message_arms_the_hold_timer),
 		cmocka_unit_test(a_late_hold_timer_grants_a_third_once),
+		cmocka_unit_test(unread_is_not_silent),
 		cmocka_unit_test(attempts_back_off),
+		cmocka_unit_test(a_close_in_open_confirm_backs_off),
 		cmocka_unit_test(each_fourth_attempt_on_a_link_is_patient),
 		cmocka_unit_test(errors_in_a_row_double_the_idle_hold_time),
 		cmocka_unit_test(a_session_has_lasted_after_30_seconds),
