@@ -9,9 +9,12 @@
  * A joiner hears live changes from the moment it joins, and the walk beside them: both speak of what the RIB has told,
  * in the order of one queue, so the last word on a prefix is the right one.
  *
- * A peer that does not read: the RIB's run waits while a queue is long (back-pressure to whoever feeds us), but no
- * longer than PATIENCE_US. Then the peer's queue is dropped and it lags: it hears nothing until its queue is empty, and
- * then all again between BoRR and EoRR (RFC 7313), or its session is reset when it does not know these.
+ * A peer that does not read: the RIB's run waits while a queue is long (back-pressure to whoever feeds us), as long as
+ * the peer takes PROGRESS octets in each PATIENCE_US; all others wait with it. Else its queue is dropped and it lags: it
+ * hears nothing until its queue is empty, and then all again between BoRR and EoRR (RFC 7313), or its session is reset
+ * when it does not know these. Its time runs while the queue is more than half full: who reads a little, which lets in
+ * a little more, is not waited for anew each time. While it walks, whatever it takes is progress: to begin anew would not
+ * make it faster.
  *
  * Always true: counters of a group say how many prefixes of a family its class is told of; a member's queue holds
  * whole batches in the order of the changes.
@@ -25,6 +28,7 @@
 
 #define QUEUE_FULL  (4u << 20)   /* bytes: above this a peer is waited for */
 #define PATIENCE_US SECONDS(2)   /* so long, without progress */
+#define PROGRESS    (256u << 10) /* bytes */
 #define BATCH_FULL  (256u << 10) /* bytes of a batch before it is handed to the queues */
 #define WALK_SLICE  2048         /* prefixes a slice of a walk */
 #define CHAINS      4096         /* buckets for chaining the changes of a slice; a power of two */
@@ -71,10 +75,10 @@ struct export_peer {
 	bool joining;         /* waits for its first walk */
 	bool owed_end_of_rib; /* its first walk was cut short */
 	bool lagging;
-	uint8_t refresh;   /* families asked for again */
-	size_t queue_seen; /* for progress */
-	struct mono full_since;
-	bool full;
+	uint8_t refresh;        /* families asked for again */
+	uint64_t out_seen;      /* octets it had taken when its time began, */
+	struct mono full_since; /* which was then; */
+	bool full;              /* it runs */
 };
 
 struct export
@@ -412,21 +416,28 @@ give_up_on(struct export_peer *p, struct mono now)
 	ex->lagging = true;
 }
 
+static uint64_t
+progress(const struct export_peer *p)
+{
+	return export_peer_walks(p) ? 1 : PROGRESS;
+}
+
 static bool
 peer_ready(struct export_peer *p, struct mono now)
 {
-	size_t queued = bgp_queue_bytes(p->bgp);
+	uint64_t out = bgp_peer_counters(p->bgp)->out_bytes;
 
-	if (!queue_full(p) || p->lagging) {
+	if (p->lagging || bgp_queue_bytes(p->bgp) <= QUEUE_FULL / 2) {
 		p->full = false;
 		return true;
 	}
-	if (!p->full || queued < p->queue_seen) {
+	if (!p->full || out - p->out_seen >= progress(p)) {
 		p->full = true;
 		p->full_since = now;
-		p->queue_seen = queued;
-		return false;
+		p->out_seen = out;
 	}
+	if (!queue_full(p))
+		return true;
 	if (mono_sub(now, p->full_since) < PATIENCE_US)
 		return false;
 	give_up_on(p, now);

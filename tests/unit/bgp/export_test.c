@@ -245,6 +245,61 @@ test_a_slow_peer_lags_and_is_told_all_again(void **state)
 	done(t);
 }
 
+/* It reads on and on, 32 KiB a second: too little for all others to wait for. */
+static void
+test_a_peer_that_reads_a_little_holds_up_nobody(void **state)
+{
+	struct fixture *t = all_up();
+	unsigned int s = 0;
+
+	(void)state;
+	t->line[3].reads = false;
+	flood(t, 0);
+	settle(t);
+	flood(t, 1); /* and now its queue is full */
+	do {
+		t->line[3].reads = true;
+		pump(&t->line[3]);
+		t->line[3].reads = false;
+		export_drained(t->export);
+		pass_time(t, SECONDS(1));
+	} while (rib_pending(t->rib) && s++ < 100);
+	assert_in_range(s, 0, 6);
+	assert_int_equal(t->slow_events, 1);
+	compare(t, "the others, while one reads a little");
+	t->line[3].reads = true;
+	settle(t);
+	compare(t, "after it read on");
+	done(t);
+}
+
+/* One that reads 256 KiB a second is waited for, and misses nothing. */
+static void
+test_a_peer_that_reads_in_time_is_waited_for(void **state)
+{
+	struct fixture *t = all_up();
+
+	(void)state;
+	t->line[3].reads = false;
+	flood(t, 0);
+	settle(t);
+	flood(t, 1);
+	for (unsigned int s = 0; s < 40; s++) {
+		t->line[3].reads = true;
+		for (unsigned int k = 0; k < 10; k++)
+			pump(&t->line[3]);
+		t->line[3].reads = false;
+		export_drained(t->export);
+		pass_time(t, SECONDS(1));
+	}
+	assert_int_equal(t->slow_events, 0);
+	t->line[3].reads = true;
+	settle(t);
+	assert_false(rib_pending(t->rib));
+	compare(t, "all of them");
+	done(t);
+}
+
 static void
 test_a_slow_peer_without_marks_is_reset(void **state)
 {
@@ -531,6 +586,8 @@ main(void)
 		cmocka_unit_test(test_a_refresh_while_joining),
 		cmocka_unit_test(test_W10_attributes_that_leave_no_room),
 		cmocka_unit_test(test_a_slow_peer_lags_and_is_told_all_again),
+		cmocka_unit_test(test_a_peer_that_reads_a_little_holds_up_nobody),
+		cmocka_unit_test(test_a_peer_that_reads_in_time_is_waited_for),
 		cmocka_unit_test(test_a_slow_peer_without_marks_is_reset),
 		cmocka_unit_test(test_a_joiner_that_does_not_read),
 		cmocka_unit_test(test_a_refresh_cut_short),
