@@ -386,7 +386,7 @@ refuse(struct node_peer *peer, const struct prefix *p, enum policy_verdict why)
 		    peer->far ? peer->far->name : peer->external->name, policy_verdict_text(why));
 }
 
-/* The address that packets are sent to; false: it is not on the link of the session. */
+/* The address that packets are sent to; false: it is not on the link of the session, or our own (RFC 4271 6.3). */
 static bool
 gateway_of(const struct node_peer *peer, const struct bgp_next_hop *nh, struct ip *out)
 {
@@ -394,7 +394,7 @@ gateway_of(const struct node_peer *peer, const struct bgp_next_hop *nh, struct i
 
 	if (nh->has_link_local && !(peer->external && nh->has_global && nh->global.family == peer->address.family)) {
 		*out = nh->link_local;
-		return true;
+		return !ip_equal(out, &peer->port->plat.link_local);
 	}
 	if (!nh->has_global || !peer->external)
 		return false;

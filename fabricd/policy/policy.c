@@ -24,7 +24,7 @@ static const struct {
 	[POLICY_MARTIAN] = { "martian", "no prefix that may be routed" },
 	[POLICY_OWN] = { "own", "a prefix of this switch itself" },
 	[POLICY_DENIED] = { "denied", "the topology file allows nothing from this external peer" },
-	[POLICY_NEXT_HOP] = { "next-hop", "its next hop is not on the link of the session" },
+	[POLICY_NEXT_HOP] = { "next-hop", "its next hop is no other router on the link of the session" },
 	[POLICY_LOOP] = { "as-loop", "the own AS number is in AS_PATH" },
 	[POLICY_TOO_MANY] = { "too-many", "above the limit of prefixes" },
 };
