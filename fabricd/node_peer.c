@@ -814,6 +814,14 @@ node_peer_try(struct node_peer *peer)
 		bgp_peer_link_up(peer->bgp, node_now(peer->node));
 }
 
+/* Who answered wrongly may not be there any more; a key that is missing still is. */
+static void
+forget_identity(struct node_peer *peer)
+{
+	if (!(peer->external && peer->external->auth && !peer->key))
+		peer->identity[0] = '\0';
+}
+
 void
 node_peer_reachable(struct node_peer *peer, const struct ip *address)
 {
@@ -827,6 +835,7 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 	if (!ip_is_zero(&peer->address) && !ip_equal(&peer->address, address)) {
 		bgp_peer_link_down(peer->bgp, "the neighbour's address has changed", now);
 		node_bfd_end(peer);
+		forget_identity(peer);
 	}
 	peer->address = *address;
 	peer->reachable = true;
@@ -851,6 +860,7 @@ node_peer_unreachable(struct node_peer *peer, const char *why)
 	peer->reachable = false;
 	bgp_peer_link_down(peer->bgp, why, node_now(peer->node));
 	node_bfd_end(peer);
+	forget_identity(peer);
 	if (!peer->external)
 		peer->address = (struct ip){ 0 };
 }
