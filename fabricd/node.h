@@ -91,6 +91,7 @@ struct node_peer {
 	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */
 	uint32_t long_at, long_family;     /* how far its paths have been looked through for long-lived ones */
 	bool reachable;                    /* carrier, and an address that answers */
+	bool guest;                        /* that of who has connected, and the link engine chose another */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];

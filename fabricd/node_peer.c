@@ -280,6 +280,7 @@ peer_established(struct bgp_peer *bgp, void *arg)
 
 	n->disturbed += n->frozen;
 	peer->established = true;
+	peer->guest = false; /* the link engine is told below */
 	peer->closed_by = 0;
 	peer->identity[0] = '\0';
 	peer->source.router_id = f->remote.id;
@@ -837,6 +838,7 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 		node_bfd_end(peer);
 		forget_identity(peer);
 	}
+	peer->guest = false;
 	peer->address = *address;
 	peer->reachable = true;
 	node_bfd_begin(peer);
@@ -887,6 +889,7 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 	struct bgp_conn *conn;
 	struct node_conn *c;
 	const char *why;
+	bool guest = false;
 
 	(void)from_port;
 	if (!peer || (checks_hop_limit(peer) && !listener_checks(peer))) { /* the latter is only dialled */
@@ -906,6 +909,7 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 			return;
 		}
 		node_peer_reachable(peer, from);
+		guest = p->link != NULL;
 	}
 	conn = bgp_accept(peer->bgp, now, &why);
 	if (!conn) {
@@ -914,6 +918,7 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 		node_peer_settle(peer);
 		return;
 	}
+	peer->guest |= guest;
 	c = conn_new(peer, conn);
 	c->stream = stream;
 	c->open = true;
@@ -957,6 +962,21 @@ report_failures(struct node_peer *peer)
 	}
 }
 
+/*
+ * Whoever connects is heard, and the session is tried with him. When that came to nothing, it is the turn of him whom the
+ * link engine knows, who may wait for us to dial.
+ */
+static void
+guest_leaves(struct node_peer *peer)
+{
+	struct link_view v;
+
+	peer->guest = false;
+	link_port_view(peer->port->link, &v);
+	if (v.chosen && !ip_equal(&v.chosen->addr, &peer->address))
+		node_peer_reachable(peer, &v.chosen->addr);
+}
+
 void
 node_peer_settle(struct node_peer *peer)
 {
@@ -966,6 +986,8 @@ node_peer_settle(struct node_peer *peer)
 		return;
 	if (peer->node->frozen)
 		at = bgp_peer_keep(peer->bgp, node_now(peer->node));
+	else if (peer->guest && bgp_peer_state(peer->bgp) < BGP_OPEN_SENT)
+		guest_leaves(peer);
 	report_failures(peer);
 	for (int side = 0; side < BGP_SIDES; side++)
 		if (peer->conns[side] && peer->conns[side]->want_write)
