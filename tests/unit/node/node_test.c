@@ -213,6 +213,72 @@ test_C07_wrong_as_and_wrong_identifier(void **state)
 	}
 }
 
+/* Who was wrong is forgotten with him: what is told later is of later. */
+static void
+test_C07_a_wrong_neighbour_that_left_is_not_blamed(void **state)
+{
+	struct stage s;
+	char why[BGP_REASON_TEXT];
+
+	(void)state;
+	begin(&s, 65003, LEAF4_ID);
+	node_peer_why(s.session, why, sizeof(why));
+	assert_non_null(strstr(why, "65003"));
+	bgp_peer_stop(s.puppet->bgp, NULL, rt_now(s.puppet->rt));
+	puppet_settle(s.puppet);
+	world_link_set(s.w, "spine1", "eth4", false);
+	world_run(s.w, SECONDS(1));
+	world_link_set(s.w, "spine1", "eth4", true);
+	world_run(s.w, SECONDS(5));
+	node_peer_why(s.session, why, sizeof(why));
+	assert_string_equal(why, "no neighbour heard");
+	end(&s);
+}
+
+/* RFC 8950 4: a neighbour that did not ask for IPv4 routes with IPv6 next hops is told none, and an event says so. */
+static void
+test_no_ipv4_for_who_takes_no_ipv6_next_hop(void **state)
+{
+	struct stage s;
+	const struct journal_event *e;
+	size_t events = 0;
+
+	(void)state;
+	begin_with(&s, LEAF4_AS, LEAF4_ID, BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_REFRESH);
+	assert_true(s.session->established);
+	assert_int_equal(bgp_peer_counters(s.session->bgp)->flaps, 0);
+	assert_int_equal(s.puppet->reached[FAMILY_IPV4], 0);
+	assert_true(s.puppet->reached[FAMILY_IPV6] > 0);
+	assert_int_equal(bgp_peer_facts(s.session->bgp)->end_of_rib_out, 3);
+	assert_int_equal(export_count(s.session->export, FAMILY_IPV4), 0);
+	for (uint64_t id = 1; (e = journal_from(s.spine1->node->journal, id)); id = e->id + 1)
+		events += strcmp(e->type, "FAMILY_NOT_TOLD") == 0;
+	assert_int_equal(events, 1);
+	end(&s);
+}
+
+/* RFC 4271 6.3: a route by way of ourselves is refused, and the session stays. */
+static void
+test_our_own_address_is_no_next_hop(void **state)
+{
+	struct bgp_next_hop nh = { .has_link_local = true };
+	struct stage s;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	nh.link_local = s.puppet->far;
+	bgp_peer_set_next_hop(s.puppet->bgp, FAMILY_IPV4, &nh);
+	say(&s, true, "10.1.4.0/24");
+	assert_null(at_spine(&s, "10.1.4.0/24"));
+	assert_int_equal(s.session->refused[POLICY_NEXT_HOP], 1);
+	nh.link_local = s.puppet->link_local;
+	bgp_peer_set_next_hop(s.puppet->bgp, FAMILY_IPV4, &nh);
+	say(&s, true, "10.1.4.0/24");
+	assert_non_null(at_spine(&s, "10.1.4.0/24"));
+	assert_true(s.session->established);
+	end(&s);
+}
+
 /* F06 in small: a route that the forwarding plane refuses is not announced, and is when it is there at last. */
 static void
 test_a_route_that_the_fib_refuses_is_not_announced(void **state)
@@ -480,6 +546,43 @@ test_refused_connections_are_counted(void **state)
 	end(&s);
 }
 
+/* Somebody else on the link connects, says nothing and goes: the neighbour is dialled again, and not him. */
+static void
+test_a_guest_does_not_stay(void **state)
+{
+	static const struct rt_stream_handler handler = { .input = on_input, .closed = on_closed };
+	struct rt_stream_options o = { .gtsm = true };
+	struct rt_stream *stream;
+	bool closed = false;
+	struct ip guest;
+	struct stage s;
+
+	(void)state;
+	begin(&s, LEAF4_AS, LEAF4_ID);
+	assert_true(s.session->established);
+	bgp_peer_stop(s.puppet->bgp, NULL, rt_now(s.puppet->rt));
+	puppet_settle(s.puppet);
+	world_run(s.w, SECONDS(1));
+	assert_false(s.session->established);
+	assert_true(ip_parse("fe80::99", &guest));
+	assert_int_equal(sim_port_address(s.puppet->rt, s.puppet->ifindex, &guest), 0);
+	o.ifindex = s.puppet->ifindex;
+	o.local = guest;
+	assert_int_equal(rt_connect(s.puppet->rt, &o, &s.puppet->far, BGP_PORT, &handler, &closed, &stream), 0);
+	world_run(s.w, SECONDS(1));
+	assert_false(closed);
+	assert_int_equal(bgp_peer_state(s.session->bgp), BGP_OPEN_SENT);
+	assert_true(ip_equal(&s.session->address, &guest));
+	rt_stream_close(stream, false);
+	world_run(s.w, SECONDS(1));
+	assert_true(ip_equal(&s.session->address, &s.puppet->link_local));
+	bgp_peer_start(s.puppet->bgp, rt_now(s.puppet->rt));
+	puppet_settle(s.puppet);
+	world_run(s.w, SECONDS(5));
+	assert_true(s.session->established);
+	end(&s);
+}
+
 int
 main(void)
 {
@@ -489,6 +592,10 @@ main(void)
 		cmocka_unit_test(test_refused_connections_are_counted),
 		cmocka_unit_test(test_S03_a_flood_of_foreign_prefixes_harms_nobody),
 		cmocka_unit_test(test_C07_wrong_as_and_wrong_identifier),
+		cmocka_unit_test(test_C07_a_wrong_neighbour_that_left_is_not_blamed),
+		cmocka_unit_test(test_no_ipv4_for_who_takes_no_ipv6_next_hop),
+		cmocka_unit_test(test_our_own_address_is_no_next_hop),
+		cmocka_unit_test(test_a_guest_does_not_stay),
 		cmocka_unit_test(test_a_route_that_the_fib_refuses_is_not_announced),
 		cmocka_unit_test(test_W12_latest_wins),
 		cmocka_unit_test(test_a_lost_loopback_takes_its_origin_along),
