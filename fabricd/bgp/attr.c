@@ -402,18 +402,24 @@ wire_float(uint32_t bits)
 	return f;
 }
 
+/* Of several link bandwidths, transitive or not, the lowest counts (RFC 10005). */
 static enum bgp_fate
 decode_extended(struct decoder *d, struct rd r)
 {
+	uint16_t least = UINT16_MAX;
+	bool any = false;
+
 	while (!rd_done(&r)) {
-		uint16_t type = rd_u16(&r);
-		uint32_t value;
+		uint16_t type = rd_u16(&r), weight;
 
 		rd_u16(&r);
-		value = rd_u32(&r);
-		if ((type & 0xbfff) == 0x0004 && d->out->view.link_bandwidth_weight == 0)
-			d->out->view.link_bandwidth_weight = bgp_bandwidth_weight(wire_float(value));
+		weight = bgp_bandwidth_weight(wire_float(rd_u32(&r)));
+		if ((type & 0xbfff) != 0x0004)
+			continue;
+		any = true;
+		least = MIN_OF(least, weight);
 	}
+	d->out->view.link_bandwidth_weight = any ? least : 0;
 	return BGP_FATE_OK;
 }
 

@@ -252,6 +252,18 @@ path_list_decide(struct path_list *l, unsigned int max_width)
 	}
 }
 
+/* A hop without a bandwidth cannot be weighed against the others: then all count the same. */
+static void
+weigh(struct hop *hops, size_t n)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < n; i++)
+		all &= hops[i].weight != 0;
+	for (size_t i = 0; i < n && !all; i++)
+		hops[i].weight = 1;
+}
+
 size_t
 path_list_hops(const struct path_list *l, bool weights, struct hop *out, size_t max)
 {
@@ -270,9 +282,11 @@ path_list_hops(const struct path_list *l, bool weights, struct hop *out, size_t 
 		out[n] = (struct hop){
 			.source = p->source, .nexthop = p->nexthop, .fate = p->attrs->v.fate, .weight = 1
 		};
-		if (weights && p->attrs->v.link_bandwidth_weight)
+		if (weights)
 			out[n].weight = p->attrs->v.link_bandwidth_weight;
 		n++;
 	}
+	if (weights)
+		weigh(out, n);
 	return n;
 }

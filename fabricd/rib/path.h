@@ -128,7 +128,10 @@ const struct path *path_list_find(const struct path_list *, const struct rib_sou
 
 /* The hop sets that the lists refer to; they live as long as the lists. */
 struct hop_sets *path_lists_hops(const struct path_lists *);
-/* The hops of a list that was decided: its best path and those that share the load, at most max. Returns how many. */
+/*
+ * The hops of a list that was decided: its best path and those that share the load, at most max. Returns how many. With
+ * weights: those of their link bandwidths, if all have one.
+ */
 size_t path_list_hops(const struct path_list *, bool weights, struct hop *out, size_t max);
 
 #endif

@@ -282,8 +282,11 @@ clear_list(struct rib *r, struct path_list *l)
 			path_list_drop(r->lists, l, l->paths[i].source);
 	l->alike = alike;
 	path_list_decide(l, r->cfg.max_width);
-	/* All shared the load: then so do those that are left. But what is left of the set may be cut, too. */
-	if (!(alike && l->n && hops && hop_set_get(r->hops, hops)->n))
+	/*
+	 * All shared the load: then so do those that are left, in the same way, unless one had no weight and is gone. But
+	 * what is left of the set may be cut, too.
+	 */
+	if (!(alike && l->n && hops && hop_set_get(r->hops, hops)->n) || r->cfg.weights)
 		rib_choose_hops(r, l);
 	if (l->was || l->width == 0 || l->hops != hops)
 		r->sweep_wanted = true;

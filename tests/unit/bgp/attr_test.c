@@ -229,6 +229,13 @@ link_bandwidth(void **state)
 	assert_int_equal(a.view.link_bandwidth_weight, 100);
 	a = parse(ORIGIN "4002060201 0000fdea c01008 0004fdea4e9502f9", BGP_CAP_AS4, false, false);
 	assert_int_equal(a.view.link_bandwidth_weight, 100);
+	/* of several the lowest, 125e6 (4cee6b28) and then 0, wherever it stands */
+	a = parse(ORIGIN "4002060201 0000fdea c01010 4004fdea4e9502f9 0004fdea4cee6b28", BGP_CAP_AS4, false, false);
+	assert_int_equal(a.view.link_bandwidth_weight, 10);
+	a = parse(ORIGIN "4002060201 0000fdea c01010 4004fdea4cee6b28 0004fdea4e9502f9", BGP_CAP_AS4, false, false);
+	assert_int_equal(a.view.link_bandwidth_weight, 10);
+	a = parse(ORIGIN "4002060201 0000fdea c01010 4004fdea4e9502f9 0004fdea00000000", BGP_CAP_AS4, false, false);
+	assert_int_equal(a.view.link_bandwidth_weight, 0);
 }
 
 /* Verdicts that the vectors of others do not have. */

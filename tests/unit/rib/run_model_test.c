@@ -174,6 +174,7 @@ static size_t
 wanted(const struct fixture *t, int f, unsigned int i, struct member *m, uint32_t *fates, int *best)
 {
 	unsigned int shortest = 99, most = t->cfg.max_width ? t->cfg.max_width : SOURCES;
+	bool none = false;
 	size_t n = 0;
 
 	*best = -1;
@@ -191,8 +192,11 @@ wanted(const struct fixture *t, int f, unsigned int i, struct member *m, uint32_
 			continue;
 		fates[n] = v->fate;
 		m[n].ifindex = s + 1;
-		m[n++].weight = t->cfg.weights && v->link_bandwidth_weight ? v->link_bandwidth_weight : 1;
+		m[n].weight = t->cfg.weights ? v->link_bandwidth_weight : 1;
+		none |= m[n++].weight == 0;
 	}
+	for (size_t k = 0; k < n && none; k++) /* they count when all have one */
+		m[k].weight = 1;
 	return n;
 }
 

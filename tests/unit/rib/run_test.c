@@ -323,10 +323,45 @@ test_members_are_told_up_to_a_number(void **state)
 	assert_int_equal(rib_members(t->rib, v.list, m, SOURCES), 4);
 	for (unsigned int s = 0; s < 4; s++) {
 		assert_int_equal(m[s].ifindex, s + 1);
-		assert_int_equal(m[s].weight, s == 2 ? 9 : 1);
+		assert_int_equal(m[s].weight, 1); /* three of them have none */
 		assert_int_equal(ip_to_v4(&m[s].gateway), 0x0a000000u + s);
 	}
 	done(t);
+}
+
+/* Weights count when every path has one; a path without one that comes or goes, by itself or with its source, tells. */
+static void
+test_weights_are_all_or_none(void **state)
+{
+	(void)state;
+	for (int session = 0; session < 2; session++) {
+		struct fixture *t = fixture((struct rib_config){ .weights = true });
+		const struct group *g;
+
+		announce(t, 0, FAMILY_IPV4, 0, 1);
+		announce(t, 1, FAMILY_IPV4, 0, 2);
+		run(t);
+		g = &t->groups[t->route[FAMILY_IPV4][0]];
+		assert_int_equal(g->n, 2);
+		assert_int_equal(g->m[0].weight, 2);
+		assert_int_equal(g->m[1].weight, 3);
+		announce(t, 2, FAMILY_IPV4, 0, 0);
+		run(t);
+		g = &t->groups[t->route[FAMILY_IPV4][0]];
+		assert_int_equal(g->n, 3);
+		for (unsigned int s = 0; s < 3; s++)
+			assert_int_equal(g->m[s].weight, 1);
+		if (session)
+			down(t, 2);
+		else
+			withdraw(t, 2, FAMILY_IPV4, 0);
+		run(t);
+		g = &t->groups[t->route[FAMILY_IPV4][0]];
+		assert_int_equal(g->n, 2);
+		assert_int_equal(g->m[0].weight, 2);
+		assert_int_equal(g->m[1].weight, 3);
+		done(t);
+	}
 }
 
 /* ---- the FIB's answers ---- */
@@ -391,6 +426,7 @@ main(void)
 		cmocka_unit_test(test_the_width_has_its_limit),
 		cmocka_unit_test(test_a_place_that_is_free_is_taken),
 		cmocka_unit_test(test_members_are_told_up_to_a_number),
+		cmocka_unit_test(test_weights_are_all_or_none),
 		cmocka_unit_test(test_the_fibs_answers_are_shown),
 	};
 
