@@ -166,7 +166,8 @@ loses_by_med(const struct path_list *l, size_t i)
 	enum tiebreak why;
 
 	for (size_t j = 0; j < l->n; j++)
-		if (j != i && l->paths[j].attrs->v.first_as == l->paths[i].attrs->v.first_as &&
+		if (l->paths[j].attrs->v.med < l->paths[i].attrs->v.med &&
+		    l->paths[j].attrs->v.first_as == l->paths[i].attrs->v.first_as &&
 		    is_better(&l->paths[j], &l->paths[i], &why) && why == WHY_MED)
 			return true;
 	return false;
