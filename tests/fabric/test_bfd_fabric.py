@@ -46,6 +46,35 @@ def flaps(fab):
     return [(n, r["peer"], r["flaps"], r["state"]) for n in ("spine1", "leaf1", "leaf2") for r in fab.rows(n, "bgp")]
 
 
+def test_the_rows_of_fabctl_bfd(fab):
+    """What an operator looks for: intervals, detection time, lateness, missed packets, falls and their reason."""
+    all_up(fab)
+    row = {r["peer"]: r for r in until(lambda: [r for r in bfd_rows(fab, "spine1") if r["detect_us"] == 300000], 10, "agreed")}["leaf1"]
+    assert (row["tx_us"], row["rx_us"], row["multiplier"], row["state"]) == (100000, 100000, 3, "Up")
+    assert row["address"].startswith("fe80::") and row["packets_dropped"] == 0 and row["independent"] is True
+    assert 0 <= row["rx_late_p99_us"] and 0 <= row["tx_late_p99_us"] and row["missed"] >= 0
+    until(lambda: [r for r in bfd_rows(fab, "spine1") if r["packets_received"] > row["packets_received"]], 5, "they grow")
+    table = fab.run("--at", "spine1", "bfd", want=(0, 1)).stdout.splitlines()
+    assert table[0].split() == "PORT PEER STATE TX RX MULT DETECT LATE P99 MISSED FLAPS SINCE REASON".split()
+    line = next(t.split() for t in table if " leaf1 " in t)
+    assert line[2:7] == ["Up", "100ms", "100ms", "3", "300ms"], table
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="memory is locked by root")
+def test_the_process_of_the_sessions_waits_for_nobody(fab):
+    """All its memory is locked, and it has no netlink socket that it could wait for the kernel at."""
+    all_up(fab)
+    pid = worker(keeper(fab, "spine1"))
+    with open(f"/proc/{pid}/status") as f:
+        kb = {k: int(v.split()[0]) for k, v in (line.split(":", 1) for line in f) if k in ("VmLck", "VmRSS")}
+    assert kb["VmLck"] and kb["VmRSS"] - kb["VmLck"] < 64  # but the pages that the kernel lends it for the clock
+    with open(f"/proc/{pid}/net/netlink") as f:
+        netlink = {line.split()[-1] for line in f}
+    held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    assert any(h.startswith("socket:") for h in held)
+    assert not held & {f"socket:[{inode}]" for inode in netlink}
+
+
 def test_the_process_of_the_sessions_dies(fab):
     """kill -9, five times, as fast as there is another: 100 ms x 3 notices nothing, BGP even less."""
     all_up(fab)
