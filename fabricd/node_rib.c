@@ -3,7 +3,8 @@
  *
  * A run begins when nothing has come in for a turn of the loop, so that all prefixes of one origin move in one batch;
  * at latest DWELL_US after the first of them, or when many have gathered. While a run is cut into slices no input is
- * taken. When the exporter has no room, the run waits for peers to read, and is looked at again every POLL_US.
+ * taken. When the exporter has no room, the run waits for peers to read, and is looked at again every POLL_US; it does not
+ * wait for who reads slowly (export.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -263,7 +264,7 @@ node_rib_work(void *arg)
 	node_peers_settle(n);
 	if (!more && !export_pending(n->export)) /* walks that wait for a peer to read are more, too */
 		return false;
-	if (!export_ready(n->export, node_now(n))) {
+	if (!export_ready(n->export, node_now(n)) || (!more && !export_able(n->export))) {
 		rt_timer_set(n->dwell, mono_add(node_now(n), POLL_US));
 		return false;
 	}

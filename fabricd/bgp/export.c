@@ -9,15 +9,18 @@
  * A joiner hears live changes from the moment it joins, and the walk beside them: both speak of what the RIB has told,
  * in the order of one queue, so the last word on a prefix is the right one.
  *
- * A peer that does not read: the RIB's run waits while a queue is long (back-pressure to whoever feeds us), as long as
- * the peer takes PROGRESS octets in each PATIENCE_US; all others wait with it. Else its queue is dropped and it lags: it
- * hears nothing until its queue is empty, and then all again between BoRR and EoRR (RFC 7313), or its session is reset
- * when it does not know these. Its time runs while the queue is more than half full: who reads a little, which lets in
- * a little more, is not waited for anew each time. While it walks, whatever it takes is progress: to begin anew would not
- * make it faster.
+ * A peer that reads slowly, or not at all: the RIB's run waits while a queue is long (back-pressure to whoever feeds
+ * us), but only for who takes PACE bytes in each PATIENCE_US. Any other is set apart, and nobody waits for it any more:
+ *   in a walk:    it walks on alone, at its own pace, and hears changes while its queue has room for them
+ *   otherwise:    its queue is dropped and it lags: it hears nothing until its queue is empty, and then all again in a
+ *                 walk of its own, between BoRR and EoRR (RFC 7313), or its session is reset when it knows no such marks
+ *   no room for a change: it has missed something; it hears no more changes, and all again when its walk is over
+ *   all of it read, and nothing missed: it is one of many again
+ * So its walk comes to its end at any pace, whatever changes meanwhile: nothing makes it begin anew before.
  *
  * Always true: counters of a group say how many prefixes of a family its class is told of; a member's queue holds
- * whole batches in the order of the changes.
+ * whole batches in the order of the changes; who lags or has missed something is set apart; what waits for a
+ * peer is at most QUEUE_FULL and what one slice of the RIB's run makes, or QUEUE_MOST and a batch when it is set apart.
  */
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +30,10 @@
 #include "fabricd/lib/hash.h"
 
 #define QUEUE_FULL  (4u << 20)   /* bytes: above this a peer is waited for */
-#define PATIENCE_US SECONDS(2)   /* so long, without progress */
-#define PROGRESS    (256u << 10) /* bytes */
+#define QUEUE_MOST  (6u << 20)   /* above this one that is set apart hears no changes */
+#define QUEUE_WALK  (1u << 20)   /* the same for the walk of one that is set apart: the rest is for changes */
+#define PATIENCE_US SECONDS(2)   /* a peer is waited for so long, and again when it took */
+#define PACE        (1u << 20)   /* so many bytes meanwhile */
 #define BATCH_FULL  (256u << 10) /* bytes of a batch before it is handed to the queues */
 #define WALK_SLICE  2048         /* prefixes a slice of a walk */
 #define CHAINS      4096         /* buckets for chaining the changes of a slice; a power of two */
@@ -72,13 +77,14 @@ struct export_peer {
 	struct export_peer *next; /* in the group */
 	struct bgp_peer *bgp;
 	const struct rib_source *source;
-	bool joining;         /* waits for its first walk */
-	bool owed_end_of_rib; /* its first walk was cut short */
-	bool lagging;
-	uint8_t refresh;        /* families asked for again */
-	uint64_t out_seen;      /* octets it had taken when its time began, */
-	struct mono full_since; /* which was then; */
-	bool full;              /* it runs */
+	bool joining;    /* waits for its first walk */
+	bool apart;      /* it reads slowly: nobody waits for it, until it has read all */
+	bool lagging;    /* hears nothing until its queue is empty, and then all again */
+	bool missed;     /* a change found no room */
+	bool timed;      /* its queue was full, and is not half empty yet: */
+	uint8_t refresh; /* families asked for again */
+	struct mono timed_since;
+	uint64_t out_seen; /* bytes that it had taken by then */
 };
 
 struct export
@@ -91,7 +97,8 @@ struct export
 	struct group *groups;
 	struct walk *walks;
 	bool wants_walk; /* some peer is joining, caught up, or asked for a refresh */
-	bool lagging;    /* some peer does not read */
+	bool apart;      /* some peer reads slowly */
+	bool missed;     /* some peer has missed a change since export_ready() */
 	bool counting;   /* some group does not know yet how much it is told */
 	bool held;       /* who joins waits */
 	struct chain {
@@ -225,7 +232,7 @@ families_of(const struct export_peer *p)
 static bool
 is_addressed(const struct group *g, const struct export_peer *p)
 {
-	if (p->lagging || (p->joining && g->ex->held) || !(families_of(p) & 1 << g->family))
+	if (p->lagging || p->missed || (p->joining && g->ex->held) || !(families_of(p) & 1 << g->family))
 		return false;
 	return g->only ? p->source == g->only : !g->skip || p->source != g->skip;
 }
@@ -237,9 +244,14 @@ send_to_members(struct group *g)
 
 	if (!b)
 		return;
-	for (struct export_peer *p = g->members; p; p = p->next)
-		if (is_addressed(g, p))
+	for (struct export_peer *p = g->members; p; p = p->next) {
+		if (!is_addressed(g, p))
+			continue;
+		if (p->apart && bgp_queue_bytes(p->bgp) > QUEUE_MOST)
+			p->missed = g->ex->missed = true;
+		else
 			bgp_send(p->bgp, b);
+	}
 	bgp_batch_unref(b);
 }
 
@@ -382,82 +394,7 @@ export_changed(struct export *ex, enum family family, const struct rib_change *c
 		group_changed(g, family, changes, n);
 }
 
-/* ---- slow peers ---- */
-
-/* It walks no more; what it misses it is sent later. */
-static void
-leave_walks(struct export_peer *p)
-{
-	for (struct walk *w = p->ex->walks; w; w = w->next)
-		for (size_t i = 0; i < w->npeers; i++)
-			if (w->peers[i] == p) {
-				w->peers[i--] = w->peers[--w->npeers];
-				p->owed_end_of_rib |= w->end_of_rib;
-			}
-}
-
-/* p may be gone on return: its session can end in here. */
-static void
-give_up_on(struct export_peer *p, struct mono now)
-{
-	struct export *ex = p->ex;
-
-	p->full = false;
-	if (!(bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH)) {
-		ex->ops->event(ex->arg, p->bgp, "PEER_SLOW",
-		    "the peer does not read and cannot be sent all again later; its session is reset");
-		bgp_peer_reset(p->bgp, BGP_CEASE_RESOURCES, "the peer does not read", SECONDS(1), now);
-		return;
-	}
-	ex->ops->event(ex->arg, p->bgp, "PEER_SLOW", "the peer does not read; it is sent all again when it does");
-	bgp_queue_drop(p->bgp);
-	leave_walks(p); /* the end of a refresh would make it forget what was dropped */
-	p->lagging = true;
-	ex->lagging = true;
-}
-
-static uint64_t
-progress(const struct export_peer *p)
-{
-	return export_peer_walks(p) ? 1 : PROGRESS;
-}
-
-static bool
-peer_ready(struct export_peer *p, struct mono now)
-{
-	uint64_t out = bgp_peer_counters(p->bgp)->out_bytes;
-
-	if (p->lagging || bgp_queue_bytes(p->bgp) <= QUEUE_FULL / 2) {
-		p->full = false;
-		return true;
-	}
-	if (!p->full || out - p->out_seen >= progress(p)) {
-		p->full = true;
-		p->full_since = now;
-		p->out_seen = out;
-	}
-	if (!queue_full(p))
-		return true;
-	if (mono_sub(now, p->full_since) < PATIENCE_US)
-		return false;
-	give_up_on(p, now);
-	return true;
-}
-
-bool
-export_ready(struct export *ex, struct mono now)
-{
-	bool ready = true;
-
-	for (struct group *g = ex->groups; g; g = g->next)
-		for (struct export_peer *p = g->members, *next; p; p = next) {
-			next = p->next;
-			ready &= peer_ready(p, now);
-		}
-	return ready;
-}
-
-/* ---- walks ---- */
+/* ---- who walks ---- */
 
 static struct walk *
 walk_new(struct group *g, uint8_t families, bool marked, bool end_of_rib)
@@ -497,40 +434,6 @@ walk_free(struct export *ex, struct walk *w)
 	mem_free(ex->mem, MEM_EXPORT, w);
 }
 
-/* Gathers who waits into walks: joiners of a group walk together. */
-static void
-begin_walks(struct export *ex)
-{
-	bool waits = false;
-
-	ex->wants_walk = false;
-	for (struct group *g = ex->groups; g; g = g->next) {
-		struct walk *joint = NULL;
-
-		for (struct export_peer *p = g->members; p; p = p->next) {
-			bool marked = (bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH) != 0;
-
-			if (p->lagging && bgp_queue_bytes(p->bgp) == 0) {
-				p->lagging = false;
-				p->refresh = families_of(p);
-			}
-			waits |= p->lagging;
-			if (p->joining) {
-				if (!joint) /* End-of-RIB behind it */
-					joint = walk_new(g, (1 << FAMILY_IPV4) | (1 << FAMILY_IPV6), false, true);
-				walk_add(joint, p);
-				p->joining = false;
-			}
-			if (p->refresh && !p->lagging) {
-				walk_add(walk_new(g, p->refresh, marked, !marked || p->owed_end_of_rib), p);
-				p->refresh = 0;
-				p->owed_end_of_rib = false;
-			}
-		}
-	}
-	ex->lagging = waits;
-}
-
 static bool
 is_walking(const struct walk *w, const struct rib_source *source)
 {
@@ -538,6 +441,198 @@ is_walking(const struct walk *w, const struct rib_source *source)
 		if (w->peers[i]->source == source)
 			return true;
 	return false;
+}
+
+static void
+leave_walks(struct export_peer *p)
+{
+	for (struct walk *w = p->ex->walks; w; w = w->next)
+		for (size_t i = 0; i < w->npeers; i++)
+			if (w->peers[i] == p) {
+				w->peers[i] = w->peers[--w->npeers];
+				break;
+			}
+}
+
+/* ---- slow peers ---- */
+
+static bool
+can_hear_again(const struct export_peer *p)
+{
+	return (bgp_peer_facts(p->bgp)->caps & BGP_CAP_ENHANCED_REFRESH) != 0;
+}
+
+/* Or will at once. */
+static bool
+walks(const struct export_peer *p)
+{
+	for (const struct walk *w = p->ex->walks; w; w = w->next)
+		if (is_walking(w, p->source))
+			return true;
+	return p->joining;
+}
+
+/* Those who walk with it need not wait for it: it goes on from where they are. */
+static void
+walk_alone(struct export_peer *p)
+{
+	for (struct walk *w = p->ex->walks; w; w = w->next)
+		for (size_t i = 0; w->npeers > 1 && i < w->npeers; i++) {
+			struct walk *own;
+
+			if (w->peers[i] != p)
+				continue;
+			w->peers[i] = w->peers[--w->npeers];
+			own = walk_new(w->group, w->families, w->marked, w->end_of_rib);
+			own->began = w->began;
+			own->at = w->at;
+			walk_add(own, p);
+		}
+}
+
+/* p is gone on return. */
+static void
+reset_slow(struct export_peer *p, struct mono now)
+{
+	p->ex->ops->event(p->ex->arg, p->bgp, "PEER_SLOW",
+	    "the peer reads too slowly and cannot be sent all again later; its session is reset");
+	bgp_peer_reset(p->bgp, BGP_CEASE_RESOURCES, "the peer reads too slowly", SECONDS(1), now);
+}
+
+static void
+lag(struct export_peer *p)
+{
+	bgp_queue_drop(p->bgp);
+	p->lagging = true;
+	p->missed = false;
+	p->ex->wants_walk = true; /* when nothing is left in the queue, nobody will say that it drained */
+}
+
+/* p may be gone on return: its session can end in here. */
+static void
+set_apart(struct export_peer *p, struct mono now)
+{
+	struct export *ex = p->ex;
+
+	p->timed = false;
+	if (!walks(p) && !can_hear_again(p)) {
+		reset_slow(p, now);
+		return;
+	}
+	p->apart = ex->apart = true;
+	if (walks(p)) {
+		ex->ops->event(ex->arg, p->bgp, "PEER_SLOW",
+		    "the peer reads slowly, or not at all; it is sent the rest at its own pace");
+		walk_alone(p);
+	} else {
+		ex->ops->event(ex->arg, p->bgp, "PEER_SLOW",
+		    "the peer reads slowly, or not at all; it is sent all again at its own pace");
+		lag(p);
+	}
+}
+
+/* p may be gone on return. While it walks, what it missed waits for the end of that. */
+static void
+see_to_missed(struct export_peer *p, struct mono now)
+{
+	if (!can_hear_again(p))
+		reset_slow(p, now);
+	else if (!walks(p))
+		lag(p);
+}
+
+/* p may be gone on return. False: it is waited for. */
+static bool
+peer_ready(struct export_peer *p, struct mono now)
+{
+	uint64_t out = bgp_peer_counters(p->bgp)->out_bytes;
+	bool over = p->timed && mono_sub(now, p->timed_since) >= PATIENCE_US;
+
+	if (p->missed)
+		see_to_missed(p, now);
+	else if (p->apart)
+		return true;
+	else if (!queue_full(p))
+		p->timed &= bgp_queue_bytes(p->bgp) > QUEUE_FULL / 2;
+	else if (!p->timed || (over && out - p->out_seen >= PACE)) {
+		p->timed = true;
+		p->timed_since = now;
+		p->out_seen = out;
+		return false;
+	} else if (over)
+		set_apart(p, now);
+	else
+		return false;
+	return true;
+}
+
+bool
+export_ready(struct export *ex, struct mono now)
+{
+	bool ready = true;
+
+	ex->missed = false;
+	for (struct group *g = ex->groups; g; g = g->next)
+		for (struct export_peer *p = g->members, *next; p; p = next) {
+			next = p->next;
+			ready &= peer_ready(p, now);
+		}
+	return ready;
+}
+
+/* ---- walks ---- */
+
+/* Its queue is empty. */
+static void
+has_read_all(struct export_peer *p)
+{
+	if (p->lagging) {
+		p->lagging = false;
+		p->refresh = families_of(p);
+	} else if (!p->missed && !walks(p)) {
+		p->apart = false;
+	}
+}
+
+/* The mark of the first walk was dropped with the queue. */
+static bool
+owes_end_of_rib(const struct export_peer *p)
+{
+	return (families_of(p) & ~bgp_peer_facts(p->bgp)->end_of_rib_out) != 0;
+}
+
+/* Gathers who waits into walks: joiners of a group walk together. */
+static void
+begin_walks(struct export *ex)
+{
+	bool apart = false;
+
+	ex->wants_walk = false;
+	for (struct group *g = ex->groups; g; g = g->next) {
+		struct walk *joint = NULL;
+
+		for (struct export_peer *p = g->members; p; p = p->next) {
+			bool marked = can_hear_again(p);
+
+			if (p->apart && bgp_queue_bytes(p->bgp) == 0)
+				has_read_all(p);
+			apart |= p->apart;
+			if (p->joining) {
+				struct walk *w = p->apart ? NULL : joint;
+
+				if (!w) /* End-of-RIB behind it */
+					w = walk_new(g, (1 << FAMILY_IPV4) | (1 << FAMILY_IPV6), false, true);
+				walk_add(w, p);
+				joint = p->apart ? joint : w;
+				p->joining = false;
+			}
+			if (p->refresh && !p->lagging) {
+				walk_add(walk_new(g, p->refresh, marked, !marked || owes_end_of_rib(p)), p);
+				p->refresh = 0;
+			}
+		}
+	}
+	ex->apart = apart;
 }
 
 static void
@@ -595,10 +690,27 @@ walk_prefix(struct walk *w, const struct rib_view *v)
 static bool
 walk_ready(const struct walk *w)
 {
-	for (size_t i = 0; i < w->npeers; i++)
-		if (queue_full(w->peers[i]))
+	for (size_t i = 0; i < w->npeers; i++) {
+		const struct export_peer *p = w->peers[i];
+
+		if (bgp_queue_bytes(p->bgp) > (p->apart ? QUEUE_WALK : QUEUE_FULL))
 			return false;
+	}
 	return true;
+}
+
+/* Who missed a change meanwhile has to hear all again. */
+static void
+walk_over(struct export *ex, struct walk *w)
+{
+	for (size_t i = 0; i < w->npeers; i++) {
+		struct export_peer *p = w->peers[i];
+
+		p->lagging |= p->missed;
+		p->missed = false;
+	}
+	ex->wants_walk |= ex->apart; /* they may have read all by now */
+	walk_free(ex, w);
 }
 
 /* One slice; frees the walk when it is done. */
@@ -608,7 +720,7 @@ walk_some(struct export *ex, struct walk *w)
 	struct rib_view v;
 
 	if (w->npeers == 0 || w->families == 0) {
-		walk_free(ex, w);
+		walk_over(ex, w);
 		return;
 	}
 	w->family = w->families & 1 << FAMILY_IPV4 ? FAMILY_IPV4 : FAMILY_IPV6;
@@ -646,7 +758,18 @@ export_hold(struct export *ex, bool held)
 bool
 export_pending(const struct export *ex)
 {
-	return (!ex->held && (ex->walks || ex->wants_walk)) || ex->counting;
+	return (!ex->held && (ex->walks || ex->wants_walk)) || ex->counting || ex->missed;
+}
+
+bool
+export_able(const struct export *ex)
+{
+	if (ex->counting || ex->held)
+		return ex->counting;
+	for (const struct walk *w = ex->walks; w; w = w->next)
+		if (walk_ready(w))
+			return true;
+	return ex->wants_walk;
 }
 
 bool
@@ -676,7 +799,7 @@ export_counted(struct export_peer *p, enum family f, uint64_t told)
 void
 export_drained(struct export *ex)
 {
-	ex->wants_walk |= ex->lagging;
+	ex->wants_walk |= ex->apart;
 }
 
 /* ---- peers ---- */
@@ -704,8 +827,8 @@ export_peer_resume(struct export *ex, struct bgp_peer *bgp, const struct rib_sou
 	struct export_peer *p = export_peer_new(ex, bgp, source, class);
 
 	p->joining = false;
-	p->lagging = lags;
-	ex->lagging |= lags;
+	p->apart = p->lagging = lags;
+	ex->apart |= lags;
 	return p;
 }
 
@@ -724,11 +847,7 @@ export_peer_lags(const struct export_peer *p)
 bool
 export_peer_walks(const struct export_peer *p)
 {
-	for (const struct walk *w = p->ex->walks; w; w = w->next)
-		for (size_t i = 0; i < w->npeers; i++)
-			if (w->peers[i] == p)
-				return true;
-	return p->joining || (p->refresh && !p->lagging);
+	return walks(p) || (p->refresh && !p->lagging);
 }
 
 void

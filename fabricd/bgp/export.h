@@ -33,7 +33,7 @@ struct export_peer *export_peer_new(
 void export_peer_free(struct export_peer *); /* NULL is allowed */
 /*
  * The same for a session that goes on from another fabricd: it has the table already, and is told only what changes. lags:
- * it does not read, and gets all again when it does.
+ * it has missed something, and gets all again when it has read what is in its queue.
  */
 struct export_peer *export_peer_resume(
     struct export *, struct bgp_peer *, const struct rib_source *source, uint32_t export_class, bool lags);
@@ -58,9 +58,11 @@ bool export_pending(const struct export *);
 /*
  * One slice of walks; true: there is more to do now. False may also mean that those who walk have no room: call again
  * when a peer's queue became shorter, and tell export_drained(). While it is pending, ask export_ready() from time to
- * time: that gives up on a peer that does not read, and may end its session from within.
+ * time: that sets a peer apart that reads slowly, and may end its session from within.
  */
 bool export_run(struct export *);
+/* Whether a slice could do something now: false while all who walk have no room. */
+bool export_able(const struct export *);
 void export_drained(struct export *);
 
 /* Whether the peer has been told of the prefix, and the attributes it got (without next hop): at most size bytes. */

@@ -273,7 +273,7 @@ test_a_peer_that_reads_a_little_holds_up_nobody(void **state)
 	done(t);
 }
 
-/* One that reads 256 KiB a second is waited for, and misses nothing. */
+/* One that reads some 800 KiB a second is waited for, and misses nothing. */
 static void
 test_a_peer_that_reads_in_time_is_waited_for(void **state)
 {
@@ -286,7 +286,7 @@ test_a_peer_that_reads_in_time_is_waited_for(void **state)
 	flood(t, 1);
 	for (unsigned int s = 0; s < 40; s++) {
 		t->line[3].reads = true;
-		for (unsigned int k = 0; k < 10; k++)
+		for (unsigned int k = 0; k < 30; k++)
 			pump(&t->line[3]);
 		t->line[3].reads = false;
 		export_drained(t->export);
@@ -360,6 +360,140 @@ test_a_joiner_that_does_not_read(void **state)
 	settle(t);
 	assert_int_equal(t->line[3].end_of_rib, 0);
 	compare(t, "after another refresh");
+	done(t);
+}
+
+/* What all but one must hold by now; that one reads slowly. */
+static void
+compare_others(struct fixture *t, struct line *slow, const char *when)
+{
+	slow->reads = false;
+	compare(t, when);
+	slow->reads = true;
+}
+
+static bool
+behind(const struct line *l)
+{
+	return !l->export || export_peer_walks(l->export) || export_peer_lags(l->export) || bgp_queue_bytes(l->near);
+}
+
+static void
+offer_table(struct fixture *t)
+{
+	for (unsigned int i = 0; i < PREFIXES; i++)
+		offer(t, 2, FAMILY_IPV4, i, i, BIG);
+}
+
+/* 16 MiB for each: on one of them, TCP takes so much a second. */
+struct pace_case {
+	const char *name;
+	unsigned int line;
+	bool joins; /* it walks beside others; otherwise all are told at once */
+	size_t pace;
+	int64_t others_us; /* to be told all */
+	unsigned int slow_events, flaps;
+};
+
+static void
+tell_at_pace(struct fixture *t, const struct pace_case *c)
+{
+	struct line *slow = &t->line[c->line];
+	size_t most = 0;
+	int64_t us = 0;
+
+	for (unsigned int i = 0; i < LINES; i++)
+		if (!c->joins || i == 2)
+			line_up(t, i);
+	offer_table(t);
+	if (c->joins) {
+		settle(t);
+		for (unsigned int i = 0; i < LINES; i++)
+			if (i != 2)
+				joins(t, i);
+	}
+	slow->pace = c->pace;
+	for (unsigned int busy = LINES; busy; us += MS(50)) {
+		pass_time(t, MS(50));
+		most = MAX_OF(most, bgp_queue_bytes(slow->near));
+		busy = rib_pending(t->rib) || (c->joins && t->slow_events == 0);
+		for (unsigned int i = 0; i < LINES; i++)
+			busy += i != c->line && behind(&t->line[i]);
+		if (us > c->others_us)
+			fail_msg("%s: others wait for more than %lld us", c->name, (long long)us);
+	}
+	compare_others(t, slow, c->name);
+	for (unsigned int n = 0; us < SECONDS(1000) && (behind(slow) || n < 5); us += MS(50), n++) {
+		if (n < 5 &&
+		    c->slow_events) { /* the others hear at once what changes, whatever the one has not read yet */
+			offer(t, 2, FAMILY_IPV4, n, PREFIXES + n % 2, BIG);
+			retract(t, 2, FAMILY_IPV4, PREFIXES - 1 - n);
+		}
+		pass_time(t, MS(50));
+		most = MAX_OF(most, bgp_queue_bytes(slow->near));
+		if (n < 5 && c->slow_events)
+			compare_others(t, slow, c->name);
+	}
+	if (behind(slow))
+		fail_msg("%s: it was not told all", c->name);
+	assert_in_range(most, 1, 8u << 20); /* as long as it was waited for: 4 MiB, and a slice of the run */
+	slow->pace = 0;
+	settle(t);
+	compare(t, c->name);
+	assert_int_equal(t->slow_events, c->slow_events);
+	assert_int_equal(bgp_peer_counters(slow->near)->flaps, c->flaps);
+}
+
+/* Who reads slowly, but does read, costs itself time, and the others no more than two seconds, whatever there is to tell. */
+static void
+test_a_slow_peer_costs_itself_alone(void **state)
+{
+	static const struct pace_case cases[] = {
+		{ "32 KiB/s", 3, false, 32 << 10, SECONDS(3), 1, 0 },
+		{ "32 KiB/s, in a walk of two", 1, true, 32 << 10, SECONDS(3), 1, 0 },
+		{ "32 KiB/s, joining", 3, true, 32 << 10, SECONDS(3), 1, 0 },
+		{ "500 KiB/s", 3, false, 500 << 10, SECONDS(3), 1, 0 },
+		{ "no marks", 4, false, 32 << 10, SECONDS(3), 2, 1 }, /* reset; and then at its own pace */
+		{ "no marks, joining", 4, true, 32 << 10, SECONDS(3), 1, 0 },
+		{ "600 KiB/s is waited for", 3, false, 600 << 10, SECONDS(24), 0, 0 },
+	};
+
+	(void)state;
+	for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+		struct fixture *t = fixture();
+
+		tell_at_pace(t, &cases[c]);
+		done(t);
+	}
+}
+
+/* More changes than it reads, for long: it is told the whole table all the same, again and again, and nobody waits for it. */
+static void
+test_a_slow_peer_while_all_changes(void **state)
+{
+	struct fixture *t = all_up();
+	struct line *slow = &t->line[3];
+	size_t most = 0;
+
+	(void)state;
+	slow->pace = 400 << 10;
+	offer_table(t);
+	pass_time(t, SECONDS(1));
+	pass_time(t, SECONDS(2));
+	for (unsigned int n = 0; n < 2000; n++) { /* 1.9 MB/s */
+		for (unsigned int i = 0; i < 50; i++)
+			offer(t, 2, FAMILY_IPV4, (n * 50 + i) % PREFIXES, (n * 53 + i) % PREFIXES, BIG);
+		pass_time(t, MS(100));
+		assert_false(rib_pending(t->rib));
+		compare_others(t, slow, "while all changes");
+		most = MAX_OF(most, bgp_queue_bytes(slow->near));
+	}
+	assert_in_range(slow->ends, 4, 20); /* of both families, more than once */
+	assert_int_equal(t->slow_events, 1);
+	assert_in_range(most, 1, (6u << 20) + (512u << 10));
+	slow->pace = 0;
+	settle(t);
+	compare(t, "after all changes");
 	done(t);
 }
 
@@ -589,6 +723,8 @@ main(void)
 		cmocka_unit_test(test_a_peer_that_reads_a_little_holds_up_nobody),
 		cmocka_unit_test(test_a_peer_that_reads_in_time_is_waited_for),
 		cmocka_unit_test(test_a_slow_peer_without_marks_is_reset),
+		cmocka_unit_test(test_a_slow_peer_costs_itself_alone),
+		cmocka_unit_test(test_a_slow_peer_while_all_changes),
 		cmocka_unit_test(test_a_joiner_that_does_not_read),
 		cmocka_unit_test(test_a_refresh_cut_short),
 		cmocka_unit_test(test_a_group_made_while_a_source_is_going),

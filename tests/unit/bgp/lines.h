@@ -48,7 +48,8 @@ struct line {
 	struct bgp_peer *near, *far;
 	struct bgp_conn *near_conn, *far_conn;
 	bool dials, reads;
-	bool kept; /* its paths stay when its session ends, as over a restart */
+	size_t pace, credit; /* octets that TCP takes in a second, if not all at once; that it takes now */
+	bool kept;           /* its paths stay when its session ends, as over a restart */
 	struct pipe to_far, to_near;
 	struct rib_source source;
 	struct export_peer *export;
@@ -281,16 +282,26 @@ pipe_room(struct pipe *p, size_t n)
 		p->bytes = realloc(p->bytes, p->cap = 2 * (p->n + n));
 }
 
+/* Octets that are taken from the end that writes into the pipe. */
+static inline size_t
+room(const struct line *l, const struct pipe *p)
+{
+	size_t n = PIPE - MIN_OF(p->n, PIPE);
+
+	return l->pace && p == &l->to_far ? MIN_OF(n, l->credit) : n;
+}
+
 /* Moves what one end has to say; true: something moved. */
 static inline bool
 carry(struct line *l, struct bgp_conn **from, struct pipe *p, struct bgp_conn **to, bool reads)
 {
 	size_t got = 0, used = 0;
 
-	if (*from && p->n < PIPE) {
+	if (*from && room(l, p)) {
 		pipe_room(p, PIPE);
-		got = bgp_output(*from, p->bytes + p->n, PIPE - p->n, l->t->now);
+		got = bgp_output(*from, p->bytes + p->n, room(l, p), l->t->now);
 		p->n += got;
+		l->credit -= l->pace && p == &l->to_far ? got : 0;
 		if (*from)
 			bgp_wrote(*from, got, l->t->now);
 	}
@@ -341,7 +352,9 @@ turn(struct fixture *t)
 
 	if (export_pending(t->export))
 		more |= export_run(t->export);
-	return (more || export_pending(t->export)) && export_ready(t->export, t->now);
+	if (!more && !export_pending(t->export))
+		return false;
+	return export_ready(t->export, t->now) && (more || export_able(t->export));
 }
 
 static inline void
@@ -362,6 +375,8 @@ static inline void
 pass_time(struct fixture *t, int64_t us)
 {
 	t->now.us += us;
+	for (unsigned int i = 0; i < LINES; i++)
+		t->line[i].credit = MIN_OF(t->line[i].credit + t->line[i].pace * (size_t)us / SECONDS(1), PIPE);
 	settle(t);
 }
 
