@@ -184,17 +184,24 @@ say_keepalive(void *arg)
 	rt_timer_set(p->timer, mono_add(rt_now(p->rt), SECONDS(3)));
 }
 
+/* In the place of a switch, on its eth1. */
+static struct puppet *
+play_switch(struct world *w, const char *name, uint32_t asn, uint32_t id)
+{
+	struct world_node *wn = world_node_find(w, name);
+
+	world_crash(wn, SIM_KILLED);
+	sim_node_boot(wn->rt);
+	return puppet_new(wn, world_ifindex(wn, "eth1"), asn, id);
+}
+
 static struct puppet *
 play(struct world *w, unsigned int leaf)
 {
-	struct world_node *wn;
 	char name[16];
 
 	snprintf(name, sizeof(name), "leaf%u", leaf);
-	wn = world_node_find(w, name);
-	world_crash(wn, SIM_KILLED);
-	sim_node_boot(wn->rt);
-	return puppet_new(wn, world_ifindex(wn, "eth1"), 4200000000u + leaf, 0x0a000100 + leaf);
+	return play_switch(w, name, 4200000000u + leaf, 0x0a000100 + leaf);
 }
 
 /* The newest word of the storm that a leaf has heard. */
@@ -318,6 +325,105 @@ test_S04_one_slow_reader(void **state)
 	topo_free((struct topo *)(uintptr_t)cfg.topo);
 }
 
+/* A prefix of its own, with attributes that fill most of a message, and say number n. */
+static struct prefix
+say_big(struct puppet *p, unsigned int i, unsigned int n)
+{
+	uint8_t wire[3811] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xd0, 8, 3800 >> 8, 3800 & 0xff };
+	struct attrs_view v = { .wire = wire, .wire_len = sizeof(wire) };
+	struct prefix prefix = { .family = FAMILY_IPV4, .len = 32, .b = { 10, 64 } };
+
+	put_u16(prefix.b + 2, (uint16_t)i);
+	for (unsigned int k = 0; k < 950; k++) {
+		put_u16(wire + 11 + 4 * k, (uint16_t)(65000 + (k ? i >> 8 : 0)));
+		put_u16(wire + 13 + 4 * k, (uint16_t)(k ? k << 6 | (i & 0x3f) : n));
+	}
+	puppet_say_with(p, &v, &prefix, 1);
+	return prefix;
+}
+
+/* Some 16 KiB each half second. */
+static void
+read_a_little(struct world *w, struct puppet *p, int64_t us)
+{
+	for (; us > 0; us -= MS(500)) {
+		rt_stream_pause(p->stream, false);
+		world_run(w, 15);
+		rt_stream_pause(p->stream, true);
+		world_run(w, MS(500) - 15);
+	}
+}
+
+/*
+ * S04: one of two leaves reads, and so little that it needs minutes for what the others have in a moment. It is told all
+ * the same, over a session that stays, and after two seconds nobody waits for it.
+ */
+static void
+test_S04_one_that_reads_a_little(void **state)
+{
+	enum { ROUTES = 2400 };
+	static const char text[] =
+	    "schema: 1\nfabric: small\ntiers:\n"
+	    "  - {name: super, count: 1, role: border, asn: 65000, loopback: 10.0.0.0/24}\n"
+	    "  - {name: spine, count: 1, asn: 65001, loopback: 10.0.2.0/24,\n"
+	    "     up: {to: super, local: \"eth9\", remote: \"eth1\"}}\n"
+	    "  - {name: leaf, count: 2, asn: {base: 4200000000}, loopback: 10.0.1.0/24,\n"
+	    "     up: {to: spine, local: \"eth1\", remote: \"eth[1-2]\"},\n"
+	    "     hosts: {ports: \"eth[3-4]\", racks: {pool: 10.32.0.0/16, len: 24}}}\n"
+	    "external:\n"
+	    "  - {at: \"super1:eth5\", name: x1, asn: 4200000900, local: 100.64.0.0/31, peer: 100.64.0.1, in: full, "
+	    "out: default}\n";
+	struct world_config cfg = { .topo = load(text), .seed = 4, .cpu_us = 5 };
+	const struct sim_tcp tcp = {
+		.window = 16384, .segment = 4096, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
+	};
+	struct world *w = make(&cfg);
+	struct world_node *spine = world_node_find(w, "spine1"), *leaf = world_node_find(w, "leaf1");
+	struct puppet *loud, *slow;
+	struct export_peer *x;
+	struct prefix last;
+	uint64_t memory, most = 0;
+	unsigned int n, s = 0;
+
+	(void)state;
+	sim_tcp_set(world_net(w), &tcp);
+	world_run(w, SECONDS(20));
+	loud = play_switch(w, "super1", 65000, 0x0a000001);
+	slow = play(w, 2);
+	world_run(w, SECONDS(40));
+	assert_true(loud->established && slow->established);
+	rt_stream_pause(slow->stream, true);
+	for (unsigned int i = 0; i < ROUTES; i++)
+		last = say_big(loud, i, 1);
+	for (n = 0; heard(leaf, &last) != 1; n++) {
+		read_a_little(w, slow, MS(500));
+		assert_true(n < 8);
+	}
+	memory = memory_of(spine); /* with all the routes */
+	x = session(spine, 1)->export;
+	assert_non_null(x);
+	for (; (export_peer_lags(x) || export_peer_walks(x) || bgp_queue_bytes(session(spine, 1)->bgp) || s < 10) &&
+	       s < 900;
+	     s++) {
+		last = say_big(loud, s % ROUTES, 2 + s);
+		world_run(w, MS(100));
+		assert_int_equal(heard(leaf, &last), 2 + s);
+		read_a_little(w, slow, MS(500));
+		most = MAX_OF(most, memory_of(spine));
+	}
+	assert_in_range(s, 100, 899); /* it took its time, and has heard all */
+	assert_in_range(most, 1, memory + (8 << 20));
+	rt_stream_pause(slow->stream, false);
+	world_run(w, SECONDS(1));
+	assert_in_range(slow->reached[FAMILY_IPV4], ROUTES, 3 * ROUTES + s);
+	assert_int_equal(slow->downs, 0);
+	assert_ptr_equal(session(spine, 1)->export, x);
+	puppet_free(loud);
+	puppet_free(slow);
+	world_free(w);
+	topo_free((struct topo *)(uintptr_t)cfg.topo);
+}
+
 int
 main(void)
 {
@@ -325,6 +431,7 @@ main(void)
 		cmocka_unit_test(test_S01_all_sessions_at_once),
 		cmocka_unit_test(test_S02_session_storm),
 		cmocka_unit_test(test_S04_one_slow_reader),
+		cmocka_unit_test(test_S04_one_that_reads_a_little),
 	};
 
 	return cmocka_run_group_tests_name("scale", tests, NULL, NULL);
