@@ -81,19 +81,12 @@ linux_carrier_open(struct linux_platform *lp, char *err, size_t errlen)
 void
 linux_carrier_watch(struct linux_platform *lp, const struct port *port)
 {
-	struct ndmsg *m;
 	char text[160];
 	int err;
 
 	if (!port->routed || port->p.gone)
 		return;
-	lp->out.n = 0;
-	m = nl_begin(&lp->out, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, ++lp->seq, sizeof(*m));
-	m->ndm_family = AF_INET;
-	m->ndm_ifindex = (int)port->p.ifindex;
-	m->ndm_state = NUD_NOARP;
-	m->ndm_flags = NTF_EXT_LEARNED; /* so that it is not collected as garbage */
-	nl_put(&lp->out, NDA_DST, dummy.b, 4);
+	linux_neighbour_begin(lp, port->p.ifindex, &dummy, NUD_NOARP);
 	nl_put(&lp->out, NDA_LLADDR, port->p.mac, sizeof(port->p.mac)); /* its own: a frame to it is nobody's */
 	nl_put(&lp->out, NDA_PROTOCOL, &lp->protocol, 1);
 	err = linux_request(lp, text, sizeof(text));

@@ -215,15 +215,7 @@ solicit_nobody(struct linux_platform *lp, char *text, size_t n)
 static int
 neighbour_fail(struct linux_platform *lp, char *text, size_t n)
 {
-	struct ndmsg *m;
-
-	lp->out.n = 0;
-	m = nl_begin(&lp->out, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, ++lp->seq, sizeof(*m));
-	m->ndm_family = AF_INET6;
-	m->ndm_ifindex = (int)lp->drop.device;
-	m->ndm_state = NUD_FAILED;
-	m->ndm_flags = NTF_EXT_LEARNED; /* so that it is not collected as garbage */
-	nl_put(&lp->out, NDA_DST, gateway.b, 16);
+	linux_neighbour_begin(lp, lp->drop.device, &gateway, NUD_FAILED);
 	return linux_request(lp, text, n);
 }
 

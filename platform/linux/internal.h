@@ -129,6 +129,8 @@ int linux_send(struct nl_sock *, const void *bytes, size_t n);
 int linux_recv(struct linux_platform *, struct nl_sock *, nl_in_fn *, void *arg);
 /* Sends the one message in `out` and waits for its answer; 0 or -errno; text takes the kernel's words (may be NULL). */
 int linux_request(struct linux_platform *, char *text, size_t n);
+/* An entry of our own in the neighbour table, in `out`: for more attributes, and linux_request(). state: NUD_*. */
+void linux_neighbour_begin(struct linux_platform *, uint32_t ifindex, const struct ip *, uint16_t state);
 /* As linux_request(), and hands the reply to fn. */
 int linux_query(struct linux_platform *, nl_in_fn *, void *arg);
 int linux_dump(struct linux_platform *, uint16_t type, const void *head, size_t n, nl_in_fn *, void *arg);

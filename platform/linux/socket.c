@@ -1,5 +1,7 @@
 /* platform/linux/socket.c -- netlink sockets: opening, one request and its answer, dumps */
 #include <errno.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
 #include <netlink/socket.h>
 #include <stdio.h>
 #include <string.h>
@@ -160,6 +162,20 @@ linux_query(struct linux_platform *lp, nl_in_fn *fn, void *arg)
 
 	nl_head(&lp->out)->nlmsg_flags |= NLM_F_ACK;
 	return request(lp, &a);
+}
+
+void
+linux_neighbour_begin(struct linux_platform *lp, uint32_t ifindex, const struct ip *a, uint16_t state)
+{
+	struct ndmsg *m;
+
+	lp->out.n = 0;
+	m = nl_begin(&lp->out, RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE, ++lp->seq, sizeof(*m));
+	m->ndm_family = a->family == FAMILY_IPV4 ? AF_INET : AF_INET6;
+	m->ndm_ifindex = (int)ifindex;
+	m->ndm_state = state;
+	m->ndm_flags = NTF_EXT_LEARNED; /* so that it is not collected as garbage */
+	nl_put(&lp->out, NDA_DST, a->b, family_bytes((enum family)a->family));
 }
 
 /* ---- small dumps, read at once ---- */
