@@ -241,6 +241,8 @@ refused(void **state)
 	world_free(&w);
 }
 
+static const struct bfd_auth other_keys = { .type = BFD_AUTH_SHA1, .nkeys = 1, .keys = { { 1, 3, "key" } } };
+
 /* Another program may have the port of BFD and end, or another client: who was refused is watched then. */
 static void
 refused_for_a_while(void **state)
@@ -257,7 +259,7 @@ refused_for_a_while(void **state)
 	both_up(&w);
 	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
 	t = target(&w, 0);
-	t.params.auth = (struct bfd_auth){ .type = BFD_AUTH_SHA1, .nkeys = 1, .keys = { { 1, 3, "key" } } };
+	t.params.auth = other_keys;
 	w2 = bfd_watch_new(other, &t, on_status, &seen);
 	run(&w, SECONDS(30));
 	assert_int_equal(seen.told, 1); /* the same answer again is no news */
@@ -293,7 +295,7 @@ refused_change(void **state)
 	run(&w, MS(100));
 	assert_int_equal(seen.last.state, BFD_UP);
 	with_key = t.params;
-	with_key.auth = (struct bfd_auth){ .type = BFD_AUTH_SHA1, .nkeys = 1, .keys = { { 1, 3, "key" } } };
+	with_key.auth = other_keys;
 	bfd_watch_change(w2, &with_key);
 	run(&w, SECONDS(10));
 	assert_string_equal(bfd_watch_status(w2)->refused, "another client watches this neighbor with other keys");
