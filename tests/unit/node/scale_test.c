@@ -250,6 +250,11 @@ told_all(struct world *w, struct puppet *p, const struct prefix *prefix, unsigne
 	return us;
 }
 
+/* Small windows: who does not read is felt soon; and TCP itself ends no session. */
+static const struct sim_tcp slow_tcp = {
+	.window = 16384, .segment = 4096, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
+};
+
 /*
  * S04: one of 64 leaves says that it lives and reads nothing, while another one changes its prefix all the time. What
  * waits for it is bounded (16 MiB), the others hear as soon as before, and the send hold timer ends it (RFC 9687).
@@ -263,9 +268,6 @@ test_S04_one_slow_reader(void **state)
 				   "     up: {to: spine, local: \"eth1\", remote: \"eth[1-64]\"},\n"
 				   "     hosts: {ports: \"eth[3-4]\", racks: {pool: 10.32.0.0/16, len: 24}}}\n";
 	struct world_config cfg = { .topo = load(text), .seed = 4, .cpu_us = 5 };
-	const struct sim_tcp tcp = {
-		.window = 16384, .segment = 4096, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
-	};
 	struct world *w = make(&cfg);
 	struct world_node *spine = world_node_find(w, "spine1");
 	int64_t before = 0, after = 0, since;
@@ -276,7 +278,7 @@ test_S04_one_slow_reader(void **state)
 
 	(void)state;
 	assert_true(prefix_parse("10.32.63.0/24", &p));
-	sim_tcp_set(world_net(w), &tcp);
+	sim_tcp_set(world_net(w), &slow_tcp);
 	world_run(w, SECONDS(20));
 	loud = play(w, LEAVES - 1);
 	deaf = play(w, LEAVES);
@@ -374,9 +376,6 @@ test_S04_one_that_reads_a_little(void **state)
 	    "  - {at: \"super1:eth5\", name: x1, asn: 4200000900, local: 100.64.0.0/31, peer: 100.64.0.1, in: full, "
 	    "out: default}\n";
 	struct world_config cfg = { .topo = load(text), .seed = 4, .cpu_us = 5 };
-	const struct sim_tcp tcp = {
-		.window = 16384, .segment = 4096, .hold_us = SECONDS(900), .connect_us = SECONDS(127)
-	};
 	struct world *w = make(&cfg);
 	struct world_node *spine = world_node_find(w, "spine1"), *leaf = world_node_find(w, "leaf1");
 	struct puppet *loud, *slow;
@@ -386,7 +385,7 @@ test_S04_one_that_reads_a_little(void **state)
 	unsigned int n, s = 0;
 
 	(void)state;
-	sim_tcp_set(world_net(w), &tcp);
+	sim_tcp_set(world_net(w), &slow_tcp);
 	world_run(w, SECONDS(20));
 	loud = play_switch(w, "super1", 65000, 0x0a000001);
 	slow = play(w, 2);
