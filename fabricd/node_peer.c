@@ -691,6 +691,8 @@ node_peer_new(struct node_port *p, const struct topo_external *external)
 	peer->source.side = (uint8_t)policy_side(peer->policy);
 	peer->source.owner = peer;
 	snprintf(peer->source.name, sizeof(peer->source.name), "%s", p->name);
+	/* Cannot be refused: the topology's limit is below the RIB's, which has one more for this switch itself. */
+	_Static_assert(TOPO_SESSIONS_MAX + 2 <= RIB_MAX_SOURCES, "each session is a source");
 	rib_source_add(n->rib, &peer->source);
 	peer->bgp = bgp_peer_new(&n->mem, n->scratch, &cfg, &ops, peer);
 	peer->timer = rt_timer_new(n->rt, peer_timer, peer);

@@ -588,6 +588,9 @@ make_external(struct derive *d, const struct file_external *x, struct topo_exter
 	struct extra *e;
 
 	check_session(d, x);
+	if (x->name && topo_node_find(d->t, x->name))
+		error_hint(error_add(d->errs, tree_at(x->is.at, "name"), "`%s` is the name of a switch", x->name),
+		    "a session is asked for by its name, as a neighbour inside the fabric is: it needs another one");
 	*out = (struct topo_external){ .asn = x->asn,
 		.local_as = x->local_as,
 		.local = x->local.addr,
@@ -912,6 +915,32 @@ finish(struct derive *d)
 	}
 }
 
+/* Told once a tier. */
+static void
+check_session_counts(const struct derive *d)
+{
+	const struct topo *t = d->t;
+	uint32_t *count = arena_alloc(d->arena, t->nnodes * sizeof(*count));
+
+	for (size_t i = 0; i < t->nlinks; i++) {
+		count[t->links[i].lower]++;
+		count[t->links[i].upper]++;
+	}
+	for (size_t i = 0; i < t->nexternals; i++)
+		if (t->externals[i].node != TOPO_NONE)
+			count[t->externals[i].node]++;
+	for (size_t i = 0; i < d->plan->n; i++) {
+		const struct plan_tier *tier = &d->plan->tiers[i];
+
+		for (uint32_t k = tier->first; k < tier->first + tier->nodes; k++)
+			if (count[k] > TOPO_SESSIONS_MAX) {
+				error_add(d->errs, tier->file->is.at, "%s has %u sessions; at most %d are allowed",
+				    t->nodes[k].name, count[k], TOPO_SESSIONS_MAX);
+				break;
+			}
+	}
+}
+
 void
 derive(struct topo *t, const struct plan *p, struct topo_errors *errs)
 {
@@ -926,4 +955,5 @@ derive(struct topo *t, const struct plan *p, struct topo_errors *errs)
 	make_devices(&d);
 	make_services(&d);
 	finish(&d);
+	check_session_counts(&d);
 }

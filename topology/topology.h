@@ -15,8 +15,9 @@
 #include "fabricd/lib/ip.h"
 #include "fabricd/lib/mem.h"
 
-#define TOPO_NAME_MAX 32 /* node and port names, with the NUL */
-#define TOPO_NONE     UINT32_MAX
+#define TOPO_NAME_MAX     32 /* node and port names, with the NUL */
+#define TOPO_NONE         UINT32_MAX
+#define TOPO_SESSIONS_MAX 4000 /* of BGP on one switch, which numbers them */
 
 /* ---- errors ---- */
 

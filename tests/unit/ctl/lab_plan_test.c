@@ -148,7 +148,8 @@ neighbours_outside(void **state)
 	    "  - {at: \"edge1:eth9\", name: isp, asn: 64999, local: 192.0.2.1/31, peer: 192.0.2.0}\n"
 	    "  - {at: \"edge1:eth9\", asn: 64999, local: \"2001:db8::1/64\", peer: \"2001:db8::2\"}\n"
 	    "  - {at: \"edge1:eth9\", asn: 64998, local: 192.0.2.9/29, peer: 192.0.2.10}\n"
-	    "  - {at: \"edge2:eth9\", name: edge1, asn: 64999, local: 192.0.2.3/31, peer: 192.0.2.2}\n";
+	    "  - {at: \"edge2:eth9\", name: isp-of-the-second-edge-in-the-east, asn: 64999, local: 192.0.2.3/31, peer: "
+	    "192.0.2.2}\n";
 	struct topo *topo = load(text);
 	const struct lab_node *isp, *x2;
 	struct lab lab = { 0 };
