@@ -6,8 +6,8 @@
  *
  * The keeper does nothing else, so nothing that a packet or a client can do ends it. Its queues outlive the worker too:
  * what arrives in the gap is read by the next one. A new worker that is not ready in READY_MS, or that dies before, is
- * given up, and the old one has not even noticed. The program is looked up anew by its path, so after an upgrade of the
- * package a reload starts the new version.
+ * given up: beside an old one, which has not even noticed, for good; else for another attempt. The program is looked up
+ * anew by its path, so after an upgrade of the package a reload starts the new version.
  *
  * A worker that was stopped (SIGSTOP) for STOPPED_MS is ended and replaced: its sessions are lost by then, and it must not
  * wake up into another time. So is one that does not answer: it is asked each ASK_MS whether its loop still turns, and has
@@ -302,9 +302,10 @@ start_now(struct keeper *k)
 static void
 again(struct keeper *k, int status)
 {
-	bool young = clock_ms() - k->now.since_ms < YOUNG_MS;
-	/* SIGKILL comes from outside: no session is the reason. */
-	unsigned int many = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? KILLED_MANY : YOUNG_MANY;
+	bool young = !k->now.ready || clock_ms() - k->now.since_ms < YOUNG_MS;
+	/* SIGKILL that is not ours comes from outside: no session is the reason. */
+	unsigned int many = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !k->now.killed ? KILLED_MANY
+												 : YOUNG_MANY;
 	int64_t pause = 0;
 
 	k->young = young ? k->young + 1 : 0;
@@ -330,8 +331,11 @@ static bool
 ended(struct keeper *k, pid_t pid, int status, int *code)
 {
 	if (pid == k->next.pid && pid) {
+		/* The old one may have been asked for room already: then its end has another one started. */
+		fprintf(stderr, "bfdd: the new program ended %s\n",
+		    k->next.ready ? "before the old one had made room; another one is started when it has"
+				  : "before it was ready; the old one goes on");
 		forget(&k->next);
-		fprintf(stderr, "bfdd: the new program ended before it was ready; the old one goes on\n");
 		return false;
 	}
 	if (pid != k->now.pid)
@@ -414,8 +418,10 @@ static void
 on_signal(struct keeper *k, int signo)
 {
 	if (signo == SIGHUP && !k->next.pid && k->now.pid && !k->ending) {
-		if (start(k, &k->next))
-			fprintf(stderr, "bfdd: no new process: %s; the old one goes on\n", strerror(errno));
+		int err = start(k, &k->next);
+
+		if (err)
+			fprintf(stderr, "bfdd: no new process: %s; the old one goes on\n", strerror(-err));
 	}
 	if (signo == SIGUSR1 && k->now.pid)
 		kill(k->now.pid, SIGUSR1);
@@ -436,11 +442,11 @@ put_down(struct worker *w)
 	w->killed = true;
 }
 
-/* When `next` must have said that it is ready; INT64_MAX: nobody waits for that. */
+/* When it must have said that it is ready; INT64_MAX: nobody waits for that. */
 static int64_t
-ready_due(const struct keeper *k)
+ready_due(const struct worker *w)
 {
-	return k->next.pid && !k->next.ready && !k->next.killed ? k->next.since_ms + READY_MS : INT64_MAX;
+	return w->pid && !w->ready && !w->killed ? w->since_ms + READY_MS : INT64_MAX;
 }
 
 /* When `now`, which was asked for room, must have ended; INT64_MAX: nobody waits for that. */
@@ -485,8 +491,13 @@ look_at_clock(struct keeper *k)
 	int64_t t = clock_ms();
 
 	ask(k, t);
-	if (t >= ready_due(k))
+	if (t >= ready_due(&k->next))
 		put_down(&k->next);
+	if (t >= ready_due(&k->now)) {
+		fprintf(stderr, "bfdd: the process of the sessions is not ready after %d s; it is replaced\n",
+		    READY_MS / 1000);
+		put_down(&k->now);
+	}
 	if (t >= room_due(k)) /* what it knew stands in the store */
 		put_down(&k->now);
 	if (k->stopped_ms && t >= k->stopped_ms && k->now.pid) {
@@ -501,7 +512,7 @@ look_at_clock(struct keeper *k)
 static int
 wait_ms(const struct keeper *k)
 {
-	int64_t t = clock_ms(), next = MIN_OF(ready_due(k), room_due(k));
+	int64_t t = clock_ms(), next = MIN_OF(MIN_OF(ready_due(&k->now), ready_due(&k->next)), room_due(k));
 
 	if (k->pause_until_ms)
 		next = MIN_OF(next, k->pause_until_ms);

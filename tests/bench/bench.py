@@ -15,6 +15,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 import bfd_load  # noqa: E402
+import bfd_restart  # noqa: E402
 import fabric  # noqa: E402
 import failures  # noqa: E402
 import linkup  # noqa: E402
@@ -32,6 +33,7 @@ REPEATED = {
     "silent_load": {"silent": 20},
     "restart": {"restart": 20},
     "bfd_load": {"load": 10},
+    "bfd_restart": {"restart": 20},
 }
 BENCHES += REPEATED
 # Seconds on two cores, for the estimate alone: to raise and take down, and for each repetition; fabricd, FRR, BIRD.
@@ -49,6 +51,7 @@ COST = {
     "silent_load": [(25, 25), (60, 125), (30, 125)],
     "restart": [(4, 21), (6, 16), (5, 16)],
     "bfd_load": [(0, 10), (0, 30), (0, 15)],
+    "bfd_restart": [(5, 1), (5, 3), (5, 3)],
 }
 
 
@@ -167,6 +170,8 @@ def one_round(o, results, number, bench, path):
             for _ in range(reps["load"] - 1):
                 keep(results, path, {"bench": bench, "stack": stack, "round": number, **bfd_load.run(o, stack)}, begin)
             figures = bfd_load.run(o, stack)
+        elif bench == "bfd_restart":
+            figures = bfd_restart.run(o, stack, reps["restart"])
         elif bench in REPEATED:
             figures = failures.run(o, stack, bench, reps)
         else:

@@ -2,13 +2,13 @@
  * tests/bench/bfdtap.c -- the last BFD packet that each end of a cable was still given
  *
  *   bfdtap NAMESPACE PORT ...     ports of the bridges inside the cables; commands on stdin, a line of JSON for each:
- *     stat      {"t", "ports": {PORT: {"last", "packets", "state", "multiplier", "tx_us", "rx_us"}}}
+ *     stat      {"t", "ports": {PORT: {"last", "packets", "falls", "state", "multiplier", "tx_us", "rx_us"}}}
  *     (end of stdin ends the program)
  *
  * Only what leaves a port is counted: what the bridge hands out on port a reaches the switch that hangs on it, and what
  * it dropped is never seen here. Times are those of the kernel, turned into ns of CLOCK_MONOTONIC. tx_us and rx_us are
  * the Desired Min TX and Required Min RX intervals of the sender (RFC 5880 4.1), from which the detection time of
- * the receiver follows. A filter in the kernel keeps all other traffic away from this process.
+ * the receiver follows. falls: how often a packet said another state after one that said Up. A filter in the kernel keeps all other traffic away from this process.
  */
 #include <arpa/inet.h>
 #include <linux/filter.h>
@@ -27,11 +27,12 @@
 #define UDP_BYTES 8
 #define BFD_AT    (ETH_HLEN + IP6_BYTES + UDP_BYTES)
 #define BFD_BYTES 24
+#define BFD_UP    3 /* RFC 5880 4.1, Sta */
 
 struct tap {
 	const char *port;
 	int64_t last;
-	uint64_t packets;
+	uint64_t packets, falls;
 	unsigned int state, multiplier;
 	uint32_t tx_us, rx_us;
 };
@@ -112,6 +113,7 @@ drain(struct tap *t, int fd)
 			continue;
 		t->last = stamp(&m);
 		t->packets++;
+		t->falls += t->state == BFD_UP && buf[BFD_AT + 1] >> 6 != BFD_UP;
 		t->state = buf[BFD_AT + 1] >> 6;
 		t->multiplier = buf[BFD_AT + 2];
 		t->tx_us = get32(buf + BFD_AT + 12);
@@ -128,11 +130,10 @@ stat_print(void)
 	for (size_t i = 0; i < ntaps; i++) {
 		const struct tap *t = &taps[i];
 
-		printf(
-		    "%s\"%s\": {\"last\": %lld, \"packets\": %llu, \"state\": %u, \"multiplier\": %u, \"tx_us\": %u, "
-		    "\"rx_us\": %u}",
-		    i ? ", " : "", t->port, (long long)t->last, (unsigned long long)t->packets, t->state, t->multiplier,
-		    t->tx_us, t->rx_us);
+		printf("%s\"%s\": {\"last\": %lld, \"packets\": %llu, \"falls\": %llu, \"state\": %u, "
+		       "\"multiplier\": %u, \"tx_us\": %u, \"rx_us\": %u}",
+		    i ? ", " : "", t->port, (long long)t->last, (unsigned long long)t->packets,
+		    (unsigned long long)t->falls, t->state, t->multiplier, t->tx_us, t->rx_us);
 	}
 	printf("}}\n");
 	fflush(stdout);

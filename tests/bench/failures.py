@@ -50,7 +50,7 @@ def run(options, stack_name, bench, reps):
 
 
 def one_fabric(options, f, bench, todo, out):
-    """Does as much of todo as this fabric is good for."""
+    """Does as much of todo as this fabric is good for. An error says how often BFD fell, both ends and the cuts counted."""
     lack, fed, used = f.settle(60)[1], 0, set()
     while not lack and todo:
         kind, count, n = todo[0]
@@ -74,7 +74,8 @@ def one_fabric(options, f, bench, todo, out):
             if kind == "silent" or len(used) > f.clos.spines - 2:
                 return
     if lack:
-        out["error"] = lack
+        falls = sum(t["falls"] for t in f.tap.ask("stat")["ports"].values())
+        out["error"] = lack + f"; BFD of {len(f.patched)} cables fell {falls} times" * bool(falls)
 
 
 def watched(f, patience=60):

@@ -73,6 +73,12 @@ BARS = [
     Bar("SIGTERM and start, worst of all", "restart", "lost_term", PACKETS, most=0, of="max"),
     Bar("upgrade, worst of all", "restart", "lost_upgrade", PACKETS, most=0, of="max"),
     Bar("128 BFD sessions while a table loads, worst", "bfd_load", "false_downs", FALLS, most=0, of="max"),
+    Bar("BFD killed, first packet again, worst", "bfd_restart", "first_kill", MS, most=0.05, of="max"),
+    Bar("  a session's longest silence", "bfd_restart", "silence_kill", MS, of="max"),
+    Bar("  128 sessions, worst", "bfd_restart", "fell_kill", FALLS, most=0, of="max"),
+    Bar("BFD handed over, first packet, worst", "bfd_restart", "first_handover", MS, most=0.05, of="max"),
+    Bar("  a session's longest silence", "bfd_restart", "silence_handover", MS, of="max"),
+    Bar("  128 sessions, worst", "bfd_restart", "fell_handover", FALLS, most=0, of="max"),
 ]
 
 

@@ -4,11 +4,7 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
-import struct
 import sys
-import threading
-import time
 
 import pytest
 
@@ -16,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path.insert(0, os.path.join(ROOT, "tests"))
 
 from fabric.cabled import cabled  # noqa: E402
-from support.bfd import Bfdd  # noqa: E402
+from support.bfd import Bfdd, Ear  # noqa: E402
 from support.fabricd import BUILD  # noqa: E402
 from support.netns import link_local  # noqa: E402
 from support.wait import holds, until  # noqa: E402
@@ -46,31 +42,12 @@ def pair(lab, interval_us, *options, a=("--keep",)):
 
 
 def gaps(lab, node, run):
-    """The greatest time between two packets to port 3784 that `node` sees while run() goes on, and how many."""
-    with lab.inside(node):
-        s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x86DD))
-        s.bind(("eth1", 0x86DD))
-    s.settimeout(0.1)
-    times, over = [], threading.Event()
-
-    def read():
-        while not over.is_set():
-            try:
-                data, where = s.recvfrom(200)
-            except TimeoutError:
-                continue
-            if where[2] != 4 and len(data) >= 72 and data[6] == 17 and data[42:44] == struct.pack("!H", 3784):
-                times.append(time.monotonic())
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
+    """The greatest time in s between two packets to port 3784 that `node` is given while run() goes on, and how many."""
+    with Ear(lab, node) as ear:
         run()
-    finally:
-        over.set()
-        reader.join()
-        s.close()
-    return max((b - a for a, b in zip(times, times[1:])), default=None), len(times)
+        ear.hear()
+    times = ear.times.get("eth1", [])
+    return max((b - a for a, b in zip(times, times[1:])), default=0) / 1e9, len(times)
 
 
 def kill_worker(bfdd):
@@ -268,8 +245,8 @@ def test_damaged_state(lab, how):
         c.wait("Up")
 
 
-def test_new_program_does_not_start(lab, tmp_path):
-    """A reload with a program that ends at once: the old one goes on."""
+def copied(lab, tmp_path):
+    """pair(), but b's bfdd keeps a program that the test may replace. Returns its path as well."""
     copy = str(tmp_path / "bfdd")
     shutil.copy(f"{BUILD}/bfdd", copy)
     bfdds, clients = pair(lab, 50000)
@@ -282,13 +259,38 @@ def test_new_program_does_not_start(lab, tmp_path):
     clients["b"] = b.client()
     clients["b"].watch(1, "eth1", LL["b"], LL["a"], 50000, 3)
     clients["a"].wait("Up")
-    downs = clients["a"].downs()
+    return bfdds, clients, copy
+
+
+def replace(path, text):
+    """A script in place of a program that may be running."""
+    os.unlink(path)
+    with open(path, "w") as f:
+        f.write(text)
+    os.chmod(path, 0o755)
+
+
+def test_new_program_does_not_start(lab, tmp_path):
+    """A reload with a program that ends at once: the old one goes on."""
+    bfdds, clients, copy = copied(lab, tmp_path)
+    b, downs = bfdds["b"], clients["a"].downs()
     worker = b.worker()
-    os.unlink(copy)
-    with open(copy, "w") as f:
-        f.write("#!/bin/false\n")
-    os.chmod(copy, 0o755)
+    replace(copy, "#!/bin/false\n")
     b.process.popen.send_signal(signal.SIGHUP)
     until(lambda: "the old one goes on" in b.process.output(), 5, "a word about it")
     holds(lambda: clients["a"].downs() == downs, 0.5, "nothing fell")
     assert b.worker() == worker
+
+
+def test_a_program_that_hangs_at_its_start(lab, tmp_path):
+    """It never gets ready, and there is no old one that could go on: it is ended, and another one is tried."""
+    bfdds, clients, copy = copied(lab, tmp_path)
+    b = bfdds["b"]
+    replace(copy, "#!/bin/sh\nexec cat >/dev/null <&3\n")  # 3: the keeper's end, which says nothing of itself
+    os.kill(b.worker(), signal.SIGKILL)
+    until(lambda: "is not ready" in b.process.output(), 10, "the keeper gives it up")
+    os.unlink(copy)
+    shutil.copy(f"{BUILD}/bfdd", copy)
+    until(lambda: clients["b"].links[-1]["connected"], 20, "another one works")
+    for c in clients.values():
+        c.wait("Up", timeout=20)

@@ -4,10 +4,14 @@ import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import threading
+import time
 
 from . import fabricd
+from .netns import Failed
 from .stacks import write
 from .wait import until
 
@@ -98,6 +102,46 @@ class Bfdd:
         n = len(lines())
         self.process.popen.send_signal(signal.SIGUSR1)
         return json.loads(until(lambda: lines()[n:], 5, "figures of bfdd", 0.005)[0])
+
+
+class Ear:
+    """Hears the BFD packets that a node is given, at all its ports; with Ear(lab, node) as ear. .times: {port: [ns of
+    CLOCK_MONOTONIC]}, by the kernel's time stamps."""
+
+    SO_TIMESTAMPNS, SO_RCVBUFFORCE, PACKET_STATISTICS, SOL_PACKET = 35, 33, 6, 263  # the kernel's headers
+    MEMORY = 64 << 20
+
+    def __init__(self, lab, node):
+        with lab.inside(node):
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(0x86DD))
+        self.socket.setsockopt(socket.SOL_SOCKET, self.SO_RCVBUFFORCE, self.MEMORY)
+        self.socket.setsockopt(socket.SOL_SOCKET, self.SO_TIMESTAMPNS, 1)
+        self.times = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def hear(self):
+        """Takes what has come since. Packets that it missed are an error: silence would be a figure then."""
+        shift = time.monotonic_ns() - time.time_ns()
+        while True:
+            try:
+                data, extra, _, where = self.socket.recvmsg(256, 64)
+            except BlockingIOError:
+                break
+            if len(data) >= 72 and data[6] == 17 and data[42:44] == struct.pack("!H", 3784):
+                seconds, ns = struct.unpack("qq", extra[0][2])
+                self.times.setdefault(where[0], []).append(seconds * 10**9 + ns + shift)
+        missed = struct.unpack("II", self.socket.getsockopt(self.SOL_PACKET, self.PACKET_STATISTICS, 8))[1]
+        if missed:
+            raise Failed(f"the kernel dropped {missed} packets before they were read")
+
+    def forget(self):
+        self.hear()
+        self.times.clear()
 
 
 class FrrBfd:
