@@ -80,7 +80,8 @@ ctl_topo_check(struct ctl *ctl, int argc, char **argv)
 		return QUERY_USAGE;
 	topo = topo_load(text, len, &errs);
 	status = !topo ? QUERY_USAGE : errs.n ? QUERY_FINDINGS : QUERY_OK;
-	if (ctl->format > FORMAT_WIDE) {
+	/* Filters are for rows: what passes stands in a table then, without the lines of the file. */
+	if (ctl->format > FORMAT_WIDE || ctl->n_filters) {
 		struct out *out = out_new(ctl, &check_view);
 		json_t *envelope = out_envelope("fabricd.topo.check/1", topo ? topo->fabric : NULL);
 

@@ -61,6 +61,16 @@ def test_plan_of_two_files_needs_no_daemon(fab, edited, tmp_path):
     assert "next:" in fab.run("topo", "plan", str(tmp_path / "none"), FILE, want=2).stderr
 
 
+def test_check_with_a_filter_is_a_table(fab, edited):
+    """What passes counts, as with every other answer; without a filter the file's lines stand beside the findings."""
+    path = edited("count: 4,", "count: 4, colour: red,")
+    assert "colour: red" in fab.run("topo", "check", path, want=2).stderr
+    found = fab.run("topo", "check", path, "--filter", "severity=error", want=2)
+    assert "colour" in found.stdout and "SEVERITY" in found.stdout
+    left_out = fab.run("topo", "check", path, "--filter", "severity=warning", want=2)
+    assert "colour" not in left_out.stdout and "none of 1 row passes" in left_out.stderr
+
+
 @pytest.mark.parametrize("form", ["dot", "containerlab", "csv"])
 def test_import_gives_back_what_export_gave(fab, tmp_path, form):
     cables = tmp_path / "plan.txt"
