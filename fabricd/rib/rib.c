@@ -237,13 +237,14 @@ drop_from_sets(struct rib *r, const struct rib_source *s)
 			rib_want_group_change(r, set);
 }
 
+/* Of one table, or of all (NULL); then also what has ended. */
 static void
 refresh_drop(struct rib *r, const struct rib_source *s, const struct rib_table *t)
 {
 	for (struct refresh **at = &r->refreshes; *at;) {
 		struct refresh *f = *at;
 
-		if (f->source == s && (!t || f->table == t)) {
+		if (f->source == s && (!t || (f->table == t && !f->ended))) {
 			*at = f->next;
 			mem_free(r->cfg.mem, MEM_PREFIX, f->stale);
 			mem_free(r->cfg.mem, MEM_PREFIX, f);
@@ -501,7 +502,7 @@ rib_refresh_begin(struct rib *r, struct rib_source *s, enum family family)
 
 		if (t->family != family)
 			continue;
-		refresh_drop(r, s, t); /* a second begin starts anew */
+		refresh_drop(r, s, t); /* a second begin starts anew, but for what has ended: that goes on beside it */
 		f = mem_zalloc(r->cfg.mem, MEM_PREFIX, sizeof(*f));
 		f->source = s;
 		f->table = t;

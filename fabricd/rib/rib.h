@@ -104,7 +104,7 @@ void rib_prefetch_slots(const struct rib *, uint32_t table, const struct prefix 
 void rib_withdraw(struct rib *, uint32_t table, struct rib_source *, const struct prefix *);
 /*
  * For route refresh: paths of the source that were not announced again since begin are withdrawn at end (RFC 7313), in
- * slices, as the first thing that rib_run() does.
+ * slices, as the first thing that rib_run() does; also when another one begins meanwhile.
  */
 void rib_refresh_begin(struct rib *, struct rib_source *, enum family);
 void rib_refresh_end(struct rib *, struct rib_source *, enum family);

@@ -369,6 +369,43 @@ test_long_lived_table(void **state)
 	}
 }
 
+/* RFC 4724 4.2: what it told before its first restart does not outlive the second, however much that is. */
+static void
+test_a_table_of_one_that_restarts_twice(void **state)
+{
+	struct world_config cfg = { .seed = 9, .outside = true, .feed = 6000 };
+	struct world_node *border, *outside;
+	const struct node_peer *peer;
+	char err[256];
+	struct world *w;
+	size_t n, some;
+
+	(void)state;
+	cfg.topo = load_file("long-lived.yaml");
+	assert_non_null(w = world_new(&cfg, err, sizeof(err)));
+	border = world_node_find(w, "border1");
+	outside = world_outside(w, &n);
+	world_run(w, SECONDS(60));
+	peer = node_port_find(border->node, "eth9")->peer;
+	assert_true(paths_from(border, "eth9", &some) >= 6000);
+	world_crash(&outside[0], SIM_KILLED);
+	world_run(w, SECONDS(1));
+	assert_int_equal(world_boot(&outside[0], err, sizeof(err)), 0);
+	bgp_peer_restarted(outside[0].node->ports[0].peer->bgp, true, 3);
+	export_hold(outside[0].node->export, true); /* it tells nothing */
+	for (int s = 0; s < 20 && !peer->established; s++)
+		world_run(w, SECONDS(1));
+	assert_true(peer->established);
+	assert_int_equal(bgp_peer_restart(peer->bgp)->stale, 3);
+	assert_true(paths_from(border, "eth9", &some) >= 6000);
+	world_crash(&outside[0], SIM_KILLED);
+	world_run(w, SECONDS(1));
+	assert_int_equal(bgp_peer_restart(peer->bgp)->begun, 2);
+	assert_int_equal(paths_from(border, "eth9", &some), 0);
+	world_free(w);
+	topo_free((struct topo *)(uintptr_t)cfg.topo);
+}
+
 /* A start that finds nothing of ours says that nothing was preserved, and uses at once what it is told. */
 static void
 test_a_cold_start_waits_for_nobody(void **state)
@@ -403,6 +440,7 @@ main(void)
 		cmocka_unit_test(test_a_cold_start_waits_for_nobody),
 		cmocka_unit_test(test_long_lived),
 		cmocka_unit_test(test_long_lived_table),
+		cmocka_unit_test(test_a_table_of_one_that_restarts_twice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

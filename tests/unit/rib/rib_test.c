@@ -716,6 +716,41 @@ test_a_few_prefixes_leave_with_the_end_of_a_refresh(void **state)
 	}
 }
 
+/* What has ended goes on to its end beside one that begins: it withdraws what was in doubt then, and not what came back. */
+static void
+test_a_refresh_begins_while_another_ends(void **state)
+{
+	(void)state;
+	for (unsigned int back = 0; back < 3; back++) {
+		struct fixture *t = malloc(sizeof(*t));
+		struct rib_source *s;
+
+		setup(t, false, 16);
+		s = &t->sources[0];
+		for (unsigned int i = 0; i < 40; i++)
+			announce(t, 0, FAMILY_IPV4, i, 0);
+		run(t);
+		for (unsigned int i = 0; i < 3; i++) {
+			rib_refresh_begin(t->rib, s, FAMILY_IPV4);
+			rib_refresh_end(t->rib, s, FAMILY_IPV4); /* 8 of them go at once */
+		}
+		rib_refresh_begin(t->rib, s, FAMILY_IPV4);
+		assert_int_equal(rib_refresh_left(t->rib, s, FAMILY_IPV4), s->paths[FAMILY_IPV4]);
+		for (unsigned int i = 0; i < back; i++) /* one that has gone, and one that would have */
+			announce(t, 0, FAMILY_IPV4, i ? 39 : 0, 1);
+		run(t);
+		assert_sound(t->rib);
+		assert_int_equal(s->paths[FAMILY_IPV4], back);
+		assert_int_equal(s->withdrawn, back < 2 ? 40 : 39);
+		assert_int_equal(rib_refresh_left(t->rib, s, FAMILY_IPV4), 0);
+		rib_refresh_end(t->rib, s, FAMILY_IPV4);
+		run(t);
+		assert_int_equal(s->paths[FAMILY_IPV4], back);
+		assert_null(t->rib->refreshes);
+		teardown(t);
+	}
+}
+
 /* What a session has begun ends with it: after the next one's beginning nothing of it is in doubt. */
 static void
 test_a_refresh_ends_with_its_source(void **state)
@@ -1197,6 +1232,7 @@ main(void)
 		cmocka_unit_test(test_clearing_keeps_to_its_slices),
 		cmocka_unit_test(test_freed_in_the_midst_of_it_all),
 		cmocka_unit_test(test_a_few_prefixes_leave_with_the_end_of_a_refresh),
+		cmocka_unit_test(test_a_refresh_begins_while_another_ends),
 		cmocka_unit_test(test_a_refresh_ends_with_its_source),
 		cmocka_unit_test(test_match_is_the_longest),
 		cmocka_unit_test(test_a_lost_witness_narrows_the_groups_at_once),
