@@ -26,7 +26,8 @@ struct port {
 	bool in_bridge;
 	bool routed; /* set up as a port of its own: see carrier.c */
 	bool told, changed;
-	bool seen; /* by the dump under way */
+	bool seen;       /* by the dump under way */
+	struct ip found; /* the same: its link-local address */
 };
 
 /* ---- the writer's part of a batch; see writer.c ---- */
@@ -100,6 +101,7 @@ struct linux_platform {
 
 	struct port **ports;
 	size_t n_ports, ports_cap;
+	bool addresses_due; /* that of a port has gone */
 
 	bool unwatched; /* an entry of carrier.c could not be set, which was told */
 

@@ -6,6 +6,9 @@
  * carrier for something that outlived it. A loss and a return that were read together are told as both, since the
  * kernel has deleted the next hops in between: IFLA_CARRIER_DOWN_COUNT gives it away. A loss may be known before its
  * link event, by carrier.c.
+ *
+ * Of a port's link-local addresses one is remembered, the first. When it goes, another may have been there all the time,
+ * of which no event will come: so all of them are read before anything is told.
  */
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -23,7 +26,8 @@
 
 #include "platform/linux/internal.h"
 
-#define LOWER_UP 0x10000 /* IFF_LOWER_UP, which net/if.h does not have */
+#define LOWER_UP      0x10000 /* IFF_LOWER_UP, which net/if.h does not have */
+#define READ_ATTEMPTS 10      /* while something changes */
 
 struct port *
 linux_port_find(struct linux_platform *lp, uint32_t ifindex)
@@ -139,22 +143,74 @@ linux_port_dark(struct linux_platform *lp, struct port *port)
 		port_tell(lp, &port->p);
 }
 
+/* The port whose link-local address this is; NULL: none. */
+static struct port *
+port_of(struct linux_platform *lp, const struct nl_addr *a)
+{
+	return a->addr.family == FAMILY_IPV6 && ip_is_link_local(&a->addr) ? linux_port_find(lp, a->ifindex) : NULL;
+}
+
+static bool
+is_usable(const struct nl_addr *a)
+{
+	return !(a->flags & IFA_F_DADFAILED) && (!(a->flags & IFA_F_TENTATIVE) || a->flags & IFA_F_OPTIMISTIC);
+}
+
 static void
 address(struct linux_platform *lp, const struct nl_addr *a, bool present)
 {
-	struct port *port = linux_port_find(lp, a->ifindex);
-	bool usable = present && !(a->flags & IFA_F_DADFAILED) &&
-		      (!(a->flags & IFA_F_TENTATIVE) || a->flags & IFA_F_OPTIMISTIC);
+	struct port *port = port_of(lp, a);
+	bool usable = present && is_usable(a);
 
-	if (!port || a->addr.family != FAMILY_IPV6 || !ip_is_link_local(&a->addr))
-		return;
-	if (usable && ip_is_zero(&port->p.link_local)) {
+	if (port && usable && ip_is_zero(&port->p.link_local)) {
 		port->p.link_local = a->addr;
 		port->changed = true;
-	} else if (!usable && ip_equal(&port->p.link_local, &a->addr)) {
-		port->p.link_local = (struct ip){ 0 };
+	} else if (port && !usable && ip_equal(&port->p.link_local, &a->addr)) {
+		lp->addresses_due = true;
+	}
+}
+
+/* Of those that a port has now: the one that it had, or else the first. */
+static bool
+address_found(void *arg, const struct nl_in *in)
+{
+	struct linux_platform *lp = arg;
+	struct port *port;
+	struct nl_addr a;
+
+	if (!nl_parse_addr(in, &a)) {
+		lp->count.malformed++;
+		return true;
+	}
+	port = port_of(lp, &a);
+	if (port && is_usable(&a) && (ip_is_zero(&port->found) || ip_equal(&a.addr, &port->p.link_local)))
+		port->found = a.addr;
+	return true;
+}
+
+static int
+addresses_read(struct linux_platform *lp)
+{
+	struct ifaddrmsg head = { .ifa_family = AF_INET6 };
+	int err = -EINTR;
+
+	for (int attempt = 0; attempt < READ_ATTEMPTS && err == -EINTR; attempt++) {
+		for (size_t i = 0; i < lp->n_ports; i++)
+			lp->ports[i]->found = (struct ip){ 0 };
+		err = linux_dump(lp, RTM_GETADDR, &head, sizeof(head), address_found, lp);
+	}
+	lp->addresses_due = err;
+	if (err)
+		return err;
+	for (size_t i = 0; i < lp->n_ports; i++) {
+		struct port *port = lp->ports[i];
+
+		if (ip_equal(&port->found, &port->p.link_local))
+			continue;
+		port->p.link_local = port->found;
 		port->changed = true;
 	}
+	return 0;
 }
 
 static bool
@@ -222,15 +278,12 @@ int
 linux_ports_read(struct linux_platform *lp)
 {
 	struct ifinfomsg link = { 0 };
-	struct ifaddrmsg addr = { .ifa_family = AF_INET6 };
 	int err = -EINTR;
 
-	for (int attempt = 0; attempt < 10 && err == -EINTR; attempt++) {
+	for (int attempt = 0; attempt < READ_ATTEMPTS && err == -EINTR; attempt++) {
 		for (size_t i = 0; i < lp->n_ports; i++)
 			lp->ports[i]->seen = false;
 		err = linux_dump(lp, RTM_GETLINK, &link, sizeof(link), event, lp);
-		if (!err)
-			err = linux_dump(lp, RTM_GETADDR, &addr, sizeof(addr), event, lp);
 	}
 	if (err)
 		return err;
@@ -238,7 +291,7 @@ linux_ports_read(struct linux_platform *lp)
 		if (!lp->ports[i]->seen)
 			link_gone(lp, lp->ports[i]);
 	}
-	return 0;
+	return addresses_read(lp);
 }
 
 static bool
@@ -280,6 +333,12 @@ linux_links_ready(void *arg, unsigned int what)
 			linux_problem(lp, "the ports cannot be read: %s", strerror(-got));
 		if (lp->base.client && lp->base.client->desync)
 			lp->base.client->desync(lp->base.client_arg, "link events were lost; reading all of it");
+	} else if (lp->addresses_due) {
+		got = addresses_read(lp);
+		if (got)
+			linux_problem(lp,
+			    "the ports' addresses cannot be read: %s; tried again with the next event of a port",
+			    strerror(-got));
 	}
 	linux_ports_tell(lp);
 }

@@ -33,8 +33,8 @@ struct lab {
 	size_t installed, failed, waiting;
 	size_t groups_dark, groups_back, desyncs, problems;
 	size_t losts;
-	size_t carrier_lost, carrier_back; /* how often that was told of p0 */
-	char last[400];                    /* the last event or detail */
+	size_t carrier_lost, carrier_back, address_lost; /* how often that was told of p0 */
+	char last[400];                                  /* the last event or detail */
 	char problem[400];
 	struct linux_options options;
 };
@@ -59,6 +59,7 @@ lab_on_port(void *arg, const struct plat_port *p)
 			if (strcmp(p->name, "p0") == 0) {
 				l->carrier_lost += l->ports[i].carrier && !p->carrier;
 				l->carrier_back += !l->ports[i].carrier && p->carrier;
+				l->address_lost += !ip_is_zero(&l->ports[i].link_local) && ip_is_zero(&p->link_local);
 			}
 			l->ports[i] = *p;
 			return;

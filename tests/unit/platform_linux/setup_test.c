@@ -70,6 +70,60 @@ link_local_at_once(void **state)
 	lab_close(&l);
 }
 
+/* An address is exchanged by adding the new one and then deleting the old one: the port is never without. */
+static void
+link_local_exchanged(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t event_buffer;
+		const char *before; /* what fills it */
+	} cases[] = {
+		{ "all events come", 0, "true" },
+		{ "none of them comes", 2048,
+		    "for i in $(seq 100); do echo link set q0 mtu $((1400 + i % 2)); done | ip -batch -" },
+	};
+	struct ip a, b;
+
+	(void)state;
+	assert_true(ip_parse("fe80::5", &a) && ip_parse("fe80::6", &b));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char old[IP_TEXT];
+		struct lab l;
+
+		lab_open(&l, 1);
+		for (int k = 0; k < 200 && ip_is_zero(&lab_port(&l, "p0")->link_local); k++)
+			lab_run(&l, 10);
+		lab_stop(&l);
+		l.options.event_buffer = cases[i].event_buffer;
+		lab_start(&l);
+		ip_print(&lab_port(&l, "p0")->link_local, old);
+		assert_true(sh("%s", cases[i].before));
+		assert_true(sh("ip addr add fe80::5/64 dev p0 nodad && ip addr del %s/64 dev p0", old));
+		lab_run(&l, 50);
+		if (!ip_equal(&lab_port(&l, "p0")->link_local, &a))
+			fail_msg("%s: %s", cases[i].name, ip_print(&lab_port(&l, "p0")->link_local, old));
+		assert_int_equal(linux_platform_counters(l.platform)->overruns > 0, cases[i].event_buffer > 0);
+
+		/* One that is added stays in reserve, also when all is read again. */
+		assert_true(sh("ip addr add fe80::6/64 dev p0 nodad"));
+		assert_true(sh("%s", cases[i].before));
+		lab_run(&l, 50);
+		assert_true(ip_equal(&lab_port(&l, "p0")->link_local, &a));
+		assert_int_equal(l.address_lost, 0);
+
+		/* Taken away during a flap: the loss of carrier is told at once, and the address that is left. */
+		assert_true(sh("ip link set q0 down && ip addr del fe80::5/64 dev p0 && ip link set q0 up"));
+		lab_run(&l, 50);
+		assert_true(ip_equal(&lab_port(&l, "p0")->link_local, &b));
+		assert_int_equal(l.address_lost, 0);
+		assert_true(sh("ip addr del fe80::6/64 dev p0"));
+		lab_run(&l, 50);
+		assert_true(ip_is_zero(&lab_port(&l, "p0")->link_local));
+		lab_close(&l);
+	}
+}
+
 static void
 addresses(void **state)
 {
@@ -186,6 +240,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(switch_and_ports),
 		cmocka_unit_test(link_local_at_once),
+		cmocka_unit_test(link_local_exchanged),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(bridge),
 		cmocka_unit_test(a_routed_port_is_in_no_bridge),
