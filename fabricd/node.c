@@ -90,7 +90,10 @@ start_fib(struct node *n, char *err, size_t errlen)
 		sync_hold(n->sync, true);
 	e = n->sync ? sync_start(n->sync) : -ENOMEM;
 	if (e)
-		snprintf(err, errlen, "the forwarding plane cannot be read: %s", strerror(-e));
+		snprintf(err, errlen,
+		    "the forwarding plane cannot be read: %s; see the messages before this one, if any, and start "
+		    "again",
+		    strerror(-e));
 	return e;
 }
 

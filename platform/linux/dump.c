@@ -3,6 +3,9 @@
  *
  * The kernel cannot filter next hops by protocol, so others' come too, marked foreign, that their ids be avoided;
  * routes are filtered in the kernel. One pass reads next hops, a second one groups, since ids are in no such order.
+ *
+ * The kernel breaks off at a group that does not fit into one of its datagrams, whoever's it is: all behind it cannot be
+ * read, and -EMSGSIZE says so.
  */
 #include <errno.h>
 #include <linux/nexthop.h>
@@ -18,6 +21,7 @@ stage_begin(struct linux_platform *lp, enum dump_stage stage)
 
 	lp->stage = stage;
 	lp->dump_seq = ++lp->seq;
+	lp->dump_last = 0;
 	lp->out.n = 0;
 	if (stage <= DUMP_GROUPS) {
 		nl_begin(&lp->out, RTM_GETNEXTHOP, NLM_F_REQUEST | NLM_F_DUMP, lp->dump_seq, sizeof(struct nhmsg));
@@ -53,6 +57,7 @@ tell(struct step *st, const struct nl_in *in)
 
 	if (lp->stage <= DUMP_GROUPS) {
 		ok = nl_parse_nexthop(in, lp->members, MAX_MEMBERS, &protocol, &d.op);
+		lp->dump_last = d.op.id;
 		if (ok && (d.op.kind == PLAT_GROUP_SET) != (lp->stage == DUMP_GROUPS))
 			return;
 	} else {
@@ -80,7 +85,10 @@ message(void *arg, const struct nl_in *in)
 	if (in->flags & NLM_F_DUMP_INTR)
 		st->error = -EINTR;
 	if (in->type == NLMSG_DONE) {
+		int err = nl_parse_done(in);
+
 		st->done = true;
+		st->error = err ? err : st->error;
 	} else if (in->type == NLMSG_ERROR) {
 		st->done = true;
 		st->error = nl_parse_error(in, &e) && e.error ? e.error : -EBADMSG;
@@ -112,6 +120,19 @@ linux_dump_begin(struct platform *p)
 	return stage_begin(lp, DUMP_NEXTHOPS);
 }
 
+/* Said once, until a dump comes to its end. */
+static void
+too_wide(struct linux_platform *lp)
+{
+	if (!lp->unreadable)
+		linux_problem(lp,
+		    "the next hops cannot be read: a group of another program has more members than a message of the "
+		    "kernel can hold, some 4,000; its id is the next one above %u; make it smaller, or: ip nexthop del "
+		    "id ID",
+		    lp->dump_last);
+	lp->unreadable = true;
+}
+
 int
 linux_dump_step(struct platform *p, plat_dump_fn *fn, void *arg)
 {
@@ -128,12 +149,15 @@ linux_dump_step(struct platform *p, plat_dump_fn *fn, void *arg)
 		got = st.error;
 	if (got < 0) {
 		lp->count.interrupted += got == -EINTR;
+		if (got == -EMSGSIZE && lp->stage <= DUMP_GROUPS)
+			too_wide(lp);
 		return got;
 	}
 	if (!st.done)
 		return 1;
 	if (lp->stage == DUMP_ROUTES6) {
 		lp->stage = DUMP_IDLE;
+		lp->unreadable = false;
 		return 0;
 	}
 	got = stage_begin(lp, lp->stage + 1);

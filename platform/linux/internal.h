@@ -109,6 +109,8 @@ struct linux_platform {
 
 	enum dump_stage stage;
 	uint32_t dump_seq;
+	uint32_t dump_last; /* the id of the last next hop or group that was read; they come in the order of ids */
+	bool unreadable;    /* a group is too wide, which was told */
 	plat_dump_fn *dump_fn;
 	void *dump_arg;
 

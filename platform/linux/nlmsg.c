@@ -337,6 +337,16 @@ nl_parse_error(const struct nl_in *in, struct nl_error *out)
 	return true;
 }
 
+int
+nl_parse_done(const struct nl_in *in)
+{
+	struct rd r = in->payload;
+	int error;
+
+	rd_bytes(&r, &error, sizeof(error));
+	return MIN_OF(error, 0);
+}
+
 /* Of a port's IFLA_LINKINFO, which may not be there. */
 static bool
 is_bridge_port(const uint8_t *info, size_t n)

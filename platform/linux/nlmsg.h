@@ -53,6 +53,9 @@ struct nl_error {
 };
 bool nl_parse_error(const struct nl_in *, struct nl_error *out);
 
+/* The end of a dump: 0, or the -errno with which the kernel broke off, which is no NLMSG_ERROR. */
+int nl_parse_done(const struct nl_in *);
+
 struct nl_link {
 	uint32_t ifindex, flags, mtu, max_mtu, master, link, carrier_downs; /* link: the other end of a pair */
 	uint8_t family; /* AF_UNSPEC, or AF_BRIDGE: about its membership only */

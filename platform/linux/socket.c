@@ -200,6 +200,7 @@ dump_message(void *arg, const struct nl_in *in)
 		d->interrupted = true;
 	if (in->type == NLMSG_DONE) {
 		d->done = true;
+		d->error = nl_parse_done(in);
 	} else if (in->type == NLMSG_ERROR) {
 		d->done = true;
 		d->error = nl_parse_error(in, &e) ? e.error : -EBADMSG;

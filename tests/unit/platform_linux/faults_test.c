@@ -128,6 +128,66 @@ test_N04_interrupted_dump(void **state)
 	lab_close(&l);
 }
 
+/*
+ * Another program's group is wider than a message of a dump: the kernel breaks off there. What it did not tell of is not
+ * missing: nothing is changed, it is said what to do, and the next audit after that is whole.
+ */
+static void
+test_N04_dump_broken_off(void **state)
+{
+	enum { WIDE = 4096 };
+	struct linux_options options = { .protocol = 99 };
+	struct plat_member members[WIDE];
+	struct sync_stats before, now;
+	struct plat_op op = { .kind = PLAT_NH_SET };
+	char err[300] = "", routes[400];
+	struct platform *other;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l, 2);
+	lab_route(&l, "10.1.0.0/24", lab_group(&l, 0, 1));
+	tiny_settle(&l.tiny);
+	snprintf(routes, sizeof(routes), "%s", sh_read("ip route show proto 211"));
+	assert_non_null(strstr(routes, "nhid"));
+	other = linux_platform_open(&l.tiny.rt, &l.mem, &options, err, sizeof(err));
+	assert_non_null(other);
+	op.nh.ifindex = lab_port(&l, "p0")->ifindex;
+	assert_true(ip_parse("fe80::9", &op.nh.gateway));
+	for (op.id = 1; op.id <= WIDE; op.id++) {
+		members[op.id - 1] = (struct plat_member){ .nh = op.id, .weight = 1 };
+		while (!other->ops->submit(other, &op, 1))
+			tiny_turn(&l.tiny, 0);
+	}
+	op = (struct plat_op){ .kind = PLAT_GROUP_SET, .id = WIDE + 1, .group = { .members = members, .n = WIDE } };
+	while (!other->ops->submit(other, &op, 1))
+		tiny_turn(&l.tiny, 0);
+	lab_run(&l, 20);
+	assert_true(sh("ip nexthop show id %d > /dev/null", WIDE + 1));
+
+	assert_int_equal(sync_check(l.sync, NULL, NULL), -EMSGSIZE);
+	sync_stats(l.sync, &before);
+	sync_audit(l.sync);
+	lab_run(&l, 1000);
+	sync_stats(l.sync, &now);
+	assert_int_equal(now.audits, before.audits);
+	assert_int_equal(now.repairs, before.repairs);
+	assert_int_equal(now.route_messages, before.route_messages);
+	assert_string_equal(sh_read("ip route show proto 211"), routes);
+	assert_int_equal(kernel_width("10.1.0.0/24"), 2);
+	assert_int_equal(l.problems, 1);
+	assert_non_null(strstr(l.problem, "the next one above 4096; "));
+
+	assert_true(sh("ip nexthop del id %d", WIDE + 1));
+	lab_run(&l, 1000);
+	sync_stats(l.sync, &now);
+	assert_true(now.audits > before.audits);
+	assert_int_equal(now.repairs, before.repairs);
+	assert_int_equal(sync_check(l.sync, NULL, NULL), 0);
+	other->ops->close(other);
+	lab_close(&l);
+}
+
 /* Others delete what is ours: it comes back, with all that hung on it. */
 static void
 test_N05_foreign_deletion(void **state)
@@ -402,6 +462,7 @@ main(void)
 		cmocka_unit_test(test_N01_overrun),
 		cmocka_unit_test(test_N02_refused),
 		cmocka_unit_test(test_N04_interrupted_dump),
+		cmocka_unit_test(test_N04_dump_broken_off),
 		cmocka_unit_test(test_N05_foreign_deletion),
 		cmocka_unit_test(test_N05_foreign_deletion_during_a_bulk_load),
 		cmocka_unit_test(test_N06_foreign_prefix),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
@@ -86,6 +87,37 @@ route_round_trip(void **state)
 		    back.route.metric != op.route.metric || back.route.type != op.route.type ||
 		    back.route.group != op.route.group || !ip_equal(&back.route.source, &op.route.source))
 			fail_msg("%s: comes back different", cases[i].prefix);
+	}
+}
+
+static void
+end_of_a_dump(void **state)
+{
+	static const struct {
+		const char *name;
+		int value;
+		size_t n;
+		int want;
+	} cases[] = {
+		{ "whole", 0, 4, 0 },
+		{ "broken off", -EMSGSIZE, 4, -EMSGSIZE },
+		{ "broken off, with more behind it", -ENOMEM, 8, -ENOMEM },
+		{ "no error number", 7, 4, 0 },
+		{ "cut short", -1, 3, 0 },
+		{ "empty", -1, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint8_t bytes[64];
+		struct nl_out o = { .bytes = bytes, .cap = sizeof(bytes) };
+		struct nl_in in;
+
+		memcpy(nl_begin(&o, NLMSG_DONE, NLM_F_MULTI, 1, 8), &cases[i].value, sizeof(cases[i].value));
+		read_one(&o, &in);
+		in.payload = rd_sub(&in.payload, cases[i].n);
+		if (nl_parse_done(&in) != cases[i].want)
+			fail_msg("%s: %d", cases[i].name, nl_parse_done(&in));
 	}
 }
 
@@ -328,6 +360,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(route_round_trip),
+		cmocka_unit_test(end_of_a_dump),
 		cmocka_unit_test(nexthop_and_group_round_trip),
 		cmocka_unit_test(no_room),
 		cmocka_unit_test(test_N03_malformed),
