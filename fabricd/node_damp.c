@@ -4,8 +4,9 @@
  *   carrier lost, BFD Down -> penalty of the port (link/damp.h) -> kept out: no session -> released -> session
  *
  * What is up is never taken down by this; what comes up again is not taken into use at once. Both ends of a link count,
- * but the lower one decides, since it alone knows whether it has another way up: the last one is never kept out. For a
- * switch of another vendor below the upper end decides, unless the file gives that switch one uplink only.
+ * but the lower one decides, since it alone knows whether it has another way up: the last one is never kept out, and one
+ * that has become the last is let in at once. For a switch of another vendor below the upper end decides, unless the file
+ * gives that switch one uplink only.
  */
 #include <stdio.h>
 
@@ -56,20 +57,38 @@ node_damp_why(const struct node_port *p, char *buf, size_t size)
 	    (unsigned long long)p->damp.flaps);
 }
 
+static void look(void *port);
+
+/* That it is the last way up now may have been found inside of a session's engine: that waits for the timer, too. */
+static void
+wait_for_release(struct node_port *p)
+{
+	struct damp_config cfg = config(p->node);
+
+	if (!p->damp_timer)
+		p->damp_timer = rt_timer_new(p->node->rt, look, p);
+	rt_timer_set(p->damp_timer, may_not_wait(p) ? node_now(p->node) : damp_release(&p->damp, &cfg));
+}
+
 static void
 look(void *arg)
 {
 	struct node_port *p = arg;
 	struct damp_config cfg = config(p->node);
+	bool last = p->damp.suppressed && may_not_wait(p);
 
-	if (damp_look(&p->damp, &cfg, node_now(p->node))) {
-		node_event(p->node, "DAMP_RELEASED", p->name, 0, "the port has been quiet, and is used again");
-		for (struct node_peer *peer = p->peer; peer; peer = peer->next) {
-			node_peer_try(peer);
-			node_peer_settle(peer);
-		}
-	} else if (p->damp.suppressed) {
-		rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
+	if (last)
+		damp_forgive(&p->damp);
+	if (!last && !damp_look(&p->damp, &cfg, node_now(p->node))) {
+		if (p->damp.suppressed)
+			wait_for_release(p);
+		return;
+	}
+	node_event(p->node, "DAMP_RELEASED", p->name, 0, "%s, and is used again",
+	    last ? "it is the last way up now" : "the port has been quiet");
+	for (struct node_peer *peer = p->peer; peer; peer = peer->next) {
+		node_peer_try(peer);
+		node_peer_settle(peer);
 	}
 }
 
@@ -90,9 +109,7 @@ node_damp_flap(struct node_port *p, uint64_t cause)
 	}
 	node_damp_why(p, why, sizeof(why));
 	node_event(n, "DAMPED", p->name, cause, "%s", why);
-	if (!p->damp_timer)
-		p->damp_timer = rt_timer_new(n->rt, look, p);
-	rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
+	wait_for_release(p);
 	for (struct node_peer *peer = p->peer; peer; peer = peer->next)
 		bgp_peer_link_wait(peer->bgp, "the port is damped", node_now(n));
 }
@@ -107,15 +124,11 @@ node_damp_restore(struct node_port *p, const struct damp *d)
 }
 
 void
-node_damp_resume(struct node_port *p)
+node_damp_again(struct node *n)
 {
-	struct damp_config cfg = config(p->node);
-
-	if (!p->damp.suppressed)
-		return;
-	if (!p->damp_timer)
-		p->damp_timer = rt_timer_new(p->node->rt, look, p);
-	rt_timer_set(p->damp_timer, damp_release(&p->damp, &cfg));
+	for (size_t i = 0; i < n->nports && !n->stopping && !n->held; i++)
+		if (n->ports[i].damp.suppressed)
+			wait_for_release(&n->ports[i]);
 }
 
 uint64_t

@@ -53,7 +53,8 @@ void node_peer_try(struct node_peer *); /* its session may begin, if nothing is 
 
 /* node_damp.c */
 void node_damp_flap(struct node_port *, uint64_t cause);
-void node_damp_resume(struct node_port *); /* in charge: one that is kept out is let in when it is time */
+/* In charge from now on, or a session has ended: who is kept out is let in when it is time, or as the last way up. */
+void node_damp_again(struct node *);
 
 /* node_restart.c */
 void node_restart_init(struct node *); /* the forwarding plane was read; the ports are there, and not set up */

@@ -328,6 +328,7 @@ peer_down(struct bgp_peer *bgp, const struct bgp_reason *reason, void *arg)
 	peer->export = NULL;
 	if (peer->port->link)
 		link_port_session(peer->port->link, &peer->address, false, node_now(n));
+	node_damp_again(n);
 	n->last_change = node_now(n);
 	peer->down_event = node_event(n, "BGP_DOWN", peer->port->name, peer->port->carrier_event, "%s reason=%s: %s",
 	    peer->far ? peer->far->name : peer->external->name, bgp_cause_name(reason->cause), reason->text);

@@ -257,8 +257,7 @@ node_take_over(struct node *n)
 			node_peer_listen(peer);
 		catch_up(peer);
 	}
-	for (size_t i = 0; i < n->nports; i++)
-		node_damp_resume(&n->ports[i]);
+	node_damp_again(n);
 	EACH_PEER(n, peer)
 	begin(peer);
 	EACH_PEER(n, peer)

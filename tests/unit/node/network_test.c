@@ -215,6 +215,29 @@ test_damping_says_how_often(void **state)
 	end(&s);
 }
 
+/* What is kept out is let in at once when it has become the last way up, and its flaps count on. */
+static void
+test_damping_keeps_no_last_way_out(void **state)
+{
+	struct stage s = begin("4x2.yaml", true, 7);
+	const struct journal_event *e;
+
+	(void)state;
+	assert_flaps_say(&s, 3, "damped: penalty 3.0; let in in 5.0 s if it stays quiet; 3 flaps so far");
+	world_link_set(s.w, "leaf4", "eth2", false);
+	UNTIL(&s, SECONDS(2), s.up->established && ways(s.leaf4, s.leaf1) == 1 && ways(s.leaf1, s.leaf4) == 1);
+	assert_false(s.leaf4->node->isolated);
+	events_of(s.leaf4, "DAMP_RELEASED", "eth1", &e);
+	assert_string_equal(e->text, "it is the last way up now, and is used again");
+	/* when there is another one again, the next flap finds its penalty as it was */
+	world_link_set(s.w, "leaf4", "eth2", true);
+	UNTIL(&s, SECONDS(2), ways(s.leaf4, s.leaf1) == 2);
+	world_link_set(s.w, "leaf4", "eth1", false);
+	world_run(s.w, MS(1));
+	assert_true(s.up->port->damp.suppressed);
+	end(&s);
+}
+
 /* ---- T05 ---- */
 
 #define HOLD_US SECONDS(9)
@@ -808,6 +831,7 @@ main(void)
 		cmocka_unit_test(test_T02_one_way_loss),
 		cmocka_unit_test(test_T03_random_loss),
 		cmocka_unit_test(test_damping_says_how_often),
+		cmocka_unit_test(test_damping_keeps_no_last_way_out),
 		cmocka_unit_test(test_T05_mtu_black_hole),
 		cmocka_unit_test(test_T06_copies_and_disorder),
 		cmocka_unit_test(test_T07_flipped_bits),
