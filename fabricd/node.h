@@ -88,6 +88,7 @@ struct node_peer {
 	bool bfd_up, bfd_fell;             /* fell: while the node was held */
 	uint64_t bfd_event;                /* id of the event that took BFD down last */
 	int closed_by;                     /* of the connection that ended last, -errno; 0: the peer closed it */
+	bool kept_by_bfd;                  /* stale paths, since BFD was up when it had fallen silent */
 	uint8_t stale_over;                /* families whose stale paths go as soon as the RIB is between two runs */
 	uint32_t long_at, long_family;     /* how far its paths have been looked through for long-lived ones */
 	bool reachable;                    /* carrier, and an address that answers */

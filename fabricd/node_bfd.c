@@ -36,11 +36,18 @@ bfd_up(struct node_peer *peer)
 	node_peer_try(peer);
 }
 
+/* What is kept of it is not any more: its C bit says that this is no restart, or BFD was all that spoke for it. */
+static bool
+ends_keeping(const struct node_peer *peer, const struct bfd_status *s)
+{
+	return s->independent || peer->kept_by_bfd;
+}
+
 /* What it told is used now, and not any more when BFD is down (RFC 5882 4.3). */
 static bool
 loses_paths(const struct node_peer *peer, const struct bfd_status *s)
 {
-	return peer->established || (s->independent && bgp_peer_restart(peer->bgp)->stale);
+	return peer->established || (ends_keeping(peer, s) && bgp_peer_restart(peer->bgp)->stale);
 }
 
 /* Before anything is said or noted: packets are lost meanwhile. */
@@ -70,7 +77,7 @@ bfd_down(struct node_peer *peer, const struct bfd_status *s)
 	if (admin)
 		return;
 	node_restart_hurry(n);
-	bgp_peer_bfd_down(peer->bgp, s->independent, node_now(n));
+	bgp_peer_bfd_down(peer->bgp, ends_keeping(peer, s), node_now(n));
 	if (is_strict(peer))
 		bgp_peer_link_wait(peer->bgp, "waits for BFD", node_now(n));
 	node_damp_flap(peer->port, peer->bfd_event);

@@ -76,6 +76,7 @@ node_restart_keep(struct node_peer *peer, const struct bgp_reason *why, uint8_t 
 			rib_refresh_end(n->rib, &peer->source, (enum family)f);
 		rib_refresh_begin(n->rib, &peer->source, (enum family)f);
 	}
+	peer->kept_by_bfd = node_restart_silence(peer, why);
 	peer->stale_over = (uint8_t)(ALL & ~families);
 	peer->long_at = peer->long_family = 0;
 	if (rib_pending(n->rib)) /* what went with the refresh before; input waits while it is cleared */

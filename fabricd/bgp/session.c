@@ -639,7 +639,7 @@ bgp_peer_max_prefixes(struct bgp_peer *p, enum family f, uint32_t limit, int64_t
 }
 
 void
-bgp_peer_bfd_down(struct bgp_peer *p, bool independent, struct mono now)
+bgp_peer_bfd_down(struct bgp_peer *p, bool ends, struct mono now)
 {
 	struct bgp_notice n = bgp_notice_cease(BGP_CEASE_BFD_DOWN, NULL);
 
@@ -647,9 +647,8 @@ bgp_peer_bfd_down(struct bgp_peer *p, bool independent, struct mono now)
 	if (peer_established(p)) {
 		n = restart_hard(p, &n);
 		ask(p, ASK_BFD, &n, p->cfg.idle_hold_us, "BFD says that the path is down");
-	} else if (independent) {
-		restart_abort(
-		    p, BGP_STALE_BFD, "BFD says that the path is down, and its C bit that this is no restart");
+	} else if (ends) {
+		restart_abort(p, BGP_STALE_BFD, "BFD says that the path is down, and that this is no restart");
 	}
 	peer_leave(p);
 }

@@ -233,10 +233,11 @@ void bgp_peer_max_prefixes(struct bgp_peer *, enum family, uint32_t limit, int64
 void bgp_peer_link_wait(struct bgp_peer *, const char *why, struct mono now);
 /*
  * BFD says that the path is dead: a hard reset with Cease 6/10 (RFC 9384, 8538), then as after a broken connection.
- * While the peer restarts this ends the waiting when `independent`, the peer's C bit, is set: its forwarding plane is
- * dead, too. Otherwise BFD shares the fate of what restarts, and says nothing (RFC 5882 4.3.2).
+ * While the peer restarts `ends` says whether this ends the waiting: its C bit is set, so that its forwarding plane is
+ * dead, too; or BFD was all that spoke for it. Otherwise BFD shares the fate of what restarts, and says nothing (RFC 5882
+ * 4.3.2).
  */
-void bgp_peer_bfd_down(struct bgp_peer *, bool independent, struct mono now);
+void bgp_peer_bfd_down(struct bgp_peer *, bool ends, struct mono now);
 
 /* ---- connections ---- */
 

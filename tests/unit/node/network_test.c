@@ -331,6 +331,28 @@ test_T05_mtu_black_hole(void **state)
 	}
 }
 
+/* BFD was all that spoke for leaf4 when it had fallen silent: when BFD falls, too, nothing does, whatever its C bit says. */
+static void
+test_T05_and_then_the_power_goes(void **state)
+{
+	const struct sim_impair bfd_alone = { .mtu = 75 };
+	struct stage s = begin("4x2.yaml", true, 1);
+
+	(void)state;
+	assert_int_equal(sim_link_impair(s.spine1->rt, world_ifindex(s.spine1, "eth4"), &bfd_alone), 0);
+	UNTIL(&s, HOLD_US + SECONDS(1), flaps(s.down) == 1);
+	assert_int_equal(bgp_peer_last_reset(s.down->bgp)->code, BGP_ERR_HOLD);
+	world_run(s.w, SECONDS(5));
+	assert_true(s.down->bfd_up && !bfd_watch_status(s.down->bfd)->independent);
+	assert_int_equal(bgp_peer_restart(s.down->bgp)->stale, 3);
+	assert_int_equal(ways(s.spine1, s.leaf4), 1);
+	black(&s, true, true, true);
+	UNTIL(&s, DETECT_US + MS(20), bgp_peer_restart(s.down->bgp)->stale == 0 && ways(s.spine1, s.leaf4) == 0);
+	assert_int_equal(bgp_peer_restart(s.down->bgp)->ended, BGP_STALE_BFD);
+	assert_int_equal(flaps(s.down), 1);
+	end(&s);
+}
+
 /* T06: each packet twice, in any order. */
 static void
 test_T06_copies_and_disorder(void **state)
@@ -833,6 +855,7 @@ main(void)
 		cmocka_unit_test(test_damping_says_how_often),
 		cmocka_unit_test(test_damping_keeps_no_last_way_out),
 		cmocka_unit_test(test_T05_mtu_black_hole),
+		cmocka_unit_test(test_T05_and_then_the_power_goes),
 		cmocka_unit_test(test_T06_copies_and_disorder),
 		cmocka_unit_test(test_T07_flipped_bits),
 		cmocka_unit_test(test_T09_delay),
