@@ -93,6 +93,7 @@ struct node_peer {
 	uint32_t long_at, long_family;     /* how far its paths have been looked through for long-lived ones */
 	bool reachable;                    /* carrier, and an address that answers */
 	bool guest;                        /* that of who has connected, and the link engine chose another */
+	bool unheard;                      /* the link engine has given it up, and its paths are kept all the same */
 	bool input_paused;                 /* input waits for the RIB's run */
 	uint64_t refused[POLICY_VERDICTS]; /* announcements that the import policy refused, by reason */
 	struct prefix refused_last[POLICY_VERDICTS];

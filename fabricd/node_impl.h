@@ -11,6 +11,7 @@ void node_ports_free(struct node *);
 void node_ports_setup(struct node *);
 void node_port_news(struct node *, const struct plat_port *);
 void node_port_setup(struct node_port *);
+void node_port_session_down(struct node_port *, const struct ip *address); /* of a fabric port */
 void node_port_deaf(struct node_port *); /* hears and says nothing more, but through its sessions */
 
 /* node_rack.c */
@@ -32,6 +33,7 @@ void node_peer_port_gone(struct node_peer *);
 /* The neighbour can be reached at this address; or (NULL) not any more, with a reason. */
 void node_peer_reachable(struct node_peer *, const struct ip *address);
 void node_peer_unreachable(struct node_peer *, const char *why);
+void node_peer_unheard(struct node_peer *); /* the same, but not before what is kept of it has gone */
 void node_peer_accept(void *port, struct rt_stream *, const struct ip *peer, uint16_t peer_port);
 /* Does what the engine asked for since: writes, closes, timers. After every call into it. */
 void node_peer_settle(struct node_peer *);

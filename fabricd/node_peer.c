@@ -327,7 +327,7 @@ peer_down(struct bgp_peer *bgp, const struct bgp_reason *reason, void *arg)
 	export_peer_free(peer->export);
 	peer->export = NULL;
 	if (peer->port->link)
-		link_port_session(peer->port->link, &peer->address, false, node_now(n));
+		node_port_session_down(peer->port, &peer->address);
 	node_damp_again(n);
 	n->last_change = node_now(n);
 	peer->down_event = node_event(n, "BGP_DOWN", peer->port->name, peer->port->carrier_event, "%s reason=%s: %s",
@@ -841,7 +841,7 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 		node_bfd_end(peer);
 		forget_identity(peer);
 	}
-	peer->guest = false;
+	peer->guest = peer->unheard = false;
 	peer->address = *address;
 	peer->reachable = true;
 	node_bfd_begin(peer);
@@ -862,12 +862,24 @@ node_peer_unreachable(struct node_peer *peer, const char *why)
 {
 	if (peer->node->held)
 		return;
-	peer->reachable = false;
+	peer->reachable = peer->unheard = false;
 	bgp_peer_link_down(peer->bgp, why, node_now(peer->node));
 	node_bfd_end(peer);
 	forget_identity(peer);
 	if (!peer->external)
 		peer->address = (struct ip){ 0 };
+}
+
+/*
+ * Whose last advertisement has come is no default router any more (RFC 4861 6.2.5), which does not say that he forwards
+ * nothing: what he told is kept as long as it would be (RFC 4724 4.2), and he is sought at his address.
+ */
+void
+node_peer_unheard(struct node_peer *peer)
+{
+	peer->unheard = bgp_peer_restart(peer->bgp)->stale != 0;
+	if (!peer->unheard)
+		node_peer_unreachable(peer, "the neighbour is not heard any more");
 }
 
 /* The session that a connection from there is for; NULL: none. */
@@ -989,6 +1001,8 @@ node_peer_settle(struct node_peer *peer)
 		return;
 	if (peer->node->frozen)
 		at = bgp_peer_keep(peer->bgp, node_now(peer->node));
+	else if (peer->unheard && !is_used(peer))
+		node_peer_unheard(peer);
 	else if (peer->guest && bgp_peer_state(peer->bgp) < BGP_OPEN_SENT)
 		guest_leaves(peer);
 	report_failures(peer);

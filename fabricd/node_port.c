@@ -40,11 +40,12 @@ link_neighbor(void *arg, const struct ip *addr, enum link_how how)
 
 	if (!p->peer)
 		return;
-	if (how == LINK_BY_NONE)
-		node_peer_unreachable(
-		    p->peer, p->present && p->plat.carrier ? "the neighbour is not heard any more" : "port dark");
-	else
+	if (how != LINK_BY_NONE)
 		node_peer_reachable(p->peer, addr);
+	else if (!p->present || !p->plat.carrier)
+		node_peer_unreachable(p->peer, "port dark");
+	else
+		node_peer_unheard(p->peer);
 }
 
 static void
@@ -109,6 +110,15 @@ port_settle(struct node_port *p)
 	}
 	if (p->peer)
 		node_peer_settle(p->peer);
+}
+
+/* The engine of the session is at work: what its end means to the link engine's choice has time until it is done. */
+void
+node_port_session_down(struct node_port *p, const struct ip *address)
+{
+	link_port_session(p->link, address, false, node_now(p->node));
+	p->timer_at = node_now(p->node);
+	rt_timer_set(p->timer, p->timer_at);
 }
 
 static void

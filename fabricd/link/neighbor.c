@@ -366,14 +366,8 @@ link_port_session(struct link_port *p, const struct ip *peer, bool established, 
 	}
 	if (!n->established)
 		return;
-	n->established = false;
-	if (!is_chosen(p, n))
-		return;
-	if (n->how == LINK_BY_RA && !alive(n, now)) { /* it said goodbye while the session was up */
-		choose_next(p, now);
-		return;
-	}
-	other = best_router(p, now);
+	n->established = false; /* if it said goodbye meanwhile, the deadline is now */
+	other = is_chosen(p, n) ? best_router(p, now) : NULL;
 	if (other && other != n)
 		challenge(p, now);
 }

@@ -114,7 +114,7 @@ void link_port_frame(struct link_port *, const uint8_t *frame, size_t n, struct 
  * LINK_DUPLICATE), or the port is not up.
  */
 bool link_port_inbound(struct link_port *, const struct ip *peer, struct mono now);
-/* The session with this address is established, or is so no more. */
+/* The session with this address is established, or is so no more: then neighbor() is not called before the deadline. */
 void link_port_session(struct link_port *, const struct ip *peer, bool established, struct mono now);
 /* Says goodbye: RA with lifetime 0 and LLDP with TTL 0. For a wanted end; a crash says nothing. */
 void link_port_goodbye(struct link_port *, struct mono now);

@@ -237,14 +237,11 @@ static const struct bgp_ops puppet_ops = {
 	.random = puppet_random,
 };
 
-/* Plays `who` on the port `ifindex`, whose link must be there, with this AS, BGP Identifier and (0: all) capabilities. */
+/* Plays `who` on the port `ifindex`, whose link must be there. */
 static inline struct puppet *
-puppet_with(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id, uint32_t caps)
+puppet_as(struct world_node *who, uint32_t ifindex, const struct bgp_config *cfg)
 {
 	struct puppet *p = calloc(1, sizeof(*p));
-	struct bgp_config cfg = {
-		.name = "puppet", .local_as = asn, .router_id = id, .caps = caps, .link_local_ok = true
-	};
 	struct sim_port_view v, far;
 	struct bgp_next_hop nh = { .has_link_local = true };
 
@@ -255,13 +252,24 @@ puppet_with(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id,
 	p->link_local = nh.link_local = v.link_local;
 	p->far = far.link_local;
 	p->timer = rt_timer_new(p->rt, puppet_timer, p);
-	p->bgp = bgp_peer_new(NULL, &p->scratch, &cfg, &puppet_ops, p);
+	p->bgp = bgp_peer_new(NULL, &p->scratch, cfg, &puppet_ops, p);
 	bgp_peer_start(p->bgp, rt_now(p->rt));
 	bgp_peer_link_up(p->bgp, rt_now(p->rt));
 	bgp_peer_set_next_hop(p->bgp, FAMILY_IPV4, &nh);
 	bgp_peer_set_next_hop(p->bgp, FAMILY_IPV6, &nh);
 	puppet_settle(p);
 	return p;
+}
+
+/* With this AS, BGP Identifier and (0: all but graceful restart) capabilities. */
+static inline struct puppet *
+puppet_with(struct world_node *who, uint32_t ifindex, uint32_t asn, uint32_t id, uint32_t caps)
+{
+	struct bgp_config cfg = {
+		.name = "puppet", .local_as = asn, .router_id = id, .caps = caps, .link_local_ok = true
+	};
+
+	return puppet_as(who, ifindex, &cfg);
 }
 
 static inline struct puppet *

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "fabricd/link/nd.h"
+#include "tests/unit/node/puppet.h"
 #include "tests/unit/node/stage.h"
 
 static struct stage
@@ -213,6 +215,120 @@ test_stopped_for_a_restart(void **state)
 	world_run(s.w, SECONDS(5));
 	assert_int_equal(bgp_peer_restart(spine_session(&s)->bgp)->ended, BGP_STALE_TOLD);
 	end(&s);
+}
+
+/* ---- the neighbour is a router of another make ---- */
+
+struct router {
+	struct stage s;
+	struct puppet *bgp; /* on leaf4:eth1 */
+	struct rt_packets *nd;
+};
+
+static void
+deaf(void *arg, const struct rt_packet *pkt)
+{
+	(void)arg;
+	(void)pkt;
+}
+
+static void
+advertise(struct router *r, uint16_t lifetime_s)
+{
+	static const uint8_t mac[6] = { 2, 0, 0, 0, 0, 4 };
+	struct nd_router_advert ra = { .hop_limit = 64, .lifetime_s = lifetime_s, .mac = mac };
+	struct ip all = nd_all_nodes();
+	uint8_t buf[128];
+
+	rt_packet_send(r->nd, &all, buf, nd_build_ra(buf, sizeof(buf), &ra));
+	world_run(r->s.w, MS(100));
+}
+
+/* With graceful restart, its rack told, and router advertisements. */
+static struct router
+router_begin(uint64_t seed)
+{
+	struct router r = { .s = begin(seed) };
+	uint32_t ifindex = world_ifindex(r.s.leaf4, "eth1");
+	const struct bgp_config cfg = {
+		.name = "puppet", .local_as = 65004, .router_id = 0x0a000104, .link_local_ok = true, .restart_s = 30
+	};
+	struct prefix rack;
+
+	world_crash(r.s.leaf4, SIM_KILLED);
+	sim_node_boot(r.s.leaf4->rt);
+	assert_int_equal(rt_nd_open(r.s.leaf4->rt, ifindex, deaf, NULL, &r.nd), 0);
+	r.bgp = puppet_as(r.s.leaf4, ifindex, &cfg);
+	advertise(&r, 1800);
+	world_run(r.s.w, SECONDS(40));
+	assert_true(prefix_parse("10.1.4.0/24", &rack));
+	puppet_say(r.bgp, true, &rack, 1);
+	world_run(r.s.w, SECONDS(1));
+	assert_int_equal(ways(r.s.leaf1, r.s.leaf4), 1);
+	return r;
+}
+
+static void
+router_end(struct router *r)
+{
+	rt_packets_close(r->nd);
+	puppet_free(r->bgp);
+	end(&r->s);
+}
+
+static void
+leave(struct router *r)
+{
+	bgp_peer_leave(r->bgp->bgp, "restart", rt_now(r->bgp->rt));
+	puppet_settle(r->bgp);
+	world_run(r->s.w, MS(100));
+	assert_false(spine_session(&r->s)->established);
+}
+
+/*
+ * RFC 4861 6.2.5: who advertises a lifetime of 0 is nobody's default router any more, as a router's daemons say when they
+ * are stopped for a restart. It forwards; what it told stays until its restart time is over, and then nobody looks for it.
+ */
+static void
+test_kept_without_advertisements(void **state)
+{
+	struct router r = router_begin(38);
+	const struct node_peer *peer = spine_session(&r.s);
+
+	(void)state;
+	leave(&r);
+	assert_int_equal(bgp_peer_restart(peer->bgp)->stale, 3);
+	advertise(&r, 0);
+	assert_int_equal(bgp_peer_restart(peer->bgp)->stale, 3);
+	assert_int_equal(ways(r.s.leaf1, r.s.leaf4), 1);
+	world_run(r.s.w, SECONDS(29));
+	assert_int_equal(ways(r.s.leaf1, r.s.leaf4), 1);
+	world_run(r.s.w, SECONDS(2));
+	assert_int_equal(bgp_peer_restart(peer->bgp)->ended, BGP_STALE_RESTART);
+	assert_int_equal(ways(r.s.leaf1, r.s.leaf4), 0);
+	assert_false(peer->reachable);
+	assert_true(ip_is_zero(&peer->address));
+	/* it is back after all */
+	advertise(&r, 1800);
+	assert_true(peer->reachable);
+	router_end(&r);
+}
+
+/* In the other order: the session outlives the advertisements, ends for its own reason, and its paths are kept. */
+static void
+test_last_advertisement_comes_first(void **state)
+{
+	struct router r = router_begin(39);
+
+	(void)state;
+	advertise(&r, 0);
+	assert_true(spine_session(&r.s)->established);
+	leave(&r);
+	assert_string_equal(event_of(r.s.spine1, "BGP_DOWN")->text,
+	    "leaf4 reason=notification: the peer says: cease (6/4): administrative reset, \"restart\"");
+	assert_int_equal(bgp_peer_restart(spine_session(&r.s)->bgp)->stale, 3);
+	assert_int_equal(ways(r.s.leaf1, r.s.leaf4), 1);
+	router_end(&r);
 }
 
 /* ---- long-lived ---- */
@@ -438,6 +554,8 @@ main(void)
 		cmocka_unit_test(test_P01_all_restart),
 		cmocka_unit_test(test_stopped_for_a_restart),
 		cmocka_unit_test(test_a_cold_start_waits_for_nobody),
+		cmocka_unit_test(test_kept_without_advertisements),
+		cmocka_unit_test(test_last_advertisement_comes_first),
 		cmocka_unit_test(test_long_lived),
 		cmocka_unit_test(test_long_lived_table),
 		cmocka_unit_test(test_a_table_of_one_that_restarts_twice),
