@@ -270,13 +270,15 @@ send_echo(struct bfd_session *s, struct mono now)
 /* ---- changes ---- */
 
 static void
+use_offered(struct bfd_session *s)
+{
+	s->tx_in_use = s->desired_tx;
+	s->rx_in_use = s->required_rx;
+}
+
+static void
 poll_start(struct bfd_session *s)
 {
-	if (s->state != BFD_UP) { /* each packet is taken as it is; there is nothing to agree on */
-		s->tx_in_use = s->desired_tx;
-		s->rx_in_use = s->required_rx;
-		return;
-	}
 	/* An F that is on its way may answer the older values: a poll that runs is followed by another (6.5). */
 	if (s->polling)
 		s->poll_again = true;
@@ -288,10 +290,8 @@ bfd_poll_over(struct bfd_session *s)
 {
 	s->polling = s->poll_again;
 	s->poll_again = false;
-	if (s->polling)
-		return;
-	s->tx_in_use = s->desired_tx;
-	s->rx_in_use = s->required_rx;
+	if (!s->polling)
+		use_offered(s);
 }
 
 /* What stands in our packets from now on, and what of it takes effect at once (6.8.3). */
@@ -300,8 +300,12 @@ offer(struct bfd_session *s)
 {
 	uint32_t tx = s->want.min_tx_us, rx = s->want.min_rx_us;
 
-	if (s->state != BFD_UP)
-		tx = MAX_OF(tx, (uint32_t)BFD_SLOW_US);
+	if (s->state != BFD_UP) { /* each packet is taken as it is: there is nothing to agree on, nor left of a poll */
+		s->desired_tx = MAX_OF(tx, (uint32_t)BFD_SLOW_US);
+		s->required_rx = rx;
+		use_offered(s);
+		return;
+	}
 	if (tx == s->desired_tx && rx == s->required_rx)
 		return;
 	s->desired_tx = tx;
@@ -675,7 +679,6 @@ bfd_session_make(struct bfd_engine *e, const struct bfd_path *path, const struct
 	s->finals_at = now;
 	params_take(s, p);
 	offer(s);
-	s->tx_in_use = s->desired_tx;
 	if (e->last)
 		e->last->next = s;
 	else

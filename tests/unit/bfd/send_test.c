@@ -127,6 +127,35 @@ a_change_during_a_poll_is_polled_for_again(void **state)
 	bench_free(b);
 }
 
+/* 6.8.3 is about Up: whatever a poll had asked for that a fall cut off, the next Up begins with what is wanted. */
+static void
+a_fall_ends_the_poll_and_what_was_before_it(void **state)
+{
+	static const struct {
+		uint32_t was, becomes;
+	} cases[] = { { SECONDS(3), SECONDS(1) }, { SECONDS(1), SECONDS(3) } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bfd_params want = { .min_tx_us = cases[i].was, .min_rx_us = cases[i].was, .multiplier = 3 };
+		struct bench *b = bench_up(&want);
+
+		want.min_tx_us = want.min_rx_us = cases[i].becomes;
+		assert_int_equal(bfd_session_change(b->s, &want, b->now), 0);
+		assert_true(view(b).polling);
+		receive(b, BFD_DOWN);
+		receive(b, BFD_DOWN);
+		receive(b, BFD_UP);
+		assert_int_equal(bfd_session_state(b->s), BFD_UP);
+		assert_false(view(b).polling);
+		assert_int_equal(b->last.min_tx_us, cases[i].becomes);
+		assert_int_equal(b->last.min_rx_us, cases[i].becomes);
+		assert_int_equal(view(b).tx_us, cases[i].becomes);
+		assert_int_equal(view(b).rx_us, cases[i].becomes);
+		bench_free(b);
+	}
+}
+
 /* The same parameters again: nothing to agree on. Another multiplier: told at once, without a poll (6.8.12). */
 static void
 a_change_of_the_multiplier_is_told_at_once(void **state)
@@ -831,6 +860,7 @@ main(void)
 		cmocka_unit_test(our_packets_say_what_is_wanted),
 		cmocka_unit_test(a_slow_session_is_no_faster_while_down),
 		cmocka_unit_test(a_change_during_a_poll_is_polled_for_again),
+		cmocka_unit_test(a_fall_ends_the_poll_and_what_was_before_it),
 		cmocka_unit_test(a_change_of_the_multiplier_is_told_at_once),
 		cmocka_unit_test(the_next_packet_counts_from_the_last),
 		cmocka_unit_test(the_passive_role),
