@@ -11,7 +11,7 @@
  * client other keys) may be gone by then, and bfdd does not say when it is.
  *
  * Always true: a message that cannot be understood ends the connection, not the client; it is tried again after
- * RETRY_US at first, and less often the longer there is no bfdd.
+ * RETRY_US at first, and less often the longer there is no bfdd that answers.
  */
 #include "bfd/client/impl.h"
 #include "bfd/client/protocol.h"
@@ -166,7 +166,6 @@ on_open(void *arg)
 	struct remote *r = arg;
 
 	r->open = true;
-	r->wait_us = RETRY_US;
 	for (struct bfd_watch *w = r->c.watches; w; w = w->next)
 		ask_watch(r, w);
 	for (struct stranger_port *s = r->strangers; s; s = s->next)
@@ -199,6 +198,7 @@ take(struct remote *r, struct rd body)
 
 	if (bfd_reply_decode(body, &reply))
 		return false;
+	r->wait_us = RETRY_US;
 	if (reply.tell == BFD_TELL_STATE)
 		on_state(r, &reply);
 	else if (reply.tell == BFD_TELL_END && r->asked != ASKED_NOTHING)

@@ -3,8 +3,8 @@
  *
  * What comes from bfdd or from the engine is noted in the watch, which joins a queue; one urgent piece of work empties
  * it. So fn may free any watch, and is never called from inside a call of its owner. Several changes of one watch
- * before its turn are told as one, the last; but a fall from Up is told even when it is Up again already, since a
- * session that fell has to be answered by whoever relied on it. The same refusal again is no news.
+ * before its turn are told as one, the last; but a fall from Up is told before it as it was, since a session that fell
+ * has to be answered by whoever relied on it, and why it fell says how. The same refusal again is no news.
  */
 #include <string.h>
 
@@ -73,7 +73,7 @@ bfd_watch_news(struct bfd_watch *w, const struct bfd_status *status)
 {
 	if (same_refusal(&w->status, status))
 		return;
-	if (w->news && w->told_up && w->status.state != BFD_UP && status->state == BFD_UP && !w->has_fallen) {
+	if (w->news && w->told_up && w->status.state != BFD_UP && !w->has_fallen) {
 		w->has_fallen = true;
 		w->fell = w->status;
 		w->fell.refused = NULL;

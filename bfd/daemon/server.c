@@ -29,6 +29,7 @@ struct watch {
 	struct watch *next;
 	uint32_t id;
 	struct bfd_sub *sub;
+	const char *why; /* why its last change was refused; NULL: it was not */
 };
 
 struct client {
@@ -119,8 +120,10 @@ static void
 on_status(void *arg, struct bfd_sub *sub UNUSED, const struct bfd_status *status)
 {
 	struct watch *w = arg;
+	struct bfd_status told = *status;
 
-	tell_state(w->client, w->id, status);
+	told.refused = w->why; /* or else nobody would ask for it again */
+	tell_state(w->client, w->id, &told);
 }
 
 static void
@@ -135,13 +138,11 @@ static void
 change(struct client *c, struct watch *w, const struct bfd_params *params)
 {
 	struct bfd_status status;
-	const char *why = NULL;
 
-	if (bfd_sub_change(w->sub, params, &why))
+	if (bfd_sub_change(w->sub, params, &w->why))
 		c->server->stats.refused++;
 	bfd_sub_status(w->sub, &status);
-	status.refused = why;
-	tell_state(c, w->id, &status);
+	on_status(w, w->sub, &status);
 }
 
 /* ---- requests ---- */

@@ -241,6 +241,13 @@ port_echo(struct port *port)
 	datagrams_open(port->h, &o, NULL, NULL, &port->reflect);
 }
 
+static void
+peer_echo(struct peer *p, const struct bfd_params *params)
+{
+	if (p->port && (params->echo_us || params->echo_rx_us))
+		port_echo(p->port);
+}
+
 /* ---- sending ---- */
 
 static int
@@ -357,6 +364,7 @@ peer_of(struct bfd_host *h, struct bfd_session *s)
 	if (p->rule)
 		p->rule->n++;
 	port_get(h, path->ifindex, path->peer.family, &p->port);
+	peer_echo(p, bfd_session_params(s));
 	return p;
 }
 
@@ -521,8 +529,7 @@ apply(struct peer *p)
 {
 	struct bfd_params all = together(p);
 
-	if (all.echo_us || all.echo_rx_us)
-		port_echo(p->port);
+	peer_echo(p, &all);
 	bfd_session_change(p->s, &all, now_of(p->h));
 	keep(p);
 	settle(p->h);
@@ -618,12 +625,13 @@ bfd_sub_change(struct bfd_sub *sub, const struct bfd_params *params, const char 
 	if (*why)
 		return -EINVAL;
 	for (struct bfd_sub *s = sub->peer->subs; s; s = s->next) {
-		if (s != sub && !same_auth(&s->params.auth, &params->auth)) {
+		if (s != sub && s->fn && !same_auth(&s->params.auth, &params->auth)) {
 			*why = "another client watches this neighbor with other keys";
 			return -EEXIST;
 		}
 	}
 	sub->params = *params;
+	drop_orphans(sub->peer);
 	apply(sub->peer);
 	return 0;
 }
@@ -749,6 +757,7 @@ bfd_host_restore(struct bfd_host *h, uint32_t slot, const struct bfd_record *rec
 		peer_free(p);
 		return err;
 	}
+	peer_echo(p, &rec->params);
 	rises(p, bfd_session_state(s) == BFD_INIT);
 	peer_open(p); /* or later */
 	if (!rec->saved.unsolicited) {

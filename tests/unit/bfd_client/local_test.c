@@ -17,7 +17,7 @@ struct end {
 	struct ip ll;
 	struct bfd_client *c;
 	struct bfd_watch *w;
-	struct bfd_status last;
+	struct bfd_status last, fell; /* fell: the last that was told after Up */
 	struct mono at;
 	unsigned int told, ups, downs;
 	bool free_from_inside, in_call;
@@ -39,7 +39,10 @@ on_status(void *arg, const struct bfd_status *s)
 
 	assert_false(e->in_call);
 	e->ups += s->state == BFD_UP && e->last.state != BFD_UP;
-	e->downs += s->state != BFD_UP && e->last.state == BFD_UP;
+	if (s->state != BFD_UP && e->last.state == BFD_UP) {
+		e->downs++;
+		e->fell = *s;
+	}
 	e->told++;
 	e->last = *s;
 	e->at = sim_now(e->world->net);
@@ -271,6 +274,41 @@ short_fall(void **state)
 	world_free(&w);
 }
 
+/* What follows a fall before the owner's turn has come does not hide why it was: who restarts BFD has not failed. */
+static void
+short_fall_says_why(void **state)
+{
+	(void)state;
+	for (int up_again = 0; up_again < 2; up_again++) {
+		struct bfd_status s;
+		struct world w;
+
+		world_new(&w, 12);
+		both_up(&w);
+		w.end[1].told = 0;
+		s = *bfd_watch_status(w.end[1].w);
+		s.state = BFD_DOWN;
+		s.diag = BFD_DIAG_NEIGHBOR_DOWN;
+		s.remote_state = BFD_ADMIN;
+		bfd_watch_news(w.end[1].w, &s);
+		s.state = BFD_INIT;
+		s.diag = BFD_DIAG_NONE;
+		s.remote_state = BFD_DOWN;
+		bfd_watch_news(w.end[1].w, &s);
+		if (up_again) {
+			s.state = s.remote_state = BFD_UP;
+			bfd_watch_news(w.end[1].w, &s);
+		}
+		run(&w, MS(1));
+		assert_int_equal(w.end[1].told, 2);
+		assert_int_equal(w.end[1].downs, 1);
+		assert_int_equal(w.end[1].fell.remote_state, BFD_ADMIN);
+		assert_int_equal(w.end[1].fell.diag, BFD_DIAG_NEIGHBOR_DOWN);
+		assert_int_equal(w.end[1].last.state, up_again ? BFD_UP : BFD_INIT);
+		world_free(&w);
+	}
+}
+
 static void
 refused(void **state)
 {
@@ -325,6 +363,25 @@ listed(void **state)
 	assert_int_equal(w.end[0].ends, 1);
 	assert_int_equal(w.end[0].row.detect_us, 150000);
 	assert_int_equal(w.end[0].row.missed, 0);
+	world_free(&w);
+}
+
+/* RFC 9468: a stranger whose echo packets we said to return (6.8.9) gets them back. */
+static void
+echo_with_a_stranger(void **state)
+{
+	struct bfd_params p = usual;
+	struct world w;
+
+	(void)state;
+	world_new(&w, 13);
+	p.echo_rx_us = 50000;
+	bfd_client_unsolicited(w.end[1].c, 1, &p, 1);
+	p.echo_us = 50000;
+	watch(&w, 0, &p);
+	run(&w, SECONDS(5));
+	assert_int_equal(w.end[0].ups, 1);
+	assert_int_equal(w.end[0].downs, 0);
 	world_free(&w);
 }
 
@@ -409,6 +466,8 @@ main(void)
 		cmocka_unit_test(crash),
 		cmocka_unit_test(freed_from_inside),
 		cmocka_unit_test(short_fall),
+		cmocka_unit_test(short_fall_says_why),
+		cmocka_unit_test(echo_with_a_stranger),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(listed),
 		cmocka_unit_test(counted),

@@ -109,18 +109,25 @@ world_new(struct world *w)
 	w->far = bfd_client_local(w->b, &w->mem, 9);
 }
 
+/* The client is there. */
 static void
-both_up(struct world *w)
+both_up_with(struct world *w)
 {
 	struct bfd_target a = target(w, 0), b = target(w, 1);
 
-	w->client = bfd_client_new(w->a, &w->mem, SOCKET, on_connected, w);
 	w->w = bfd_watch_new(w->client, &a, on_status, &w->at_a);
 	w->far_w = bfd_watch_new(w->far, &b, on_status, &w->at_b);
 	run(w, SECONDS(3));
 	assert_int_equal(w->at_a.last.state, BFD_UP);
 	assert_int_equal(w->at_b.last.state, BFD_UP);
 	assert_true(w->at_b.last.independent);
+}
+
+static void
+both_up(struct world *w)
+{
+	w->client = bfd_client_new(w->a, &w->mem, SOCKET, on_connected, w);
+	both_up_with(w);
 }
 
 static void
@@ -306,6 +313,135 @@ refused_change(void **state)
 	assert_null(bfd_watch_status(w2)->refused);
 	assert_int_equal(seen.falls + w.at_a.falls + w.at_b.falls, 0);
 	bfd_client_free(other, false);
+	world_free(&w);
+}
+
+/* Who is refused is asked for again, whatever the session did meanwhile; and comes up when the reason is gone. */
+static void
+refused_change_is_not_forgotten(void **state)
+{
+	struct bfd_target a, b;
+	struct bfd_client *other;
+	struct seen seen = { 0 };
+	struct bfd_watch *w2;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
+	a = target(&w, 0);
+	b = target(&w, 1);
+	w2 = bfd_watch_new(other, &a, on_status, &seen);
+	run(&w, MS(100));
+	a.params.auth = b.params.auth = other_keys;
+	bfd_watch_change(w2, &a.params);
+	run(&w, MS(100));
+	assert_non_null(bfd_watch_status(w2)->refused);
+	b.params.admin_down = true;
+	bfd_watch_change(w.far_w, &b.params);
+	run(&w, SECONDS(1));
+	assert_int_equal(seen.falls, 1);
+	assert_non_null(bfd_watch_status(w2)->refused);
+	b.params.admin_down = false;
+	bfd_watch_change(w.far_w, &b.params); /* from here on with the key */
+	bfd_watch_free(w.w);
+	w.w = NULL;
+	run(&w, SECONDS(8));
+	assert_null(bfd_watch_status(w2)->refused);
+	assert_int_equal(seen.last.state, BFD_UP);
+	assert_int_equal(w.at_b.last.state, BFD_UP);
+	bfd_client_free(other, false);
+	world_free(&w);
+}
+
+/* The keys of a client that went without a word bind nobody who is there. */
+static void
+keys_of_an_orphan(void **state)
+{
+	struct bfd_target a, b;
+	struct bfd_client *other;
+	struct seen seen = { 0 };
+	struct bfd_watch *w2;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
+	a = target(&w, 0);
+	b = target(&w, 1);
+	w2 = bfd_watch_new(other, &a, on_status, &seen);
+	run(&w, MS(100));
+	bfd_client_free(w.client, true);
+	w.client = NULL;
+	run(&w, MS(100));
+	a.params.auth = b.params.auth = other_keys;
+	bfd_watch_change(w2, &a.params);
+	bfd_watch_change(w.far_w, &b.params);
+	run(&w, SECONDS(4));
+	assert_null(bfd_watch_status(w2)->refused);
+	assert_int_equal(seen.last.state, BFD_UP);
+	assert_int_equal(w.at_b.last.state, BFD_UP);
+	bfd_client_free(other, false);
+	world_free(&w);
+}
+
+/* ---- another process goes on ---- */
+
+static void
+keep_record(void *arg, uint32_t *slot, const struct bfd_record *rec)
+{
+	*slot = 1;
+	if (rec)
+		*(struct bfd_record *)arg = *rec;
+}
+
+static void
+first_row(void *arg, const struct bfd_row *row)
+{
+	*(struct bfd_view *)arg = row->view;
+}
+
+/* Before a client has come back: echo packets return, and so do those of the neighbour. */
+static void
+echo_after_a_restart(void **state)
+{
+	struct bfd_record rec = { 0 };
+	struct bfd_host_config cfg = { .seed = 3, .keep = keep_record, .store = &rec };
+	struct bfd_target a, b;
+	struct bfd_view view;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	cfg.rt = w.a;
+	cfg.mem = &w.mem;
+	w.host = bfd_host_new(&cfg);
+	assert_int_equal(bfd_server_new(w.a, &w.mem, w.host, SOCKET, 0660, &w.server), 0);
+	a = target(&w, 0);
+	b = target(&w, 1);
+	a.params.echo_us = a.params.echo_rx_us = b.params.echo_us = b.params.echo_rx_us = 50000;
+	w.client = bfd_client_new(w.a, &w.mem, SOCKET, on_connected, &w);
+	bfd_watch_new(w.client, &a, on_status, &w.at_a);
+	w.far_w = bfd_watch_new(w.far, &b, on_status, &w.at_b);
+	run(&w, SECONDS(3));
+	assert_int_equal(w.at_a.last.state, BFD_UP);
+	bfd_client_free(w.client, true);
+	w.client = NULL;
+	bfd_host_forget(w.host);
+	daemon_stop(&w);
+	w.host = bfd_host_new(&cfg);
+	assert_int_equal(bfd_host_restore(w.host, 1, &rec), 0);
+	bfd_host_run(w.host);
+	run(&w, SECONDS(2));
+	assert_int_equal(bfd_host_list(w.host, 0, 1, first_row, &view), 1);
+	assert_int_equal(view.state, BFD_UP);
+	assert_int_equal(view.flaps, 0);
+	assert_true(view.echo_rx > 20);
+	assert_int_equal(w.at_b.falls, 0);
 	world_free(&w);
 }
 
@@ -623,6 +759,41 @@ nonsense(void **state)
 	world_free(&w);
 }
 
+static void
+on_turned_away(void *arg, struct rt_stream *stream, const struct ip *peer, uint16_t port)
+{
+	(void)peer;
+	(void)port;
+	++*(unsigned int *)arg;
+	rt_stream_close(stream, true);
+}
+
+/* Who takes connections but answers nothing is asked less and less often, as one who is not there. */
+static void
+turned_away(void **state)
+{
+	struct rt_listener *listener;
+	unsigned int times = 0;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	assert_int_equal(rt_listen_unix(w.a, SOCKET, 0660, on_turned_away, &times, &listener), 0);
+	w.client = bfd_client_new(w.a, &w.mem, SOCKET, on_connected, &w);
+	run(&w, SECONDS(30));
+	assert_in_range(times, 10, 30);
+	rt_listener_close(listener);
+	daemon_start(&w);
+	run(&w, SECONDS(4));
+	both_up_with(&w);
+	daemon_stop(&w); /* who has answered is asked again at once */
+	run(&w, MS(1));
+	daemon_start(&w);
+	run(&w, MS(50));
+	assert_true(bfd_client_connected(w.client));
+	world_free(&w);
+}
+
 int
 main(void)
 {
@@ -633,11 +804,15 @@ main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(refused_for_a_while),
 		cmocka_unit_test(refused_change),
+		cmocka_unit_test(refused_change_is_not_forgotten),
+		cmocka_unit_test(keys_of_an_orphan),
+		cmocka_unit_test(echo_after_a_restart),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(counters),
 		cmocka_unit_test(counters_of_many),
 		cmocka_unit_test(older_daemon),
 		cmocka_unit_test(nonsense),
+		cmocka_unit_test(turned_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
