@@ -17,14 +17,15 @@
  * closed its end, is waited for by its signal alone, and gets the processor that it needs to end.
  *
  * A worker that dies at once again and again is started less and less often, and without the store, which may be what
- * kills it. If the keeper is killed, its worker is killed with it (PR_SET_PDEATHSIG): then it is for the service manager
- * to start both again, and the store to say what was.
+ * kills it; a reload ends such a pause. If the keeper is killed, its worker is killed with it (PR_SET_PDEATHSIG): then
+ * it is for the service manager to start both again, and the store to say what was.
  *
  * Messages (SOCK_SEQPACKET): one byte, and for a socket its key, with the descriptor beside it.
  */
 #include "bfd/daemon/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -53,6 +54,7 @@
 #define PAUSE_MAX   60000
 #define ARGS_MAX    32
 #define SOCKET_FD   3 /* in the worker */
+#define SAID_BYTES  (4 << 20)
 
 enum word { READY = 'r', KEEP = 'k', DROP = 'd', GO = 'g', ROOM = 'q', ASK = 'a', HERE = 'h' };
 
@@ -61,7 +63,7 @@ struct message {
 	struct bfd_fd_key key;
 };
 
-struct kept {
+struct bfd_kept {
 	struct bfd_fd_key key;
 	int fd;
 };
@@ -82,7 +84,7 @@ struct keeper {
 	char program[PATH_MAX];
 	int signals;
 	struct worker now, next;
-	struct kept *kept;
+	struct bfd_kept *kept;
 	size_t nkept, cap;
 	bool ending;
 	int64_t stopped_ms; /* until when `now` may be stopped; 0: it is not */
@@ -170,10 +172,50 @@ bfd_keeper_wait(int fd, void (*fn)(void *arg, const struct bfd_fd_key *, int kep
 	}
 }
 
-void
-bfd_keeper_keep(int fd, const struct bfd_fd_key *key, int kept)
+/* False: the keeper has no room for it. */
+static bool
+send_kept(int fd, const struct bfd_fd_key *key, int kept)
 {
-	send_word(fd, kept >= 0 ? KEEP : DROP, key, kept, MSG_DONTWAIT);
+	return send_word(fd, kept >= 0 ? KEEP : DROP, key, kept, MSG_DONTWAIT) != -EAGAIN;
+}
+
+static void
+close_kept(const struct bfd_kept *kept)
+{
+	if (kept->fd >= 0)
+		close(kept->fd);
+}
+
+bool
+bfd_keeper_keep(int fd, struct bfd_keeper_late *late, const struct bfd_fd_key *key, int kept)
+{
+	if (!late->n && send_kept(fd, key, kept))
+		return false;
+	late->list = mem_grow(NULL, MEM_RUNTIME, late->list, &late->cap, late->n + 1, sizeof(late->list[0]));
+	late->list[late->n++] = (struct bfd_kept){ *key, kept >= 0 ? fcntl(kept, F_DUPFD_CLOEXEC, 0) : -1 };
+	return true;
+}
+
+bool
+bfd_keeper_flush(int fd, struct bfd_keeper_late *late)
+{
+	size_t done = 0;
+
+	while (done < late->n && send_kept(fd, &late->list[done].key, late->list[done].fd))
+		close_kept(&late->list[done++]);
+	late->n -= done;
+	if (late->n)
+		memmove(late->list, late->list + done, late->n * sizeof(late->list[0]));
+	return late->n > 0;
+}
+
+void
+bfd_keeper_late_free(struct bfd_keeper_late *late)
+{
+	while (late->n)
+		close_kept(&late->list[--late->n]);
+	mem_free(NULL, MEM_RUNTIME, late->list);
+	*late = (struct bfd_keeper_late){ 0 };
 }
 
 int
@@ -193,7 +235,7 @@ bfd_keeper_wants_room(int fd)
 
 /* ---- what is kept ---- */
 
-static struct kept *
+static struct bfd_kept *
 kept_find(struct keeper *k, const struct bfd_fd_key *key)
 {
 	for (size_t i = 0; i < k->nkept; i++)
@@ -205,7 +247,7 @@ kept_find(struct keeper *k, const struct bfd_fd_key *key)
 static void
 kept_drop(struct keeper *k, const struct bfd_fd_key *key)
 {
-	struct kept *at = kept_find(k, key);
+	struct bfd_kept *at = kept_find(k, key);
 
 	if (!at)
 		return;
@@ -218,7 +260,7 @@ kept_add(struct keeper *k, const struct bfd_fd_key *key, int fd)
 {
 	kept_drop(k, key);
 	k->kept = mem_grow(NULL, MEM_RUNTIME, k->kept, &k->cap, k->nkept + 1, sizeof(k->kept[0]));
-	k->kept[k->nkept++] = (struct kept){ *key, fd };
+	k->kept[k->nkept++] = (struct bfd_kept){ *key, fd };
 }
 
 /* ---- workers ---- */
@@ -248,6 +290,16 @@ become_worker(struct keeper *k, int fd)
 	_exit(127);
 }
 
+/* What a worker says of all its sockets at once waits for the keeper in the kernel, where its death cannot lose it. */
+static void
+make_room(int fd)
+{
+	const int bytes = SAID_BYTES;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 static int
 start(struct keeper *k, struct worker *w)
 {
@@ -256,6 +308,7 @@ start(struct keeper *k, struct worker *w)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
+	make_room(pair[1]);
 	pid = fork();
 	if (pid == 0)
 		become_worker(k, pair[1]);
@@ -417,7 +470,9 @@ read_worker(struct keeper *k, struct worker *w)
 static void
 on_signal(struct keeper *k, int signo)
 {
-	if (signo == SIGHUP && !k->next.pid && k->now.pid && !k->ending) {
+	if (signo == SIGHUP && !k->now.pid && !k->next.pid && !k->ending) {
+		start_now(k); /* the program may be a better one now */
+	} else if (signo == SIGHUP && !k->next.pid && !k->ending) {
 		int err = start(k, &k->next);
 
 		if (err)

@@ -17,8 +17,19 @@ int bfd_keeper_run(const char *const *argv);
  * 0, or -errno: the keeper is gone.
  */
 int bfd_keeper_wait(int fd, void (*fn)(void *arg, const struct bfd_fd_key *, int kept), void *arg);
-/* Keeps a copy of `kept` for the next worker; -1: no more. Never waits; what cannot be kept is opened anew then. */
-void bfd_keeper_keep(int fd, const struct bfd_fd_key *, int kept);
+/* What the keeper has no room for yet, in its order, with copies of the descriptors. All 0 at first. */
+struct bfd_keeper_late {
+	struct bfd_kept *list;
+	size_t n, cap;
+};
+/*
+ * Keeps a copy of `kept` for the next worker; -1: no more. Never waits. True: it is late, so bfd_keeper_flush() is to be
+ * called when fd is writable. What cannot be kept at all is opened anew by the next worker.
+ */
+bool bfd_keeper_keep(int fd, struct bfd_keeper_late *, const struct bfd_fd_key *, int kept);
+/* True: something is late still. */
+bool bfd_keeper_flush(int fd, struct bfd_keeper_late *);
+void bfd_keeper_late_free(struct bfd_keeper_late *);
 /* Whether the keeper wants this worker to make room for the next one; -EPIPE: it is gone. Never waits. */
 int bfd_keeper_wants_room(int fd);
 

@@ -49,6 +49,7 @@ struct daemon {
 	struct bfd_store_found found;
 	size_t restored;
 	int keeper; /* -1: none */
+	struct bfd_keeper_late late;
 	struct rt_watch *keeper_watch;
 	bool makes_room; /* for the next one, which goes on with our sessions */
 };
@@ -292,7 +293,10 @@ on_kept(void *arg, const struct bfd_fd_key *key, int fd)
 static void
 on_keep(void *arg, const struct bfd_fd_key *key, int fd)
 {
-	bfd_keeper_keep(((struct daemon *)arg)->keeper, key, fd);
+	struct daemon *d = arg;
+
+	if (bfd_keeper_keep(d->keeper, &d->late, key, fd) && d->keeper_watch)
+		rt_watch_set(d->keeper_watch, RT_READ | RT_WRITE);
 }
 
 static void
@@ -300,14 +304,16 @@ on_keeper(void *arg, unsigned int what)
 {
 	struct daemon *d = arg;
 	int word = bfd_keeper_wants_room(d->keeper);
+	bool late = bfd_keeper_flush(d->keeper, &d->late);
+	bool over = word < 0;
 
 	(void)what;
-	if (word == 0)
-		return;
-	rt_watch_set(d->keeper_watch, 0);
-	d->makes_room = word > 0;
-	if (d->makes_room)
+	d->makes_room |= word > 0;
+	if (d->makes_room && !late) { /* all that is ours it has */
 		rt_event_stop(d->rt);
+		over = true;
+	}
+	rt_watch_set(d->keeper_watch, over ? 0 : late ? RT_READ | RT_WRITE : RT_READ);
 }
 
 static int
@@ -420,6 +426,7 @@ work(const struct options *o)
 	code = serve(&d, o);
 	bfd_guard_free(d.guard);
 	rt_watch_free(d.keeper_watch);
+	bfd_keeper_late_free(&d.late);
 	rt_watch_free(d.watch);
 	rt_event_free(d.rt);
 	if (d.clock >= 0)
