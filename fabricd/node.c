@@ -140,6 +140,7 @@ start_engines(struct node *n)
 
 	n->rib = rib_new(&cfg, &node_rib_ops, n);
 	n->export = export_new(&n->mem, n->rib, RIB_MAIN_TABLE, &node_export_ops, n);
+	export_hold(n->export, n->held);
 	n->policy = policy_new(&n->mem, n->topo, n->self);
 	n->scratch = mem_alloc(&n->mem, MEM_SESSION, sizeof(*n->scratch));
 	n->chunk = mem_alloc(&n->mem, MEM_SESSION, 64u * 1024);

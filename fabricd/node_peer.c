@@ -708,6 +708,8 @@ node_peer_read_key(struct node_peer *peer)
 
 	if (peer->key || read_key(peer, why, sizeof(why)))
 		return true;
+	if (strcmp(peer->identity, why) == 0) /* told before */
+		return false;
 	snprintf(peer->identity, sizeof(peer->identity), "%s", why);
 	node_event(peer->node, "NO_KEY", peer->port->name, 0, "the session stays Idle: %s", why);
 	return false;
@@ -764,7 +766,7 @@ node_peer_listen(struct node_peer *peer)
 	o.gtsm = listener_checks(peer);
 	o.md5_key = peer->key;
 	o.md5_peer = from;
-	if (first != peer)
+	if (first->listener) /* of another session, or handed over: with the key that was read then, or none */
 		peer->listen_error = peer->key ? rt_listener_key(first->listener, &from, peer->key) : 0;
 	else
 		peer->listen_error = rt_listen(peer->node->rt, &o, node_peer_accept, peer->port, &peer->listener);

@@ -72,6 +72,7 @@ node_thaw(struct node *n)
 	pause(n, false);
 	EACH_PEER(n, peer)
 	{
+		bgp_peer_thaw(peer->bgp, node_now(n));
 		peer->input_paused = false;
 		for (int side = 0; side < BGP_SIDES; side++) {
 			struct node_conn *c = peer->conns[side];
@@ -159,7 +160,6 @@ node_peer_restore(struct node_peer *peer, const struct ip *address, struct rd sa
 	f = bgp_peer_facts(peer->bgp);
 	c = node_conn_new(peer, bgp);
 	c->open = true;
-	node_peer_read_key(peer);
 	peer->established = peer->reachable = true;
 	peer->source.router_id = f->remote.id;
 	peer->source.asn = f->remote.asn;
@@ -251,9 +251,11 @@ node_take_over(struct node *n)
 {
 	n->held = false;
 	sync_hold(n->sync, false);
+	export_hold(n->export, false);
 	EACH_PEER(n, peer)
 	{
-		if (peer->port->present && !peer->listener)
+		(void)node_peer_read_key(peer);
+		if (peer->port->present)
 			node_peer_listen(peer);
 		catch_up(peer);
 	}

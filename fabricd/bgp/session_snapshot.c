@@ -294,21 +294,28 @@ bgp_peer_keep(struct bgp_peer *p, struct mono now)
 }
 
 void
+bgp_peer_thaw(struct bgp_peer *p, struct mono now)
+{
+	struct bgp_conn *c = peer_established(p);
+
+	if (c && !mono_is_never(c->hold))
+		c->hold.us = MAX_OF(c->hold.us, mono_add(now, MAX_OF(SECONDS(1), SECONDS(c->hold_s) / 3)).us);
+}
+
+void
 bgp_peer_resume(struct bgp_peer *p, size_t waiting, struct mono now)
 {
 	struct bgp_conn *c = peer_established(p);
-	struct mono least = mono_add(now, MAX_OF(SECONDS(1), SECONDS(c ? c->hold_s : 0) / 3));
 
 	if (!c)
 		return;
+	bgp_peer_thaw(p, now);
 	c->produced += waiting;
 	p->send_goal = c->produced;
 	if (!waiting || p->cfg.send_hold_us < 0)
 		p->send_hold = MONO_NEVER;
 	else if (mono_is_never(p->send_hold))
 		p->send_hold = mono_add(now, p->cfg.send_hold_us);
-	if (!c->hold_s)
-		return;
-	c->hold = mono_is_never(c->hold) ? c->hold : (struct mono){ MAX_OF(c->hold.us, least.us) };
-	c->keepalive = now; /* bgp_timer() sends it */
+	if (c->hold_s)
+		c->keepalive = now; /* bgp_timer() sends it */
 }

@@ -34,5 +34,7 @@ void bgp_peer_resume(struct bgp_peer *, size_t waiting, struct mono now);
  * when the next is due.
  */
 struct mono bgp_peer_keep(struct bgp_peer *, struct mono now);
+/* It was not handed over after all: what the peer sent meanwhile waits unread, and has the time to be read. */
+void bgp_peer_thaw(struct bgp_peer *, struct mono now);
 
 #endif

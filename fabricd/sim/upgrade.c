@@ -129,8 +129,14 @@ look_waits(struct world_takeover *u)
 static void
 look_settled(struct world_takeover *u)
 {
+	char why[256];
+
 	if (!node_settled(u->wn->node) || (node_unsent(u->wn->node) && mono_sub(now(u), u->frozen) < DRAIN_US))
 		return;
+	if (node_upgrade_waits(u->wn->node, why, sizeof(why))) {
+		give_up(u, true, -EBUSY, "%s", why);
+		return;
+	}
 	u->wn->node->disturbed = 0;
 	u->saving = state_save_begin(u->wn->node, &u->snapshot, &u->parcels, &u->facts);
 	u->phase = SAVES;

@@ -345,11 +345,16 @@ static void
 look_settled(struct giver *g)
 {
 	size_t unsent = node_unsent(g->cfg.node);
+	char why[160];
 
 	if (!node_settled(g->cfg.node) || (unsent && mono_sub(now(g), g->frozen) < DRAIN_US))
 		return;
 	if (unsent > UNSENT_MAX) {
 		failed(g, "fabctl bgp", "%zu MiB wait for peers that do not read", unsent >> 20);
+		return;
+	}
+	if (node_upgrade_waits(g->cfg.node, why, sizeof(why))) { /* a neighbour that has gone into restart since */
+		failed(g, "try again later", "%s", why);
 		return;
 	}
 	g->cfg.node->disturbed = 0;

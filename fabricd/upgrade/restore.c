@@ -706,9 +706,12 @@ bfd_agrees(const struct state *st, const struct node *n, char *why, size_t size)
 	return true;
 }
 
-/* Asked again and again while it decides: nothing here looks at every route until all else is done. */
+/*
+ * Asked again and again while it decides: nothing here looks at every route until all else is done. What the old one was
+ * refused is tried by nobody before this one is in charge.
+ */
 static bool
-is_done(const struct node *n, char *why, size_t size)
+is_done(const struct state *st, const struct node *n, char *why, size_t size)
 {
 	struct sync_stats s;
 
@@ -721,6 +724,8 @@ is_done(const struct node *n, char *why, size_t size)
 		snprintf(why, size, "it has decided, and not yet compared that with what all peers were told");
 	} else {
 		sync_stats(n->sync, &s);
+		if (s.routes_pending <= st->facts.wrong)
+			return true;
 		snprintf(why, size, "it has decided, and %llu routes are not in the forwarding plane as it wants them",
 		    (unsigned long long)s.routes_pending);
 	}
@@ -733,7 +738,7 @@ state_agrees(const struct state *st, struct node *n, char *why, size_t size)
 	struct sync_comparison fib;
 	struct rib_counts counts;
 
-	if (!ports_agree(st, n, why, size) || !bfd_agrees(st, n, why, size) || !is_done(n, why, size))
+	if (!ports_agree(st, n, why, size) || !bfd_agrees(st, n, why, size) || !is_done(st, n, why, size))
 		return false;
 	rib_counts(n->rib, &counts);
 	if (counts.paths[FAMILY_IPV4] + counts.paths[FAMILY_IPV6] != st->facts.paths) {

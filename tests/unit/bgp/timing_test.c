@@ -1,6 +1,8 @@
 /* tests/unit/bgp/timing_test.c -- timers to the microsecond, pauses, the pace of answers, two connections at once */
 #include "bench.h"
 
+#include "fabricd/bgp/session_snapshot.h"
+
 /* ---- timers ---- */
 
 static void
@@ -84,6 +86,29 @@ a_late_hold_timer_grants_a_third_once(void **state)
 			timer_at(b, SECONDS(3)); /* both the keepalive and the hold timer */
 			assert_int_equal(state_of(b), BGP_IDLE);
 		}
+		bench_free(b);
+	}
+}
+
+/* The owner has read nothing for a while, and does so again: what waits gets the time to be read, and no more than that. */
+static void
+the_hold_time_after_a_thaw(void **state)
+{
+	static const int64_t times[] = { SECONDS(HOLD) - 1, SECONDS(HOLD) + MS(200), SECONDS(HOLD) + MS(500) };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+		struct bench *b = bench_up();
+
+		b->now = mono_add(b->now, times[i]);
+		bgp_peer_keep(b->p, b->now);
+		bgp_peer_thaw(b->p, b->now);
+		bgp_timer(b->p, b->now);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		assert_int_equal(counters(b)->hold_grants, 0);
+		timer_at(b, SECONDS(HOLD / 3)); /* both the keepalive and the hold timer */
+		assert_int_equal(state_of(b), BGP_IDLE);
+		assert_int_equal(b->down.cause, BGP_CAUSE_HOLD);
 		bench_free(b);
 	}
 }
@@ -985,6 +1010,7 @@ main(void)
 		cmocka_unit_test(keepalives_and_hold_time_to_the_microsecond),
 		cmocka_unit_test(each_message_arms_the_hold_timer),
 		cmocka_unit_test(a_late_hold_timer_grants_a_third_once),
+		cmocka_unit_test(the_hold_time_after_a_thaw),
 		cmocka_unit_test(unread_is_not_silent),
 		cmocka_unit_test(attempts_back_off),
 		cmocka_unit_test(a_close_in_open_confirm_backs_off),

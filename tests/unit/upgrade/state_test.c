@@ -19,6 +19,7 @@
 #include "fabricd/rib/restore.h"
 #include "fabricd/sim/world.h"
 #include "fabricd/upgrade/state.h"
+#include "platform/model/model.h"
 #include "tests/unit/node/puppet.h"
 #include "tests/unit/topology/file.h"
 
@@ -251,6 +252,22 @@ upgrade_ok(struct world_node *wn)
 		fail_msg("%s: %s", wn->topo->name, err);
 }
 
+struct ended {
+	bool ended;
+	int e;
+	char why[256];
+};
+
+static void
+note_end(void *arg, struct world_node *wn, int e, const char *why)
+{
+	struct ended *end = arg;
+
+	(void)wn;
+	*end = (struct ended){ .ended = true, .e = e };
+	snprintf(end->why, sizeof(end->why), "%s", why);
+}
+
 static void
 check_upgrade(struct world *w, struct world_node *wn)
 {
@@ -443,6 +460,11 @@ test_a_long_freeze_loses_no_session(void **state)
 	node_freeze(wn->node);
 	world_run(w, SECONDS(30)); /* three hold times */
 	node_thaw(wn->node);
+	for (size_t i = 0; i < wn->node->nports; i++) { /* and who was not listened to is not silent */
+		const struct node_peer *p = wn->node->ports[i].peer;
+
+		assert_true(!p || bgp_deadline(p->bgp).us > sim_now(world_net(w)).us);
+	}
 	world_run(w, SECONDS(30));
 	assert_int_equal(seen_by_others(w, true), flaps);
 	check_upgrade(w, wn);
@@ -567,47 +589,73 @@ test_in_the_middle_of_changes(void **state)
 	topo_free(t);
 }
 
+/* A successor that is held, beside the one before. */
+struct successor {
+	struct world_node *wn;
+	struct snapshot snapshot;
+	struct parcels parcels;
+	struct state_facts facts;
+	struct state *st;
+	struct node *node;
+	struct platform *platform;
+};
+
+static void
+successor_begin(struct successor *x, struct world_node *wn, world_spoil_fn *fn, void *arg)
+{
+	struct node_config cfg = world_node_config(wn);
+	char err[256] = "";
+
+	*x = (struct successor){ .wn = wn, .parcels.mem = &wn->mem };
+	snapshot_begin(&x->snapshot, &wn->mem);
+	assert_int_equal(state_save(wn->node, &x->snapshot, &x->parcels, &x->facts), 0);
+	snapshot_end(&x->snapshot);
+	if (fn)
+		fn(arg, &x->snapshot);
+	x->st = state_open(&wn->mem, x->snapshot.bytes, x->snapshot.n, err, sizeof(err));
+	assert_non_null(x->st);
+	cfg.inherit = state_inherit(x->st);
+	cfg.platform = x->platform = model_share(wn->platform);
+	assert_int_equal(node_new(&cfg, &x->node, err, sizeof(err)), 0);
+	assert_int_equal(state_restore(x->st, x->node, err, sizeof(err)), 0);
+	for (int ms = 0; ms < 1000 && !state_agrees(x->st, x->node, err, sizeof(err)); ms++)
+		world_run(wn->world, MS(1));
+	if (!state_agrees(x->st, x->node, err, sizeof(err)))
+		fail_msg("%s", err);
+}
+
+static void
+successor_end(struct successor *x)
+{
+	node_free(x->node);
+	x->platform->ops->close(x->platform);
+	state_free(x->st);
+	snapshot_free(&x->snapshot);
+	parcels_free(&x->parcels);
+}
+
 /* A successor that has a decision still to make says so, and of how many prefixes; and what came of it. */
 static void
 test_what_is_left_is_said(void **state)
 {
 	struct topo *t = load_file("4x2.yaml");
 	struct world *w = make(t, 5, false);
-	struct world_node *wn = world_node_find(w, "leaf1");
-	struct node_config cfg = world_node_config(wn);
-	struct parcels parcels = { .mem = &wn->mem };
 	char err[256] = "", want[128];
-	struct state_facts facts;
-	struct snapshot s;
+	struct successor x;
 	struct node *next;
-	struct state *st;
 
 	(void)state;
-	snapshot_begin(&s, &wn->mem);
-	assert_int_equal(state_save(wn->node, &s, &parcels, &facts), 0);
-	snapshot_end(&s);
-	st = state_open(&wn->mem, s.bytes, s.n, err, sizeof(err));
-	assert_non_null(st);
-	cfg.inherit = state_inherit(st);
-	cfg.platform = model_share(wn->platform);
-	assert_int_equal(node_new(&cfg, &next, err, sizeof(err)), 0);
-	assert_int_equal(state_restore(st, next, err, sizeof(err)), 0);
-	for (int ms = 0; ms < 1000 && !state_agrees(st, next, err, sizeof(err)); ms++)
-		world_run(w, MS(1));
-	assert_true(state_agrees(st, next, err, sizeof(err)));
+	successor_begin(&x, world_node_find(w, "leaf1"), NULL, NULL);
+	next = x.node;
 	node_announce_own(next, &next->self->loopback[FAMILY_IPV4], false);
-	assert_false(state_agrees(st, next, err, sizeof(err)));
+	assert_false(state_agrees(x.st, next, err, sizeof(err)));
 	assert_string_equal(err, "its decisions are not all made: 1 prefixes wait for one, 0 are being decided");
 	world_run(w, MS(100));
-	assert_false(state_agrees(st, next, err, sizeof(err)));
-	snprintf(want, sizeof(want), "it has %llu paths, the old one %llu", (unsigned long long)facts.paths - 1,
-	    (unsigned long long)facts.paths);
+	assert_false(state_agrees(x.st, next, err, sizeof(err)));
+	snprintf(want, sizeof(want), "it has %llu paths, the old one %llu", (unsigned long long)x.facts.paths - 1,
+	    (unsigned long long)x.facts.paths);
 	assert_string_equal(err, want);
-	node_free(next);
-	cfg.platform->ops->close(cfg.platform);
-	state_free(st);
-	snapshot_free(&s);
-	parcels_free(&parcels);
+	successor_end(&x);
 	world_free(w);
 	topo_free(t);
 }
@@ -753,6 +801,86 @@ test_cuts_are_waited_for(void **state)
 	assert_non_null(strstr(why, "has not withdrawn all routes"));
 	assert_false(node_upgrade_waits(wn->node, why, sizeof(why)));
 	check_upgrade(w, wn);
+	world_free(w);
+	topo_free(t);
+}
+
+/* Between freezing and saving it goes into restart: nothing can be handed over now, and that is what is said. */
+static void
+test_a_restart_while_frozen_is_waited_for(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "spine1");
+	struct node *leaf3 = world_node_find(w, "leaf3")->node;
+	struct prefix rack;
+	struct ended end = { 0 };
+	struct world_upgrade_config cfg = { .done = note_end, .arg = &end };
+
+	(void)state;
+	assert_true(prefix_parse("10.1.3.0/24", &rack));
+	model_hang(wn->platform, true); /* so that it is not settled soon */
+	node_announce_own(leaf3, &rack, false);
+	world_run(w, MS(100));
+	assert_int_equal(world_upgrade_begin(wn, &cfg), 0);
+	world_run(w, MS(100));
+	assert_true(world_upgrade_frozen(wn));
+	assert_true(sim_stream_kill(wn->rt, world_ifindex(wn, "eth2"), -ECONNRESET) > 0);
+	world_run(w, MS(100));
+	assert_true(bgp_peer_restart(node_port_find(wn->node, "eth2")->peer->bgp)->stale);
+	assert_false(end.ended);
+	model_hang(wn->platform, false);
+	world_run(w, SECONDS(1));
+	assert_true(end.ended);
+	assert_int_equal(end.e, -EBUSY);
+	assert_string_equal(end.why, "eth2 (leaf2) restarts, and its paths are kept meanwhile");
+	world_run(w, SECONDS(30));
+	assert_true(node_port_find(wn->node, "eth2")->peer->established);
+	check_upgrade(w, wn);
+	world_free(w);
+	topo_free(t);
+}
+
+static struct state_facts
+facts_of(struct world_node *wn)
+{
+	struct parcels parcels = { .mem = &wn->mem };
+	struct state_facts facts;
+	struct snapshot s;
+
+	snapshot_begin(&s, &wn->mem);
+	assert_int_equal(state_save(wn->node, &s, &parcels, &facts), 0);
+	snapshot_free(&s);
+	parcels_free(&parcels);
+	return facts;
+}
+
+/* The successor tries nothing before it is in charge; so it does not wait for what the one before was refused. */
+static void
+test_a_refused_route_is_no_obstacle(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	struct world_node *wn = world_node_find(w, "leaf1");
+	struct plat_route theirs = { .type = PLAT_BLACKHOLE, .metric = 20 };
+	struct rib_view v;
+
+	(void)state;
+	assert_true(prefix_parse("10.1.4.0/24", &theirs.prefix));
+	world_link_set(w, "leaf4", "eth1", false);
+	world_link_set(w, "leaf4", "eth2", false);
+	world_run(w, SECONDS(5));
+	assert_int_equal(model_foreign_route(wn->platform, &theirs), 0);
+	world_link_set(w, "leaf4", "eth1", true);
+	world_link_set(w, "leaf4", "eth2", true);
+	world_run(w, SECONDS(30));
+	assert_true(rib_get(wn->node->rib, RIB_MAIN_TABLE, &theirs.prefix, &v) && v.fib_failed);
+	assert_int_equal(facts_of(wn).wrong, 1);
+	upgrade_ok(wn);
+	world_run(w, SECONDS(5));
+	assert_true(rib_get(wn->node->rib, RIB_MAIN_TABLE, &theirs.prefix, &v) && v.fib_failed);
+	assert_int_equal(facts_of(wn).wrong, 1);
+	upgrade_ok(wn);
 	world_free(w);
 	topo_free(t);
 }
@@ -1064,6 +1192,197 @@ test_what_is_told_otherwise_is_told_again(void **state)
 	topo_free(t);
 }
 
+/* A walk of a table that is larger than a queue cannot end while nothing is sent: it begins when it can. */
+static void
+test_nothing_is_told_again_while_it_is_held(void **state)
+{
+	struct topo *t = load_file("4x2.yaml");
+	struct world *w = make(t, 5, false);
+	unsigned int changed = 0;
+	struct successor x;
+
+	(void)state;
+	successor_begin(&x, world_node_find(w, "spine1"), other_words, &changed);
+	assert_int_equal(changed, 1);
+	world_run(w, MS(100));
+	assert_int_equal(node_unsent(x.node), 0);
+	successor_end(&x);
+	world_free(w);
+	topo_free(t);
+}
+
+/* ---- keys ---- */
+
+static void
+dial_closed(void *arg, int error)
+{
+	struct rt_stream **stream = arg;
+
+	(void)error;
+	*stream = NULL;
+}
+
+static void
+dial_opened(void *arg)
+{
+	(void)arg;
+}
+
+static size_t
+dial_input(void *arg, const uint8_t *bytes, size_t n)
+{
+	(void)arg;
+	(void)bytes;
+	return n;
+}
+
+static const struct rt_stream_handler dial_handler = {
+	.opened = dial_opened, .input = dial_input, .closed = dial_closed
+};
+
+/* Whether the border's kernel lets a connection of its neighbour through that is signed with this key; NULL: not signed. */
+static bool
+takes_key(struct world_node *border, struct world_node *from, const char *key)
+{
+	struct rt_stream_options o = { .ifindex = 1, .md5_key = key };
+	const struct bgp_counters *c = bgp_peer_counters(border->node->ports[0].peer->bgp);
+	uint64_t before = c->accepts + c->refused_accepts;
+	struct rt_stream *stream;
+	struct ip to;
+
+	assert_true(ip_parse("192.0.2.0", &o.local) && ip_parse("192.0.2.1", &to));
+	assert_int_equal(rt_connect(from->rt, &o, &to, BGP_PORT, &dial_handler, &stream, &stream), 0);
+	world_run(border->world, MS(100));
+	rt_stream_close(stream, true);
+	world_run(border->world, MS(100));
+	return c->accepts + c->refused_accepts > before;
+}
+
+static int
+no_key(void *arg, const char *name, char **key)
+{
+	(void)arg;
+	(void)name;
+	(void)key;
+	return -ENOENT;
+}
+
+static struct topo *
+with_a_key(void)
+{
+	static const char text[] =
+	    "schema: 1\nfabric: keys\ntiers:\n"
+	    "  - {name: border, count: 1, role: border, asn: 65200, loopback: 10.0.2.0/24}\n"
+	    "external:\n"
+	    "  - {at: \"border1:eth1\", name: isp, asn: 64500, local: 192.0.2.1/31, peer: 192.0.2.0, in: full, "
+	    "out: default, auth: isp.key}\n";
+	struct topo_errors errs = { 0 };
+	struct topo *t = topo_load(text, strlen(text), &errs);
+
+	if (!t)
+		fail_msg("%s", topo_errors_print(&errs, "keys", text, strlen(text)));
+	topo_errors_free(&errs);
+	return t;
+}
+
+/* Begins anew with these keys, and without its neighbour. */
+static void
+begin_anew(struct world_node *wn, int (*read_key)(void *, const char *, char **))
+{
+	struct node_config cfg = world_node_config(wn);
+	char err[256];
+
+	cfg.read_key = read_key;
+	world_crash(wn, SIM_KILLED);
+	sim_node_boot(wn->rt);
+	model_adopt(wn->platform);
+	if (node_new(&cfg, &wn->node, err, sizeof(err)))
+		fail_msg("%s", err);
+	world_run(wn->world, SECONDS(200));
+}
+
+static int
+old_key(void *arg, const char *name, char **key)
+{
+	(void)arg;
+	(void)name;
+	*key = strdup("old");
+	return 0;
+}
+
+/*
+ * The key was not there when fabricd began, or was another one; the successor has it. From then on the listener that it was
+ * handed takes what is signed with that, and nothing else.
+ */
+static void
+test_a_listener_gets_the_key_of_now(void **state)
+{
+	static int (*const before[])(void *, const char *, char **) = { no_key, old_key };
+	struct topo *t = with_a_key();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(before); i++) {
+		struct world_config cfg = { .topo = t, .seed = 1, .outside = true, .log = print_event };
+		struct world_node *border, *isp;
+		char err[256];
+		struct world *w = world_new(&cfg, err, sizeof(err));
+
+		assert_non_null(w);
+		world_run(w, SECONDS(20));
+		border = world_node_find(w, "border1");
+		isp = world_outside(w, &(size_t){ 0 });
+		assert_true(border->node->ports[0].peer->established);
+		node_free(isp->node);
+		isp->node = NULL;
+		begin_anew(border, before[i]);
+		assert_int_equal(takes_key(border, isp, NULL), i == 0);
+		assert_int_equal(takes_key(border, isp, "old"), i == 1);
+		upgrade_ok(border);
+		assert_false(takes_key(border, isp, NULL));
+		assert_false(takes_key(border, isp, "old"));
+		assert_true(takes_key(border, isp, "key of isp.key"));
+		world_free(w);
+	}
+	topo_free(t);
+}
+
+/* A key that is still missing was told of once. */
+static void
+test_a_missing_key_is_told_once(void **state)
+{
+	struct topo *t = with_a_key();
+	struct world_config cfg = { .topo = t, .seed = 1 };
+	char err[256];
+	struct world *w = world_new(&cfg, err, sizeof(err));
+	struct world_node *border = world_node_find(w, "border1");
+	const struct journal_event *e;
+	struct snapshot output;
+	struct successor x;
+	unsigned int told = 0;
+
+	(void)state;
+	begin_anew(border, no_key);
+	successor_begin(&x, border, NULL, NULL);
+	x.node->cfg.read_key = no_key;
+	node_give(border->node);
+	snapshot_begin(&output, &border->mem);
+	state_save_output(border->node, &output);
+	snapshot_end(&output);
+	node_forget(border->node);
+	assert_int_equal(state_adopt(x.st, x.parcels.list, x.parcels.n, output.bytes, output.n, err, sizeof(err)), 0);
+	node_take_over(x.node);
+	snapshot_free(&output);
+	node_free(border->node);
+	border->node = NULL;
+	for (uint64_t id = 0; (e = journal_from(x.node->journal, id)); id = e->id + 1)
+		told += strcmp(e->type, "NO_KEY") == 0;
+	assert_int_equal(told, 1);
+	assert_non_null(strstr(x.node->ports[0].peer->identity, "cannot be read"));
+	successor_end(&x);
+	world_free(w);
+	topo_free(t);
+}
+
 int
 main(void)
 {
@@ -1081,12 +1400,17 @@ main(void)
 		cmocka_unit_test(test_a_port_that_is_kept_out_stays_so),
 		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_cuts_are_waited_for),
+		cmocka_unit_test(test_a_restart_while_frozen_is_waited_for),
+		cmocka_unit_test(test_a_refused_route_is_no_obstacle),
 		cmocka_unit_test(test_alarms_stay),
 		cmocka_unit_test(test_a_fall_before_it_is_in_charge),
 		cmocka_unit_test(test_the_journal_goes_on),
 		cmocka_unit_test(test_unsent_octets_go_along),
 		cmocka_unit_test(test_half_a_message_goes_along),
 		cmocka_unit_test(test_what_is_told_otherwise_is_told_again),
+		cmocka_unit_test(test_nothing_is_told_again_while_it_is_held),
+		cmocka_unit_test(test_a_listener_gets_the_key_of_now),
+		cmocka_unit_test(test_a_missing_key_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
