@@ -42,8 +42,6 @@ void node_peers_resume(struct node *); /* input that waited for the RIB */
 /* For a session that goes on from another fabricd: its connection without a stream, and the handler of that. */
 struct node_conn *node_conn_new(struct node_peer *, struct bgp_conn *);
 const struct rt_stream_handler *node_conn_handler(void);
-/* Everything that the engine has to send goes into conn->out. */
-void node_peer_flatten(struct node_peer *);
 bool node_peer_read_key(struct node_peer *); /* false after an event that says why not */
 
 void node_peer_lost(struct node_peer *); /* all that it told goes */

@@ -18,6 +18,7 @@
 
 #include "fabricd/bgp/session_snapshot.h"
 #include "fabricd/node_impl.h"
+#include "fabricd/node_upgrade.h"
 
 #define CHUNK     (64u * 1024)
 #define DROP_IDLE SECONDS(30) /* after maximum prefixes (RFC 4486) */
@@ -184,6 +185,13 @@ checks_hop_limit(const struct node_peer *peer)
 	return peer->external ? peer->external->gtsm : !peer->far->foreign;
 }
 
+/* A session that shall have one has none without it, also when it had been begun with one by another fabricd. */
+static bool
+lacks_key(const struct node_peer *peer)
+{
+	return peer->external && peer->external->auth && !peer->key;
+}
+
 static void
 peer_connect(struct bgp_peer *bgp, struct bgp_conn *conn, void *arg)
 {
@@ -198,7 +206,8 @@ peer_connect(struct bgp_peer *bgp, struct bgp_conn *conn, void *arg)
 	o.md5_key = peer->key;
 	if (peer->key)
 		o.md5_peer = prefix_of(&peer->address, family_bits(peer->address.family));
-	c->error = rt_connect(peer->node->rt, &o, &peer->address, BGP_PORT, &handler, c, &c->stream);
+	c->error = lacks_key(peer) ? -ENOKEY
+				   : rt_connect(peer->node->rt, &o, &peer->address, BGP_PORT, &handler, c, &c->stream);
 }
 
 static void
@@ -824,7 +833,7 @@ node_peer_try(struct node_peer *peer)
 static void
 forget_identity(struct node_peer *peer)
 {
-	if (!(peer->external && peer->external->auth && !peer->key))
+	if (!lacks_key(peer))
 		peer->identity[0] = '\0';
 }
 
@@ -928,7 +937,7 @@ node_peer_accept(void *arg, struct rt_stream *stream, const struct ip *from, uin
 		node_peer_reachable(peer, from);
 		guest = p->link != NULL;
 	}
-	conn = bgp_accept(peer->bgp, now, &why);
+	conn = lacks_key(peer) ? NULL : bgp_accept(peer->bgp, now, &why);
 	if (!conn) {
 		p->counters.not_accepted++;
 		rt_stream_close(stream, false);
@@ -1065,29 +1074,24 @@ node_conn_handler(void)
 	return &handler;
 }
 
-void
+size_t
 node_peer_flatten(struct node_peer *peer)
 {
 	struct node *n = peer->node;
-	struct node_conn *c;
-	size_t len;
+	size_t len, sum = 0;
 
 	for (int side = 0; side < BGP_SIDES; side++) {
-		if (!(c = peer->conns[side]) || !c->conn)
-			continue;
-		while ((len = bgp_output(c->conn, n->chunk, CHUNK, node_now(n)))) {
-			size_t had = c->out_len - c->out_at;
-			uint8_t *both = mem_alloc(&n->mem, MEM_SESSION, had + len);
+		struct node_conn *c = peer->conns[side];
+		size_t cap = c ? c->out_len : 0;
 
-			if (had)
-				memcpy(both, c->out + c->out_at, had);
-			memcpy(both + had, n->chunk, len);
-			mem_free(&n->mem, MEM_SESSION, c->out);
-			c->out = both;
-			c->out_len = had + len;
-			c->out_at = 0;
+		while (c && c->conn && (len = bgp_output(c->conn, n->chunk, CHUNK, node_now(n)))) {
+			c->out = mem_grow(&n->mem, MEM_SESSION, c->out, &cap, c->out_len + len, 1);
+			memcpy(c->out + c->out_len, n->chunk, len);
+			c->out_len += len;
+			sum += len;
 		}
 	}
+	return sum;
 }
 
 /* ---- why a session is not there ---- */
@@ -1125,7 +1129,7 @@ node_peer_rung(const struct node_peer *peer)
 		return (f->end_of_rib_in & f->families) == f->families ? 10 : 9;
 	if (rung < 6)
 		return rung;
-	if (peer->external && peer->external->auth && !peer->key)
+	if (lacks_key(peer))
 		return 6;
 	if (peer->identity[0] || state == BGP_OPEN_SENT)
 		return 7;

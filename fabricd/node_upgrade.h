@@ -42,7 +42,7 @@ struct node_upgrader {
 
 /* ---- the old one ---- */
 
-/* What is in the way of a handover now, as a sentence; false: nothing. Asked before node_freeze(). */
+/* What is in the way of a handover now, as a sentence; false: nothing. Asked before node_freeze(), and before saving. */
 bool node_upgrade_waits(const struct node *, char *why, size_t size);
 void node_freeze(struct node *);
 void node_thaw(struct node *);
@@ -52,6 +52,7 @@ bool node_settled(const struct node *);
 size_t node_unsent(const struct node *);
 /* All that is to be sent is in conn->out of the sessions. */
 void node_flatten(struct node *);
+size_t node_peer_flatten(struct node_peer *); /* the same of one; how many octets came there */
 /* From here on nothing is read or written; unless node_thaw() follows. */
 void node_give(struct node *);
 /* Takes streams and listeners away from the node: they are somebody else's in this process. Before node_free(). */

@@ -22,6 +22,8 @@
 #include "fabricd/link/port_snapshot.h"
 #include "fabricd/upgrade/impl.h"
 
+#define STEP_OCTETS 128 /* so many can be gathered for a peer while a prefix is written */
+
 /* ---- numbers for objects, by their addresses ---- */
 
 struct numbers {
@@ -422,10 +424,15 @@ do_prefixes(struct saving *v, size_t *steps)
 static bool
 do_peers(struct saving *v, size_t *steps)
 {
-	(void)steps;
-	node_flatten(v->n);
-	for (size_t i = 0; i < v->n_peers; i++)
-		save_peer(v, v->peers[i], v->digests[i]);
+	while (v->i < v->n_peers) {
+		struct node_peer *peer = v->peers[v->i];
+		size_t cost = 1 + node_peer_flatten(peer) / STEP_OCTETS;
+
+		save_peer(v, peer, v->digests[v->i++]);
+		if (cost >= *steps)
+			return true;
+		*steps -= cost;
+	}
 	return false;
 }
 

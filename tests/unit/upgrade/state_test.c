@@ -634,6 +634,27 @@ successor_end(struct successor *x)
 	parcels_free(&x->parcels);
 }
 
+/* From here on it is the node. */
+static void
+successor_takes_over(struct successor *x)
+{
+	struct world_node *wn = x->wn;
+	struct snapshot output;
+	char err[256] = "";
+
+	node_give(wn->node);
+	snapshot_begin(&output, &wn->mem);
+	state_save_output(wn->node, &output);
+	snapshot_end(&output);
+	node_forget(wn->node);
+	assert_int_equal(
+	    state_adopt(x->st, x->parcels.list, x->parcels.n, output.bytes, output.n, err, sizeof(err)), 0);
+	node_take_over(x->node);
+	snapshot_free(&output);
+	node_free(wn->node);
+	wn->node = x->node;
+}
+
 /* A successor that has a decision still to make says so, and of how many prefixes; and what came of it. */
 static void
 test_what_is_left_is_said(void **state)
@@ -1017,6 +1038,21 @@ begun_for_leaf4(struct world_node *wn)
 	return c->out_len - c->out_at;
 }
 
+/* Its rack, with so many communities, of which the first is this one. */
+static void
+say_rack_fat(struct puppet *p, uint16_t n, uint16_t count)
+{
+	uint8_t wire[1400] = { 0x40, 1, 1, 0, 0x40, 2, 0, 0xd0, 8 };
+	const struct attrs_view v = { .wire = wire, .wire_len = (uint16_t)(11 + 4 * count) };
+	struct prefix rack;
+
+	assert_true(prefix_parse("10.1.3.0/24", &rack));
+	put_u16(wire + 9, (uint16_t)(4 * count));
+	for (uint16_t i = 0; i < count; i++)
+		put_u32(wire + 11 + 4 * i, 65004u << 16 | (i ? 0x8000u + i : n));
+	puppet_say_with(p, &v, &rack, 1);
+}
+
 static void
 say_rack(struct puppet *p, uint16_t n)
 {
@@ -1064,6 +1100,42 @@ test_unsent_octets_go_along(void **state)
 		puppet_free(three);
 		world_free(w);
 	}
+	topo_free(t);
+}
+
+/* As many as are more than one piece for TCP; the successor's successor has them as well. */
+static void
+test_a_long_queue_goes_along(void **state)
+{
+	enum { CHANGES = 120 };
+	struct topo *t = load_file("4x2.yaml");
+	struct puppet *four, *three;
+	struct world *w = with_puppets(t, &four, &three);
+	struct world_node *wn = world_node_find(w, "spine1");
+	uint64_t heard = four->reached[FAMILY_IPV4];
+	size_t unsent;
+
+	(void)state;
+	rt_stream_pause(four->stream, true);
+	for (uint16_t i = 1; i <= CHANGES; i++) {
+		say_rack_fat(three, i, 300); /* a message fits into a window */
+		world_run(w, MS(10));
+	}
+	unsent = node_unsent(wn->node);
+	assert_true(unsent > 2 * 65536 && begun_for_leaf4(wn) < unsent);
+	upgrade_ok(wn);
+	assert_int_equal(begun_for_leaf4(wn), node_unsent(wn->node));
+	upgrade_ok(wn);
+	assert_true(node_unsent(wn->node) > 2 * 65536);
+	rt_stream_pause(four->stream, false);
+	rt_stream_again(four->stream);
+	world_run(w, SECONDS(20));
+	assert_true(four->established && four->downs == 0);
+	assert_int_equal(four->reached[FAMILY_IPV4] - heard, CHANGES);
+	assert_int_equal(node_unsent(wn->node), 0);
+	puppet_free(four);
+	puppet_free(three);
+	world_free(w);
 	topo_free(t);
 }
 
@@ -1245,8 +1317,9 @@ static bool
 takes_key(struct world_node *border, struct world_node *from, const char *key)
 {
 	struct rt_stream_options o = { .ifindex = 1, .md5_key = key };
-	const struct bgp_counters *c = bgp_peer_counters(border->node->ports[0].peer->bgp);
-	uint64_t before = c->accepts + c->refused_accepts;
+	const struct node_port *port = &border->node->ports[0];
+	const struct bgp_counters *c = bgp_peer_counters(port->peer->bgp);
+	uint64_t before = c->accepts + port->counters.not_accepted;
 	struct rt_stream *stream;
 	struct ip to;
 
@@ -1255,7 +1328,7 @@ takes_key(struct world_node *border, struct world_node *from, const char *key)
 	world_run(border->world, MS(100));
 	rt_stream_close(stream, true);
 	world_run(border->world, MS(100));
-	return c->accepts + c->refused_accepts > before;
+	return c->accepts + port->counters.not_accepted > before;
 }
 
 static int
@@ -1346,6 +1419,46 @@ test_a_listener_gets_the_key_of_now(void **state)
 	topo_free(t);
 }
 
+/* It was there, and is gone: who is connected stays so, and after that nothing is begun without it. */
+static void
+test_a_key_that_is_gone(void **state)
+{
+	struct topo *t = with_a_key();
+	struct world_config cfg = { .topo = t, .seed = 1, .outside = true, .log = print_event };
+	char err[256];
+	struct world *w = world_new(&cfg, err, sizeof(err));
+	struct world_node *border = world_node_find(w, "border1"), *isp = world_outside(w, &(size_t){ 0 });
+	struct node_peer *peer;
+	struct successor x;
+	uint64_t accepts;
+
+	(void)state;
+	world_run(w, SECONDS(20));
+	successor_begin(&x, border, NULL, NULL);
+	x.node->cfg.read_key = no_key;
+	successor_takes_over(&x);
+	peer = x.node->ports[0].peer;
+	world_run(w, SECONDS(30));
+	assert_true(peer->established && !peer->key);
+	assert_true(sim_stream_kill(isp->rt, 1, -ECONNRESET) > 0);
+	world_run(w, SECONDS(30));
+	assert_false(peer->established);
+	assert_non_null(strstr(peer->identity, "cannot be read"));
+	assert_non_null(strstr(bgp_peer_reason(peer->bgp)->text, strerror(ENOKEY)));
+	node_free(isp->node);
+	isp->node = NULL;
+	node_peer_port_gone(peer); /* and with it the key that the listener had */
+	node_peer_listen(peer);
+	world_run(w, SECONDS(30));
+	accepts = bgp_peer_counters(peer->bgp)->accepts;
+	assert_true(takes_key(border, isp, NULL)); /* the kernel does, and we do not */
+	assert_int_equal(bgp_peer_counters(peer->bgp)->accepts, accepts);
+	border->node = NULL;
+	successor_end(&x);
+	world_free(w);
+	topo_free(t);
+}
+
 /* A key that is still missing was told of once. */
 static void
 test_a_missing_key_is_told_once(void **state)
@@ -1356,7 +1469,6 @@ test_a_missing_key_is_told_once(void **state)
 	struct world *w = world_new(&cfg, err, sizeof(err));
 	struct world_node *border = world_node_find(w, "border1");
 	const struct journal_event *e;
-	struct snapshot output;
 	struct successor x;
 	unsigned int told = 0;
 
@@ -1364,20 +1476,12 @@ test_a_missing_key_is_told_once(void **state)
 	begin_anew(border, no_key);
 	successor_begin(&x, border, NULL, NULL);
 	x.node->cfg.read_key = no_key;
-	node_give(border->node);
-	snapshot_begin(&output, &border->mem);
-	state_save_output(border->node, &output);
-	snapshot_end(&output);
-	node_forget(border->node);
-	assert_int_equal(state_adopt(x.st, x.parcels.list, x.parcels.n, output.bytes, output.n, err, sizeof(err)), 0);
-	node_take_over(x.node);
-	snapshot_free(&output);
-	node_free(border->node);
-	border->node = NULL;
+	successor_takes_over(&x);
 	for (uint64_t id = 0; (e = journal_from(x.node->journal, id)); id = e->id + 1)
 		told += strcmp(e->type, "NO_KEY") == 0;
 	assert_int_equal(told, 1);
 	assert_non_null(strstr(x.node->ports[0].peer->identity, "cannot be read"));
+	border->node = NULL;
 	successor_end(&x);
 	world_free(w);
 	topo_free(t);
@@ -1406,11 +1510,13 @@ main(void)
 		cmocka_unit_test(test_a_fall_before_it_is_in_charge),
 		cmocka_unit_test(test_the_journal_goes_on),
 		cmocka_unit_test(test_unsent_octets_go_along),
+		cmocka_unit_test(test_a_long_queue_goes_along),
 		cmocka_unit_test(test_half_a_message_goes_along),
 		cmocka_unit_test(test_what_is_told_otherwise_is_told_again),
 		cmocka_unit_test(test_nothing_is_told_again_while_it_is_held),
 		cmocka_unit_test(test_a_listener_gets_the_key_of_now),
 		cmocka_unit_test(test_a_missing_key_is_told_once),
+		cmocka_unit_test(test_a_key_that_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
