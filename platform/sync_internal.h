@@ -414,7 +414,7 @@ void nh_forget(struct sync *, uint32_t nh); /* nothing uses it, and it is not in
 
 /* ---- sync_route.c: what routes want and have ---- */
 
-/* Puts it on the dirty queue if it needs an operation; removes the entry when nothing is left of it. */
+/* Puts it on the dirty queue if it needs an operation or is to be told; removes the entry when nothing is left of it. */
 void route_touch(struct sync *, enum family, uint32_t index);
 /* Another hand took away what it had, or so it seems: it is sent before all that is dirty. */
 void route_taken(struct sync *, enum family, uint32_t index);

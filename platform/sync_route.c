@@ -3,7 +3,8 @@
  *
  * A route that is not right stands once on the dirty queue, whatever happened to it how often. When its turn comes the
  * operation is made from what is wanted then: so the latest wins. A refused route is marked, and tried again with
- * growing pauses: a few at first, more when they succeed (a full table is not hammered).
+ * growing pauses: a few at first, more when they succeed (a full table is not hammered). One that an audit finds to be
+ * there after all is told as installed at once, from the queue.
  */
 #include <errno.h>
 #include <string.h>
@@ -130,19 +131,22 @@ route_touch(struct sync *s, enum family f, uint32_t index)
 {
 	struct sroute *r = route_at(s, f, index);
 
-	if (r->flags & (R_FLIGHT | R_DIRTY | R_RETRY | R_FIRST))
+	if (r->flags & (R_FLIGHT | R_DIRTY | R_FIRST))
 		return;
 	if (!route_is_right(s, r)) {
-		if (!(r->flags & R_ADOPTED) || s->swept || r->want) {
+		if (!(r->flags & R_RETRY) && (!(r->flags & R_ADOPTED) || s->swept || r->want)) {
 			queue_push(s, f, index);
 			sync_wake(s, false);
 		}
 		return;
 	}
-	r->err = 0;
+	refused(s, f, r, false);
 	if (!r->want) {
 		route_set_have(s, f, index, 0);
 		table_remove(s, &s->routes[f], index);
+	} else if (r->err || r->flags & R_WAITS) { /* it is there after all, and something else was told */
+		queue_push(s, f, index);
+		sync_wake(s, false);
 	}
 }
 
@@ -248,6 +252,8 @@ route_send(struct sync *s, enum family f, uint32_t index)
 	if (r->flags & R_FLIGHT) /* sent as a repair meanwhile: its result looks at it again */
 		return true;
 	if (route_is_right(s, r)) {
+		waits(s, r, false);
+		r->err = 0;
 		if (r->want)
 			tell(s, f, r, SYNC_INSTALLED);
 		route_touch(s, f, index);

@@ -231,6 +231,45 @@ taken_while_under_way(void **state)
 	env_close(&e);
 }
 
+/*
+ * A route of ours seems to be gone and is not: to send it anew is refused, since something stands in its place. The audit
+ * finds that it is ours, and whoever was told of the failure is told that it is installed; the pause of the retry, which
+ * another route has made long, is not waited for.
+ */
+static void
+refused_since_it_is_there(void **state)
+{
+	const struct model_fault exists = {
+		.kind = MODEL_FAIL, .kinds = 1u << PLAT_ROUTE_SET, .count = 1, .error = -EEXIST
+	};
+	struct plat_op op = { .kind = PLAT_ROUTE_DEL, .route = { .prefix = prefix("10.1.0.0/24"), .metric = METRIC } };
+	struct plat_route foreign = { .prefix = prefix("10.2.0.0/24"), .type = PLAT_BLACKHOLE, .metric = METRIC };
+	struct env e;
+	uint32_t g;
+
+	(void)state;
+	env_open(&e, NULL);
+	assert_int_equal(model_foreign_route(e.p, &foreign), 0);
+	g = group(&e, 0x03);
+	route(&e, "10.1.0.0/24", g);
+	route(&e, "10.2.0.0/24", g);
+	pass(&e, SECONDS(60));
+	assert_int_equal(e.installed, 1);
+	e.failed = 0;
+	model_fault_set(e.p, &exists);
+	e.p->client->lost(e.p->client_arg, &op, "another hand deleted it, or so it seems");
+	settle(&e);
+	assert_int_equal(forwards(&e, "10.1.0.0/24"), 0x03);
+	assert_int_equal(e.failed, 1);
+	assert_int_equal(e.installed, 2);
+	assert_int_equal(state_of(&e, "10.1.0.0/24"), SYNC_INSTALLED);
+	assert_int_equal(stats(&e).routes_failed, 1);
+	pass(&e, SECONDS(60));
+	assert_int_equal(e.installed, 2);
+	assert_int_equal(state_of(&e, "10.2.0.0/24"), SYNC_FAILED);
+	env_close(&e);
+}
+
 static void
 check_in_pieces(void **state)
 {
@@ -576,6 +615,7 @@ main(void)
 		cmocka_unit_test(audit_amid_trouble),
 		cmocka_unit_test(repairs_go_before_a_long_series),
 		cmocka_unit_test(taken_while_under_way),
+		cmocka_unit_test(refused_since_it_is_there),
 		cmocka_unit_test(check_in_pieces),
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),
