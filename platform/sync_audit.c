@@ -782,19 +782,22 @@ sync_check_step(struct sync *s, uint64_t check, sync_diff_fn *fn, void *arg, int
 
 /* ---- one object was lost ---- */
 
+/* Only one of this table, prefix and metric: other programs have routes to the same prefix under metrics of their own. */
 static void
-route_lost(struct sync *s, const struct plat_route *r)
+route_lost(struct sync *s, const struct plat_route *r, const char *why)
 {
 	enum family f = ip_family(&r->prefix);
 	int slot = table_slot(s, r->table, false);
+	bool cover = r->metric == s->cfg.cover_metric;
 	const struct sroute *route;
 	uint32_t index;
 
-	if (slot < 0)
+	if (slot < 0 || (!cover && r->metric != s->cfg.metric))
 		return;
-	index = table_find(s, &s->routes[f], (uint8_t)slot, &r->prefix, r->metric == s->cfg.cover_metric);
+	index = table_find(s, &s->routes[f], (uint8_t)slot, &r->prefix, cover);
 	if (!index)
 		return;
+	sync_event(s, "FIB_LOST", "%s", why);
 	route = table_at(&s->routes[f], index);
 	if (route->flags & R_FLIGHT && route_has(s, route)) { /* before or after our operation? only reading tells */
 		audit_soon(s);
@@ -810,11 +813,11 @@ audit_lost(void *arg, const struct plat_op *what, const char *why)
 	struct sync *s = arg;
 	const struct id_slot *slot = what->kind == PLAT_ROUTE_DEL ? NULL : id_find(s, what->id);
 
-	sync_event(s, "FIB_LOST", "%s", why);
 	if (what->kind == PLAT_ROUTE_DEL) {
-		route_lost(s, &what->route);
+		route_lost(s, &what->route, why);
 		return;
 	}
+	sync_event(s, "FIB_LOST", "%s", why);
 	if (!slot)
 		return;
 	if ((slot->what & ID_KIND) == ID_NH) {

@@ -270,6 +270,29 @@ refused_since_it_is_there(void **state)
 	env_close(&e);
 }
 
+/* Another program's route to the same prefix, under a metric of its own, is no concern of ours. */
+static void
+other_metrics_are_not_ours(void **state)
+{
+	struct plat_op op = { .kind = PLAT_ROUTE_DEL, .route = { .prefix = prefix("10.1.0.0/24"), .metric = 100 } };
+	struct env e;
+	uint64_t sent;
+	size_t events;
+
+	(void)state;
+	env_open(&e, NULL);
+	route(&e, "10.1.0.0/24", group(&e, 0x03));
+	pass(&e, SECONDS(1));
+	sent = stats(&e).route_messages;
+	events = e.events;
+	e.p->client->lost(e.p->client_arg, &op, "another program replaced the route");
+	pass(&e, SECONDS(1));
+	assert_int_equal(e.events, events);
+	assert_int_equal(stats(&e).route_messages, sent);
+	assert_int_equal(stats(&e).repairs, 0);
+	env_close(&e);
+}
+
 static void
 check_in_pieces(void **state)
 {
@@ -616,6 +639,7 @@ main(void)
 		cmocka_unit_test(repairs_go_before_a_long_series),
 		cmocka_unit_test(taken_while_under_way),
 		cmocka_unit_test(refused_since_it_is_there),
+		cmocka_unit_test(other_metrics_are_not_ours),
 		cmocka_unit_test(check_in_pieces),
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),

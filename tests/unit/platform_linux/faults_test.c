@@ -333,6 +333,33 @@ test_N06_foreign_prefix(void **state)
 	lab_close(&l);
 }
 
+/* Another program has a route to the same prefix under a metric of its own, and changes it: ours is as it was. */
+static void
+test_N06_foreign_metric(void **state)
+{
+	static const struct {
+		const char *ip, *prefix;
+	} rows[] = { { "ip", "10.2.0.0/24" }, { "ip -6", "2001:db8:2::/64" } };
+	struct lab l;
+	uint32_t g;
+
+	(void)state;
+	lab_open(&l, 2);
+	g = lab_group(&l, 0, 1);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		lab_route(&l, rows[i].prefix, g);
+		assert_true(lab_wait_state(&l, rows[i].prefix, SYNC_INSTALLED, 1000));
+		assert_true(sh("%s route add %s dev p0 metric 100 proto static", rows[i].ip, rows[i].prefix));
+		assert_true(sh("%s route replace %s dev p1 metric 100 proto static", rows[i].ip, rows[i].prefix));
+		lab_run(&l, 500);
+		assert_int_equal(l.losts, 0);
+		assert_int_equal(l.failed, 0);
+		assert_int_equal(l.installed, i + 1);
+		assert_int_equal(kernel_width(rows[i].prefix), 2);
+	}
+	lab_close(&l);
+}
+
 /* A port is deleted and made again under its name: another index, the old next hops are gone, new ones work. */
 static void
 test_N07_port_made_again(void **state)
@@ -466,6 +493,7 @@ main(void)
 		cmocka_unit_test(test_N05_foreign_deletion),
 		cmocka_unit_test(test_N05_foreign_deletion_during_a_bulk_load),
 		cmocka_unit_test(test_N06_foreign_prefix),
+		cmocka_unit_test(test_N06_foreign_metric),
 		cmocka_unit_test(test_N07_port_made_again),
 		cmocka_unit_test(test_N08_port_moves_away),
 		cmocka_unit_test(test_N11_not_from_the_kernel),
