@@ -3,8 +3,9 @@
  *
  * One walk serves all three. Every object of the shadow carries a bit that is compared with sync.parity: what the dump
  * shows, and what an operation touches meanwhile, takes the walk's parity; what keeps the old one at the end is not in
- * the forwarding plane. Objects with an operation in flight are left alone: their result tells. The marks of a walk that
- * was broken off are taken off first: else what it had not reached would look as if it had been seen.
+ * the forwarding plane. Objects with an operation in flight are left alone: their result tells. So are those that were
+ * touched since the walk began: what was read of them may be older. The marks of a walk that was broken off are taken
+ * off first: else what it had not reached would look as if it had been seen.
  *
  * Always true: while an audit is wanted, one is under way, or the timer or the work that begins it is set.
  *
@@ -125,6 +126,7 @@ nh_item(struct sync *s, const struct plat_dumped *d)
 {
 	const struct id_slot *slot = id_find(s, d->op.id);
 	struct nexthop *h;
+	bool touched;
 	char text[100];
 
 	if (d->foreign) {
@@ -142,8 +144,9 @@ nh_item(struct sync *s, const struct plat_dumped *d)
 		return;
 	}
 	h = &s->nhs[slot->what & ~ID_KIND];
+	touched = h->parity == s->parity;
 	h->parity = s->parity;
-	if (h->state == NH_SENT || h->state == NH_DELETING)
+	if (touched || h->state == NH_SENT || h->state == NH_DELETING)
 		return;
 	if (h->ifindex == d->op.nh.ifindex && memcmp(&h->gateway, &d->op.nh.gateway, sizeof(h->gateway)) == 0 &&
 	    h->state == NH_PRESENT)
@@ -216,7 +219,7 @@ group_item(struct sync *s, const struct plat_dumped *d)
 	const struct id_slot *slot = id_find(s, d->op.id);
 	struct pgroup *o;
 	struct members m;
-	bool known, equal;
+	bool known, equal, touched;
 	char text[100];
 
 	if (d->foreign) {
@@ -232,8 +235,9 @@ group_item(struct sync *s, const struct plat_dumped *d)
 		return;
 	}
 	o = pg_at(s, slot->what & ~ID_KIND);
+	touched = o->parity == s->parity;
 	o->parity = s->parity;
-	if (o->flight || o->state == PG_DELETING)
+	if (touched || o->flight || o->state == PG_DELETING)
 		return;
 	known = members_from(s, &d->op, &m);
 	equal = known && o->state == PG_PRESENT && members_proportional(&m, &o->have);
@@ -330,7 +334,7 @@ route_item(struct sync *s, const struct plat_dumped *d)
 	e = table_at(&s->routes[f], index);
 	if (!!(e->flags & R_SEEN) == s->parity || e->flags & R_FLIGHT) {
 		e->flags = (uint8_t)((e->flags & ~R_SEEN) | (s->parity ? R_SEEN : 0));
-		return; /* touched since the walk began: what was read may be older */
+		return;
 	}
 	e->flags ^= R_SEEN;
 	have = route_has(s, e) ? e->have : 0;
@@ -369,6 +373,7 @@ nh_vanished(struct sync *s, uint32_t nh)
 	struct nexthop *h = &s->nhs[nh];
 
 	h->state = NH_ABSENT;
+	h->parity = s->parity;
 	for (uint32_t i = 1; i <= s->n_pgs; i++) {
 		struct pgroup *o = pg_at(s, i);
 		struct members left = { 0 };
@@ -381,6 +386,7 @@ nh_vanished(struct sync *s, uint32_t nh)
 			members_free(s, &left);
 			continue;
 		}
+		o->parity = s->parity;
 		if (!left.n) {
 			members_free(s, &o->have);
 			pg_emptied(s, i);

@@ -956,6 +956,7 @@ pg_carrier_lost(struct sync *s, uint32_t pg, uint32_t ifindex, uint32_t only)
 	}
 	if (!members_prune(s, &o->have, ifindex, only))
 		return;
+	o->parity = s->parity;
 	if (!o->have.n)
 		pg_emptied(s, pg);
 	else if (!o->outlives)
@@ -992,6 +993,7 @@ sync_port_down(struct sync *s, uint32_t ifindex)
 			h->again = true;
 		else if (deletes && h->state == NH_PRESENT)
 			h->state = NH_ABSENT;
+		h->parity = s->parity;
 		nh_queue(s, i);
 		nh_tell_groups(s, i);
 	}

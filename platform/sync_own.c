@@ -186,6 +186,7 @@ own_narrow(struct sync *s, uint32_t handle, const struct members *m)
 		own_release(s, o, nh);
 		(void)members_prune(s, &o->have, s->nhs[nh].ifindex, nh);
 	}
+	o->parity = s->parity;
 	if (o->have.n == 1 && !o->outlives && s->platform->caps.group_outlives) {
 		o->weak = true;
 		group_queue(s, handle);

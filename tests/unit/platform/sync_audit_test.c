@@ -293,6 +293,138 @@ other_metrics_are_not_ours(void **state)
 	env_close(&e);
 }
 
+/* A dump that shows, whenever it is read, what was there when it began: as what the kernel has written already. */
+struct late_dump {
+	struct platform_ops ops;
+	const struct platform_ops *real;
+	struct plat_dumped items[64];
+	struct plat_member members[64][PORTS];
+	size_t n;
+	bool begun;
+};
+static struct late_dump late;
+
+static void
+late_item(void *arg, const struct plat_dumped *d)
+{
+	(void)arg;
+	assert_true(late.n < ARRAY_LEN(late.items));
+	late.items[late.n] = *d;
+	if (d->kind == PLAT_GROUP_SET) {
+		assert_true(d->op.group.n <= PORTS);
+		memcpy(late.members[late.n], d->op.group.members, d->op.group.n * sizeof(*d->op.group.members));
+		late.items[late.n].op.group.members = late.members[late.n];
+	}
+	late.n++;
+}
+
+static int
+late_begin(struct platform *p)
+{
+	late.n = 0;
+	late.begun = true;
+	return late.real->dump(p, late_item, NULL);
+}
+
+static int
+late_step(struct platform *p, plat_dump_fn *fn, void *arg)
+{
+	(void)p;
+	for (size_t i = 0; i < late.n; i++)
+		fn(arg, &late.items[i]);
+	return 0;
+}
+
+static void
+change_to_0x01(struct env *e, uint32_t g)
+{
+	struct sync_nexthop nh[PORTS];
+
+	sync_group_change(e->s, g, nh, hops_of_mask(0x01, nh));
+}
+
+static void
+second_port_dark(struct env *e, uint32_t g)
+{
+	(void)g;
+	carrier(e, 1, false);
+}
+
+static void
+second_nexthop_lost(struct env *e, uint32_t g)
+{
+	struct plat_op op = { .kind = PLAT_NH_DEL, .id = 1001 };
+
+	(void)g;
+	assert_int_equal(model_lose_nexthop(e->p, op.id, false), 0);
+	e->p->client->lost(e->p->client_arg, &op, "another program deleted it");
+}
+
+static void
+second_neighbour_down(struct env *e, uint32_t g)
+{
+	struct sync_nexthop nh[PORTS];
+
+	(void)g;
+	hops_of_mask(0x02, nh);
+	sync_nexthop_down(e->s, nh[0].ifindex, &nh[0].gateway);
+}
+
+/* What changes between the reading of the forwarding plane and the comparison is no difference. */
+static void
+changes_amid_an_audit(void **state)
+{
+	static const struct {
+		const char *name;
+		void (*change)(struct env *, uint32_t group);
+		unsigned int left;
+		uint64_t messages, repairs; /* of groups; that belong to the change itself */
+	} rows[] = {
+		{ "the group is set", change_to_0x01, 0x01, 1, 0 },
+		{ "a port goes dark", second_port_dark, 0x05, 0, 0 },
+		{ "a neighbour is lost", second_neighbour_down, 0x05, 0, 0 },
+		{ "a next hop is taken away, and put back", second_nexthop_lost, 0x07, 2, 1 },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < 2 * ARRAY_LEN(rows); k++) {
+		struct model_config cfg = { .ack_us = k % 2 ? MS(50)
+							    : 0 }; /* the results come before the reading, or after */
+		size_t i = k / 2;
+		struct sync_stats was;
+		struct env e;
+		uint32_t g;
+
+		env_open(&e, &cfg);
+		late = (struct late_dump){ .ops = *e.p->ops, .real = e.p->ops };
+		late.ops.dump_begin = late_begin;
+		late.ops.dump_step = late_step;
+		e.p->ops = &late.ops;
+		g = group(&e, 0x07);
+		route(&e, "10.1.0.0/24", g);
+		route(&e, "10.2.0.0/24", group(&e, 0x06)); /* needs its next hops, whatever becomes of the first */
+		pass(&e, SECONDS(1));
+		was = stats(&e);
+		sync_audit(e.s);
+		while (!late.begun)
+			tiny_turn(&e.tiny, 0);
+		rows[i].change(&e, g);
+		pass(&e, SECONDS(1));
+		if (stats(&e).audits != was.audits + 1)
+			fail_msg("%s: the audit did not come to its end", rows[i].name);
+		if (forwards(&e, "10.1.0.0/24") != rows[i].left)
+			fail_msg("%s: forwards to %#x", rows[i].name, forwards(&e, "10.1.0.0/24"));
+		if (stats(&e).repairs - was.repairs != rows[i].repairs || strstr(e.event, "FIB_AUDIT"))
+			fail_msg("%s: taken for %lu differences: %s", rows[i].name,
+			    (unsigned long)(stats(&e).repairs - was.repairs), e.event);
+		if (stats(&e).group_messages - was.group_messages != rows[i].messages)
+			fail_msg("%s: the group was sent %lu times", rows[i].name,
+			    (unsigned long)(stats(&e).group_messages - was.group_messages));
+		assert_int_equal(sync_check(e.s, NULL, NULL), 0);
+		env_close(&e);
+	}
+}
+
 static void
 check_in_pieces(void **state)
 {
@@ -640,6 +772,7 @@ main(void)
 		cmocka_unit_test(taken_while_under_way),
 		cmocka_unit_test(refused_since_it_is_there),
 		cmocka_unit_test(other_metrics_are_not_ours),
+		cmocka_unit_test(changes_amid_an_audit),
 		cmocka_unit_test(check_in_pieces),
 		cmocka_unit_test(a_plane_that_lies),
 		cmocka_unit_test(losses_are_repaired),
