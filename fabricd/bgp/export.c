@@ -13,14 +13,17 @@
  * us), but only for who takes PACE bytes in each PATIENCE_US. Any other is set apart, and nobody waits for it any more:
  *   in a walk:    it walks on alone, at its own pace, and hears changes while its queue has room for them
  *   otherwise:    its queue is dropped and it lags: it hears nothing until its queue is empty, and then all again in a
- *                 walk of its own, between BoRR and EoRR (RFC 7313), or its session is reset when it knows no such marks
+ *                 walk of its own, between BoRR and EoRR (RFC 7313), or its session is reset when it knows no such marks;
+ *                 when End-of-RIB was dropped, too, it is sent all as far as that first, for before it BoRR counts for
+ *                 nothing
  *   no room for a change: it has missed something; it hears no more changes, and all again when its walk is over
  *   all of it read, and nothing missed: it is one of many again
  * So its walk comes to its end at any pace, whatever changes meanwhile: nothing makes it begin anew before.
  *
  * Always true: counters of a group say how many prefixes of a family its class is told of; a member's queue holds
- * whole batches in the order of the changes; who lags or has missed something is set apart; what waits for a
- * peer is at most QUEUE_FULL and what one slice of the RIB's run makes, or QUEUE_MOST and a batch when it is set apart.
+ * whole batches in the order of the changes; who lags or has missed something is set apart; nobody is in two walks at
+ * once, nor in one while it lags, so that BoRR comes behind End-of-RIB; what waits for a peer is at most QUEUE_FULL and
+ * what one slice of the RIB's run makes, or QUEUE_MOST and a batch when it is set apart.
  */
 #include <stdio.h>
 #include <string.h>
@@ -582,18 +585,6 @@ export_ready(struct export *ex, struct mono now)
 
 /* ---- walks ---- */
 
-/* Its queue is empty. */
-static void
-has_read_all(struct export_peer *p)
-{
-	if (p->lagging) {
-		p->lagging = false;
-		p->refresh = families_of(p);
-	} else if (!p->missed && !walks(p)) {
-		p->apart = false;
-	}
-}
-
 /* The mark of the first walk was dropped with the queue. */
 static bool
 owes_end_of_rib(const struct export_peer *p)
@@ -601,7 +592,20 @@ owes_end_of_rib(const struct export_peer *p)
 	return (families_of(p) & ~bgp_peer_facts(p->bgp)->end_of_rib_out) != 0;
 }
 
-/* Gathers who waits into walks: joiners of a group walk together. */
+/* Its queue is empty. */
+static void
+has_read_all(struct export_peer *p)
+{
+	if (p->lagging) {
+		p->lagging = false;
+		p->joining = owes_end_of_rib(p); /* RFC 7313 4: that comes first, and the table before it */
+		p->refresh = families_of(p);
+	} else if (!p->missed && !walks(p)) {
+		p->apart = false;
+	}
+}
+
+/* Gathers who waits into walks: joiners of a group walk together. A refresh waits for the walk that it comes into. */
 static void
 begin_walks(struct export *ex)
 {
@@ -626,8 +630,8 @@ begin_walks(struct export *ex)
 				joint = p->apart ? joint : w;
 				p->joining = false;
 			}
-			if (p->refresh && !p->lagging) {
-				walk_add(walk_new(g, p->refresh, marked, !marked || owes_end_of_rib(p)), p);
+			if (p->refresh && !p->lagging && !walks(p)) {
+				walk_add(walk_new(g, p->refresh, marked, !marked), p);
 				p->refresh = 0;
 			}
 		}
@@ -699,7 +703,7 @@ walk_ready(const struct walk *w)
 	return true;
 }
 
-/* Who missed a change meanwhile has to hear all again. */
+/* Who missed a change meanwhile has to hear all again, as has who asked for it. */
 static void
 walk_over(struct export *ex, struct walk *w)
 {
@@ -708,6 +712,7 @@ walk_over(struct export *ex, struct walk *w)
 
 		p->lagging |= p->missed;
 		p->missed = false;
+		ex->wants_walk |= p->refresh != 0;
 	}
 	ex->wants_walk |= ex->apart; /* they may have read all by now */
 	walk_free(ex, w);

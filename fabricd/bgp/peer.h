@@ -85,6 +85,7 @@ struct bgp_peer {
 	} events[BGP_EVENT_KINDS];
 
 	struct {
+		bool begun;       /* by the peer */
 		bool pending;     /* asked for, not yet told to the owner */
 		struct mono next; /* earliest time of the next answer */
 	} refresh[FAMILIES];

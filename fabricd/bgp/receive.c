@@ -324,6 +324,19 @@ on_refresh_request(struct bgp_peer *p, enum family f)
 	p->ops.refresh(p, f, BGP_REFRESH_REQUEST, p->arg);
 }
 
+/* RFC 7313 4: a beginning before End-of-RIB is ignored, and so is an end whose beginning was, or that has none. */
+static void
+on_refresh_mark(struct bgp_conn *c, enum family f, enum bgp_refresh what)
+{
+	struct bgp_peer *p = c->peer;
+	bool told = !(c->caps & BGP_CAP_GRACEFUL_RESTART) || p->facts.end_of_rib_in & 1u << f;
+	bool heeded = what == BGP_REFRESH_BEGIN ? told : p->refresh[f].begun;
+
+	p->refresh[f].begun = heeded && what == BGP_REFRESH_BEGIN;
+	if (heeded)
+		p->ops.refresh(p, f, what, p->arg);
+}
+
 static void
 on_refresh(struct bgp_conn *c, const struct bgp_message *m)
 {
@@ -348,7 +361,7 @@ on_refresh(struct bgp_conn *c, const struct bgp_message *m)
 		on_refresh_request(p, f);
 	else if ((r.subtype == BGP_REFRESH_BEGIN || r.subtype == BGP_REFRESH_END) &&
 		 (c->caps & BGP_CAP_ENHANCED_REFRESH))
-		p->ops.refresh(p, f, (enum bgp_refresh)r.subtype, p->arg);
+		on_refresh_mark(c, f, (enum bgp_refresh)r.subtype);
 	/* others are ignored: RFC 7313 5 */
 }
 

@@ -159,7 +159,7 @@ come_up(struct bgp_conn *c)
 	p->reason = (struct bgp_reason){ .at = p->now };
 	snprintf(p->reason.text, sizeof(p->reason.text), "Established");
 	for (int f = 0; f < FAMILIES; f++) {
-		p->refresh[f].pending = false;
+		p->refresh[f].begun = p->refresh[f].pending = false;
 		p->refresh[f].next = p->now;
 	}
 	if (other_conn(c)->state != BGP_IDLE) /* an attempt that nobody needs any more */

@@ -1,6 +1,13 @@
 /* tests/unit/bgp/export_test.c -- what neighbours hold after changes, walks, refreshes, slowness; and at random */
 #include "lines.h"
 
+static void
+offer_table(struct fixture *t)
+{
+	for (unsigned int i = 0; i < PREFIXES; i++)
+		offer(t, 2, FAMILY_IPV4, i, i, BIG);
+}
+
 /* ---- cases ---- */
 
 static void
@@ -174,6 +181,33 @@ test_a_refresh_while_joining(void **state)
 	assert_int_equal(t->line[0].end_of_rib, 3);
 	assert_int_equal(t->line[0].begins, 1);
 	assert_int_equal(t->line[0].ends, 1);
+	compare(t, "after both");
+	done(t);
+}
+
+/* It has its place in the walk that all joiners share, and one of those does not read: the refresh waits as well. */
+static void
+test_a_refresh_while_joining_with_others(void **state)
+{
+	struct fixture *t = fixture();
+
+	(void)state;
+	line_up(t, 2);
+	offer_table(t);
+	settle(t);
+	joins(t, 0);
+	joins(t, 1);
+	t->line[1].reads = false;
+	export_peer_refresh(t->line[0].export, FAMILY_IPV4);
+	settle(t);
+	assert_int_equal(t->line[0].end_of_rib, 0);
+	pass_time(t, SECONDS(3));
+	assert_int_equal(t->slow_events, 1);
+	assert_int_equal(t->line[0].end_of_rib, 3);
+	assert_int_equal(t->line[0].begins, 1);
+	assert_int_equal(t->line[0].ends, 1);
+	t->line[1].reads = true;
+	settle(t);
 	compare(t, "after both");
 	done(t);
 }
@@ -363,6 +397,65 @@ test_a_joiner_that_does_not_read(void **state)
 	done(t);
 }
 
+/*
+ * The End-of-RIB of its first walk waits in its queue, and is dropped with that: it is sent all up to End-of-RIB first, and
+ * then all again between the marks, or what was withdrawn meanwhile would stay with it. apart: it was slow before.
+ */
+static void
+end_of_rib_is_dropped(bool apart)
+{
+	struct fixture *t = fixture();
+	struct line *l = &t->line[3];
+
+	line_up(t, 2);
+	for (unsigned int i = 0; i < (apart ? PREFIXES : 500); i++)
+		offer(t, 2, FAMILY_IPV4, i, i, BIG);
+	settle(t);
+	joins(t, 3);
+	if (apart) {
+		l->reads = false;
+		pass_time(t, SECONDS(1));
+		pass_time(t, SECONDS(2));
+		assert_int_equal(t->slow_events, 1);
+		l->reads = true;
+	}
+	while (export_peer_walks(l->export)) {
+		turn(t);
+		if (apart)
+			pump(l);
+	}
+	l->reads = false;
+	assert_int_equal(bgp_peer_facts(l->near)->end_of_rib_out, 0);
+	for (unsigned int n = 1; !export_peer_lags(l->export); n++) {
+		assert_true(n < 12);
+		if (!rib_running(t->rib))
+			flood(t, n);
+		pass_time(t, SECONDS(1));
+	}
+	assert_int_equal(t->slow_events, 1);
+	assert_false(rib_running(t->rib));
+	retract(t, 2, FAMILY_IPV4, 7);
+	settle(t);
+	l->reads = true;
+	settle(t);
+	compare(t, "after it read on");
+	assert_int_equal(l->end_of_rib, 3);
+	assert_int_equal(l->begins, 2);
+	assert_int_equal(l->ends, 2);
+	offer(t, 2, FAMILY_IPV4, 7, 1, BIG);
+	settle(t);
+	compare(t, "and is one of many again");
+	done(t);
+}
+
+static void
+test_end_of_rib_comes_before_a_refresh(void **state)
+{
+	(void)state;
+	end_of_rib_is_dropped(false);
+	end_of_rib_is_dropped(true);
+}
+
 /* What all but one must hold by now; that one reads slowly. */
 static void
 compare_others(struct fixture *t, struct line *slow, const char *when)
@@ -376,13 +469,6 @@ static bool
 behind(const struct line *l)
 {
 	return !l->export || export_peer_walks(l->export) || export_peer_lags(l->export) || bgp_queue_bytes(l->near);
-}
-
-static void
-offer_table(struct fixture *t)
-{
-	for (unsigned int i = 0; i < PREFIXES; i++)
-		offer(t, 2, FAMILY_IPV4, i, i, BIG);
 }
 
 /* 16 MiB for each: on one of them, TCP takes so much a second. */
@@ -718,6 +804,7 @@ main(void)
 		cmocka_unit_test(test_a_refresh_is_packed),
 		cmocka_unit_test(test_a_refresh_is_marked),
 		cmocka_unit_test(test_a_refresh_while_joining),
+		cmocka_unit_test(test_a_refresh_while_joining_with_others),
 		cmocka_unit_test(test_W10_attributes_that_leave_no_room),
 		cmocka_unit_test(test_a_slow_peer_lags_and_is_told_all_again),
 		cmocka_unit_test(test_a_peer_that_reads_a_little_holds_up_nobody),
@@ -726,6 +813,7 @@ main(void)
 		cmocka_unit_test(test_a_slow_peer_costs_itself_alone),
 		cmocka_unit_test(test_a_slow_peer_while_all_changes),
 		cmocka_unit_test(test_a_joiner_that_does_not_read),
+		cmocka_unit_test(test_end_of_rib_comes_before_a_refresh),
 		cmocka_unit_test(test_a_refresh_cut_short),
 		cmocka_unit_test(test_a_group_made_while_a_source_is_going),
 		cmocka_unit_test(test_joiners_whose_paths_were_kept),

@@ -117,12 +117,15 @@ far_update(struct bgp_peer *p UNUSED, const struct bgp_update *u, void *arg)
 		}
 }
 
+/* RFC 7313 4: before End-of-RIB a beginning is not heeded, and then nothing is in doubt at the end. */
 static inline void
-far_refresh(struct bgp_peer *p UNUSED, enum family f, enum bgp_refresh what, void *arg)
+far_refresh(struct bgp_peer *p, enum family f, enum bgp_refresh what, void *arg)
 {
 	struct line *l = arg;
 
 	if (what == BGP_REFRESH_BEGIN) {
+		if (!(bgp_peer_facts(p)->end_of_rib_in & 1 << f))
+			return;
 		l->begins++;
 		for (unsigned int i = 0; i < PREFIXES; i++)
 			l->stale[f][i] = l->holds[f][i] != NOTHING;

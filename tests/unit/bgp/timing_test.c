@@ -500,6 +500,50 @@ requests_for_a_refresh_are_answered_at_their_pace(void **state)
 	bench_free(b);
 }
 
+/* RFC 7313 4: who restarts gracefully begins no refresh before End-of-RIB; an end without its beginning is none. */
+static void
+a_refresh_before_end_of_rib_is_ignored(void **state)
+{
+	(void)state;
+	for (uint32_t gr = 0; gr <= BGP_CAP_GRACEFUL_RESTART; gr += BGP_CAP_GRACEFUL_RESTART) {
+		struct bench *b = bench_new();
+		struct bgp_open o = his_open();
+		unsigned int early = gr ? 0 : 1;
+
+		b->cfg.caps = BGP_CAP_MP | BGP_CAP_AS4 | BGP_CAP_REFRESH | BGP_CAP_ENHANCED_REFRESH | gr;
+		b->cfg.restart_s = 30;
+		o.caps |= gr;
+		begin(b);
+		connected(b);
+		in_open(b, &o);
+		in_keepalive(b);
+		in_refresh(b, FAMILY_IPV4, BGP_REFRESH_END);
+		assert_int_equal(b->refreshes[BGP_REFRESH_END], 0);
+		in_refresh(b, FAMILY_IPV4, BGP_REFRESH_BEGIN);
+		assert_int_equal(b->refreshes[BGP_REFRESH_BEGIN], early);
+		in_update(b);
+		in_refresh(b, FAMILY_IPV4, BGP_REFRESH_END);
+		assert_int_equal(b->refreshes[BGP_REFRESH_END], early);
+		for (unsigned int i = 0; i < 2; i++) { /* End-of-RIB of the other family has not come */
+			in_refresh(b, (enum family)i, BGP_REFRESH_BEGIN);
+			in_refresh(b, (enum family)i, BGP_REFRESH_END);
+			in_refresh(b, (enum family)i, BGP_REFRESH_END);
+		}
+		assert_int_equal(b->refreshes[BGP_REFRESH_BEGIN], early + 1 + early);
+		assert_int_equal(b->refreshes[BGP_REFRESH_END], early + 1 + early);
+		in_refresh(b, FAMILY_IPV4, BGP_REFRESH_BEGIN);
+		in_junk(b); /* what a session has begun ends with it */
+		timer_at(b, SECONDS(1));
+		connected(b);
+		in_open(b, &o);
+		in_keepalive(b);
+		assert_int_equal(state_of(b), BGP_ESTABLISHED);
+		in_refresh(b, FAMILY_IPV4, BGP_REFRESH_END);
+		assert_int_equal(b->refreshes[BGP_REFRESH_END], early + 1 + early);
+		bench_free(b);
+	}
+}
+
 /* An OPEN that a capability is missing of: what it may not do then is not done. */
 static void
 a_refresh_that_was_not_agreed_upon_is_ignored(void **state)
@@ -1023,6 +1067,7 @@ main(void)
 		cmocka_unit_test(messages_and_bytes_are_counted),
 		cmocka_unit_test(requests_for_a_refresh_are_answered_at_their_pace),
 		cmocka_unit_test(who_takes_no_requests_may_ask),
+		cmocka_unit_test(a_refresh_before_end_of_rib_is_ignored),
 		cmocka_unit_test(a_refresh_that_was_not_agreed_upon_is_ignored),
 		cmocka_unit_test(input_is_taken_in_slices),
 		cmocka_unit_test(long_messages_are_taken_alone),
