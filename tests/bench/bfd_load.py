@@ -18,13 +18,13 @@ def run(options, stack_name):
     try:
         with WatchedBed(options, stack_name, 1) as bed:
             bed.watch()
+            bed.wait_up()
+            rest = cpu_share(bed.pids)  # the BFD of the stack may be in one of them
             with bed.load(count, 0, False, count) as load:
-                error = start(bed, load)
+                error = start(bed, load, rest)
                 if error:
                     return {"error": error}
-                bed.wait_up()
                 before = bed.falls()
-                rest = cpu_share(bed.pids)  # the BFD of the stack may be in one of them
                 begin = now()
                 load.say("go")
                 if not load.expect("sent", options.patience):

@@ -99,13 +99,13 @@ def logs(bed):
     return "\n".join(p.output()[-2000:] for p in bed.processes)
 
 
-def start(bed, load):
-    """Sessions up and the switch at rest; a sentence when that does not come about."""
+def start(bed, load, rest=0.0):
+    """Sessions up and the switch at rest, where it uses that share of a CPU; a sentence when that does not come about."""
     if not load.expect("ready", 60):
         return "the peers did not get ready"
     if not load.expect("up", 60):
         return "not all sessions came up: " + repr(load.ask("stat")) + logs(bed)
-    if not wait_idle(bed.pids, 30, 0.3)[1]:
+    if not wait_idle(bed.pids, 30, 0.3, rest)[1]:
         return "the switch is never idle"
     return None
 
