@@ -97,9 +97,10 @@ def silent_cut(options, f, count, cable, out):
     seconds = 1.2 + 4.5 * f.clos.bfd / 1000 + (0 if count < 1000 else 1 if options.quick else 5)
     gap, detail = f.cut(seconds, patch_mute, cable, 0.2)
     late, ends = repair(f, cable)
-    if any(v is not None and v < -0.001 for v in late.values()):
+    early = any(v is not None and v < -0.001 for v in late.values())
+    if early:
         detail.setdefault("error", "a FIB changed before BFD could have told")
-    if "error" in detail and detail["error"] != "still losing at the end":
+    if early or ("error" in detail and detail["error"] != "still losing at the end"):
         late = dict.fromkeys(late)  # it was not this cut that was seen
     late["gap"] = gap
     for figure, value in late.items():
