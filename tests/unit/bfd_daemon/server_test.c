@@ -281,6 +281,18 @@ refused_for_a_while(void **state)
 	world_free(&w);
 }
 
+/* Another client, whose watch shares the session of the first. */
+static struct bfd_client *
+second_client(struct world *w, const struct bfd_target *t, struct seen *seen, struct bfd_watch **watch)
+{
+	struct bfd_client *c = bfd_client_new(w->a, &w->mem, SOCKET, NULL, NULL);
+
+	*watch = bfd_watch_new(c, t, on_status, seen);
+	run(w, MS(100));
+	assert_int_equal(seen->last.state, BFD_UP);
+	return c;
+}
+
 /* Parameters that cannot be had change nothing: the session is what it was, and so is what is told of it. */
 static void
 refused_change(void **state)
@@ -296,11 +308,8 @@ refused_change(void **state)
 	world_new(&w);
 	daemon_start(&w);
 	both_up(&w);
-	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
 	t = target(&w, 0);
-	w2 = bfd_watch_new(other, &t, on_status, &seen);
-	run(&w, MS(100));
-	assert_int_equal(seen.last.state, BFD_UP);
+	other = second_client(&w, &t, &seen, &w2);
 	with_key = t.params;
 	with_key.auth = other_keys;
 	bfd_watch_change(w2, &with_key);
@@ -330,11 +339,9 @@ refused_change_is_not_forgotten(void **state)
 	world_new(&w);
 	daemon_start(&w);
 	both_up(&w);
-	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
 	a = target(&w, 0);
 	b = target(&w, 1);
-	w2 = bfd_watch_new(other, &a, on_status, &seen);
-	run(&w, MS(100));
+	other = second_client(&w, &a, &seen, &w2);
 	a.params.auth = b.params.auth = other_keys;
 	bfd_watch_change(w2, &a.params);
 	run(&w, MS(100));
@@ -370,11 +377,9 @@ keys_of_an_orphan(void **state)
 	world_new(&w);
 	daemon_start(&w);
 	both_up(&w);
-	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
 	a = target(&w, 0);
 	b = target(&w, 1);
-	w2 = bfd_watch_new(other, &a, on_status, &seen);
-	run(&w, MS(100));
+	other = second_client(&w, &a, &seen, &w2);
 	bfd_client_free(w.client, true);
 	w.client = NULL;
 	run(&w, MS(100));

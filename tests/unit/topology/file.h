@@ -7,11 +7,23 @@
 
 #include "topology/topology.h"
 
+/* The caller frees it. name: for complaints. */
+static inline struct topo *
+load_text(const char *name, const char *text, size_t n)
+{
+	struct topo_errors errs = { 0 };
+	struct topo *t = topo_load(text, n, &errs);
+
+	if (!t)
+		fail_msg("%s", topo_errors_print(&errs, name, text, n));
+	topo_errors_free(&errs);
+	return t;
+}
+
 /* "4x2.yaml"; the caller frees it. */
 static inline struct topo *
 load_file(const char *name)
 {
-	struct topo_errors errs = { 0 };
 	char path[256], *text = malloc(1 << 20);
 	struct topo *t;
 	FILE *f;
@@ -23,10 +35,7 @@ load_file(const char *name)
 		fail_msg("%s: run the test at the top of the tree", path);
 	n = fread(text, 1, 1 << 20, f);
 	fclose(f);
-	t = topo_load(text, n, &errs);
-	if (!t)
-		fail_msg("%s", topo_errors_print(&errs, path, text, n));
-	topo_errors_free(&errs);
+	t = load_text(path, text, n);
 	free(text);
 	return t;
 }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "fabricd/lib/base.h"
-#include "topology/topology.h"
+#include "tests/unit/topology/file.h"
 
 UNUSED static char *
 slurp(const char *path, size_t *len)
@@ -73,13 +73,7 @@ all_errors(const char *text, size_t len)
 UNUSED static struct topo *
 load(const char *text)
 {
-	struct topo_errors errs = { 0 };
-	struct topo *t = topo_load(text, strlen(text), &errs);
-
-	if (!t)
-		fail_msg("refused: %s", topo_errors_print(&errs, "f.yaml", text, strlen(text)));
-	topo_errors_free(&errs);
-	return t;
+	return load_text("f.yaml", text, strlen(text));
 }
 
 UNUSED static struct topo *
