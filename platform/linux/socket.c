@@ -1,4 +1,4 @@
-/* platform/linux/socket.c -- netlink sockets: opening, one request and its answer, dumps */
+/* platform/linux/socket.c -- netlink sockets: opening, one request and its answer, dumps; entries of our own in the neighbour table */
 #include <errno.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
