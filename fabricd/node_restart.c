@@ -12,9 +12,11 @@
  *
  * A start that finds nothing RUNS at once, and sweeps when all was told. Expected is who has carrier, but for: who says
  * that he restarts himself (or both would wait for each other), who is down by BFD or is nobody or the wrong one, and
- * who sends no End-of-RIB. Where others restart with us, what they tell first is not all that they will know: the sweep
- * waits for their End-of-RIB, and a while longer. timers.restart is but the last resort, three quarters of it for DEFERS, so that the
- * neighbours, who wait as long, hear from us in time.
+ * who sends no End-of-RIB. Of two that restart, the upper one does wait a while for the lower: it would else tell its
+ * other neighbours that it has told them all, without what only the lower can tell it. Where others restart with us, what
+ * they tell first is not all that they will know: the sweep waits for their End-of-RIB, and a while longer.
+ * timers.restart is but the last resort, three quarters of it for DEFERS, so that the neighbours, who wait as long, hear
+ * from us in time.
  *
  * Always true: R bits are sent until RUNS, F bits when the forwarding state was kept since the neighbour knew us.
  */
@@ -26,6 +28,7 @@
 #define LOOK_US   MS(50)
 #define LEAST_US  MS(500)    /* for ports and bfdd to be heard at all */
 #define NOBODY_US SECONDS(3) /* without a neighbour's word, and for the table of one that sends no End-of-RIB */
+#define BELOW_US  SECONDS(1) /* with a session: for who restarts as well, and needs LEAST_US to know what it tells */
 #define BROKEN_US SECONDS(1) /* left to defer, when a link died meanwhile: what was found is right no more */
 #define SOME_LONG 1024 /* prefixes looked through for long-lived paths in one turn of the loop: a millisecond or so */
 #define ALL       ((1 << FAMILY_IPV4) | (1 << FAMILY_IPV6))
@@ -221,6 +224,16 @@ restarts_too(const struct node_peer *peer)
 	return peer->established && (bgp_peer_facts(peer->bgp)->remote.gr_flags & BGP_RESTARTED);
 }
 
+/* RFC 4724 4.1 does not wait for who restarts, too: one of the two must decide first, and the lower needs us less. */
+static bool
+is_let_off(const struct node_peer *peer)
+{
+	const struct node *n = peer->node;
+	bool below = peer->far && peer->far->level < n->self->level;
+
+	return restarts_too(peer) && !(below && mono_sub(node_now(n), bgp_peer_since(peer->bgp)) < BELOW_US);
+}
+
 /* Whether its table is still to come; *why says what it is that we wait for. all: of those that restart as well. */
 static bool
 is_awaited(const struct node_peer *peer, bool all, const char **why)
@@ -243,7 +256,7 @@ is_awaited(const struct node_peer *peer, bool all, const char **why)
 	*why = "no End-of-RIB";
 	if (!(f->caps & BGP_CAP_GRACEFUL_RESTART) && mono_sub(node_now(n), bgp_peer_since(peer->bgp)) >= NOBODY_US)
 		return false;
-	if (!all && restarts_too(peer))
+	if (!all && is_let_off(peer))
 		return false;
 	return (f->end_of_rib_in & f->families) != f->families;
 }

@@ -196,6 +196,41 @@ test_P01_all_restart(void **state)
 	}
 }
 
+/*
+ * A leaf and a spine within the same moment: the spine says that it has told all when it has heard the leaf, so that the
+ * third keeps both ways all the time.
+ */
+static void
+test_P01_both_ends_in_the_same_moment(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 60; seed < 80; seed++) {
+		struct stage s = begin(seed);
+		struct world_node *first = seed % 2 ? s.leaf4 : s.spine1;
+		struct sync_stats before, after;
+
+		world_crash(s.leaf4, SIM_KILLED);
+		world_crash(s.spine1, SIM_KILLED);
+		world_run(s.w, MS(300));
+		sync_stats(s.leaf1->node->sync, &before);
+		boot(first);
+		world_run(s.w, (int64_t)(seed % 10) * MS(10));
+		boot(first == s.leaf4 ? s.spine1 : s.leaf4);
+		for (int ms = 0; ms < 5000; ms += 5) {
+			world_run(s.w, MS(5));
+			if (ways(s.leaf1, s.leaf4) != 2 || ways(s.spine1, s.leaf4) != 1)
+				fail_msg("seed %d, %d ms: %d and %d ways", (int)seed, ms, ways(s.leaf1, s.leaf4),
+				    ways(s.spine1, s.leaf4));
+		}
+		sync_stats(s.leaf1->node->sync, &after);
+		assert_int_equal(after.route_messages, before.route_messages);
+		assert_int_equal(after.group_messages, before.group_messages);
+		assert_null(event_of(s.spine1, "RESTART_LATE"));
+		assert_false(s.spine1->node->restart.unswept || s.leaf4->node->restart.unswept);
+		end(&s);
+	}
+}
+
 /* A planned end: no word of it that would make neighbours forget, and nobody is told that the switch went. */
 static void
 test_stopped_for_a_restart(void **state)
@@ -552,6 +587,7 @@ main(void)
 		cmocka_unit_test(test_P01_who_is_not_heard_is_given_up),
 		cmocka_unit_test(test_W15_no_end_of_rib_for_us),
 		cmocka_unit_test(test_P01_all_restart),
+		cmocka_unit_test(test_P01_both_ends_in_the_same_moment),
 		cmocka_unit_test(test_stopped_for_a_restart),
 		cmocka_unit_test(test_a_cold_start_waits_for_nobody),
 		cmocka_unit_test(test_kept_without_advertisements),
