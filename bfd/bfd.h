@@ -87,7 +87,18 @@ typedef void bfd_counters_fn(void *arg, const struct bfd_count *, int64_t counte
 /* Of bfdd, then of each session. One question at a time: -EBUSY; it waits for a list. -ENOTCONN. */
 int bfd_client_counters(struct bfd_client *, bfd_counters_fn *, void *arg);
 
-/* RFC 9468: strangers on that port may speak with us; NULL params: no more. At most max sessions on it. */
-void bfd_client_unsolicited(struct bfd_client *, uint32_t ifindex, const struct bfd_params *, unsigned int max);
+/*
+ * RFC 9468: strangers on a port may speak with us, at most `max` sessions on it; 0: no more of them, and those that are
+ * there stay until they are silent. subnets are the port's (section 2): a stranger is of one of them, or link-local.
+ */
+#define BFD_SUBNETS 8u
+struct bfd_strangers {
+	uint32_t ifindex;
+	struct bfd_params params;
+	unsigned int max;
+	struct prefix subnets[BFD_SUBNETS];
+	unsigned int nsubnets;
+};
+void bfd_client_unsolicited(struct bfd_client *, const struct bfd_strangers *);
 
 #endif

@@ -29,7 +29,9 @@ static const struct counter engine_list[] = {
 	DROP(BFD_DROP_HOP_LIMIT, "hop-limit",
 	    "packet dropped: hop limit is too small, it may have come through a router"),
 	DROP(BFD_DROP_PORT, "port", "packet dropped: its session is on another port"),
-	DROP(BFD_DROP_ADDRESS, "address", "packet dropped: its addresses are not those of its session"),
+	DROP(BFD_DROP_ADDRESS, "address",
+	    "packet dropped: its addresses are not those of its session, or a stranger's are not of the port's "
+	    "subnets"),
 	DROP(BFD_DROP_ECHO, "echo", "echo packet dropped: not ours, too late, or no echo is spoken there"),
 	[DROPPED(BFD_DROPS)] = { "packets-received", "packets received and taken", COUNTS(rx), true },
 	{ "packets-sent", "packets sent", COUNTS(tx), true },

@@ -79,8 +79,8 @@ struct bfd_engine_ops {
 	 */
 	void (*drain)(void *arg, struct bfd_session *);
 	uint64_t (*random)(void *arg);
-	/* RFC 9468: whether this first packet of a stranger makes a session, and of which kind. NULL: never. */
-	bool (*unsolicited)(void *arg, const struct bfd_path *, struct bfd_params *);
+	/* RFC 9468: a stranger's first packet: BFD_TAKEN makes a session of that kind, else it is dropped. NULL: always. */
+	enum bfd_drop (*unsolicited)(void *arg, const struct bfd_path *, struct bfd_params *);
 	/* What bfd_session_save() gives is not what it was; NULL: nobody keeps it. */
 	void (*touched)(void *arg, struct bfd_session *);
 	/* An unsolicited session that fell silent is freed after this. */

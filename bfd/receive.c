@@ -36,15 +36,19 @@ dropped_unread(struct bfd_engine *e, const struct bfd_received *r, enum bfd_drop
 	return dropped(e, bfd_session_find(e, &path), why);
 }
 
-/* RFC 9468: a passive session, made by the first packet of a stranger on a port that allows it. */
+/* RFC 9468: a passive session, made by the first packet of a stranger on a port that allows it; NULL with the reason. */
 static struct bfd_session *
-unsolicited(struct bfd_engine *e, const struct bfd_path *path, struct mono now)
+unsolicited(struct bfd_engine *e, const struct bfd_path *path, struct mono now, enum bfd_drop *why)
 {
 	struct bfd_params p = { 0 };
 	struct bfd_session *s;
 
-	if (!e->ops->unsolicited || path->multihop || !e->ops->unsolicited(e->arg, path, &p))
+	if (!e->ops->unsolicited || path->multihop)
 		return NULL;
+	*why = e->ops->unsolicited(e->arg, path, &p);
+	if (*why != BFD_TAKEN)
+		return NULL;
+	*why = BFD_DROP_NO_SESSION;
 	p.passive = true;
 	if (bfd_params_wrong(path, &p))
 		return NULL;
@@ -80,7 +84,7 @@ find(
 	s = bfd_session_find(e, &path);
 	/* AdminDown of a stranger is no wish to speak. */
 	if (!s && p->state == BFD_DOWN)
-		s = unsolicited(e, &path, now);
+		s = unsolicited(e, &path, now, why);
 	return s;
 }
 

@@ -31,7 +31,7 @@ struct bfd_client_ops {
 	bool (*connected)(const struct bfd_client *);
 	int (*list)(struct bfd_client *, bfd_list_fn *, void *arg);
 	int (*counters)(struct bfd_client *, bfd_counters_fn *, void *arg);
-	void (*unsolicited)(struct bfd_client *, uint32_t ifindex, const struct bfd_params *, unsigned int max);
+	void (*unsolicited)(struct bfd_client *, const struct bfd_strangers *);
 	void (*free)(struct bfd_client *, bool keep); /* all but the watches */
 };
 

@@ -171,9 +171,9 @@ local_counters(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
 }
 
 static void
-local_unsolicited(struct bfd_client *c, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
+local_unsolicited(struct bfd_client *c, const struct bfd_strangers *strangers)
 {
-	bfd_host_unsolicited(local_of(c)->host, ifindex, params, max);
+	bfd_host_unsolicited(local_of(c)->host, strangers);
 }
 
 static void

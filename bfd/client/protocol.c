@@ -177,6 +177,55 @@ pack(const ProtobufCMessage *m, uint8_t *buf)
 
 /* ---- requests ---- */
 
+struct strangers_parts {
+	Bfd__Unsolicited msg;
+	struct params_parts params;
+	Bfd__Subnet subnets[BFD_SUBNETS], *list[BFD_SUBNETS];
+	struct ip addresses[BFD_SUBNETS];
+};
+
+static void
+strangers_out(const struct bfd_strangers *s, struct strangers_parts *out)
+{
+	Bfd__Unsolicited *m = &out->msg;
+
+	bfd__unsolicited__init(m);
+	m->ifindex = s->ifindex;
+	if (!s->max)
+		return;
+	params_out(&s->params, &out->params);
+	m->params = &out->params.msg;
+	m->max = s->max;
+	m->n_subnets = MIN_OF(s->nsubnets, BFD_SUBNETS);
+	m->subnets = out->list;
+	for (size_t i = 0; i < m->n_subnets; i++) {
+		bfd__subnet__init(&out->subnets[i]);
+		out->addresses[i] = prefix_addr(&s->subnets[i]);
+		out->subnets[i].address = address_out(&out->addresses[i]);
+		out->subnets[i].length = s->subnets[i].len;
+		out->list[i] = &out->subnets[i];
+	}
+}
+
+static bool
+strangers_in(const Bfd__Unsolicited *m, struct bfd_strangers *out)
+{
+	out->ifindex = m->ifindex;
+	if (!m->params)
+		return true;
+	out->max = m->max;
+	if (m->n_subnets > BFD_SUBNETS || !params_in(m->params, &out->params))
+		return false;
+	for (size_t i = 0; i < m->n_subnets; i++) {
+		struct ip a;
+
+		if (!address_in(&m->subnets[i]->address, &a) || m->subnets[i]->length > 8 * family_bytes(a.family))
+			return false;
+		out->subnets[out->nsubnets++] = prefix_of(&a, m->subnets[i]->length);
+	}
+	return true;
+}
+
 size_t
 bfd_request_encode(const struct bfd_request *r, uint8_t *buf)
 {
@@ -184,8 +233,8 @@ bfd_request_encode(const struct bfd_request *r, uint8_t *buf)
 	Bfd__Watch watch = BFD__WATCH__INIT;
 	Bfd__Unwatch unwatch = BFD__UNWATCH__INIT;
 	Bfd__List list = BFD__LIST__INIT;
-	Bfd__Unsolicited unsolicited = BFD__UNSOLICITED__INIT;
 	Bfd__Bye bye = BFD__BYE__INIT;
+	struct strangers_parts strangers;
 	struct params_parts params;
 	Bfd__Path path;
 
@@ -211,11 +260,9 @@ bfd_request_encode(const struct bfd_request *r, uint8_t *buf)
 		m.list = &list;
 		break;
 	case BFD_ASK_UNSOLICITED:
-		unsolicited.ifindex = r->target.path.ifindex;
-		unsolicited.params = r->has_params ? &params.msg : NULL;
-		unsolicited.max = r->max;
+		strangers_out(&r->strangers, &strangers);
 		m.what_case = BFD__TO_DAEMON__WHAT_UNSOLICITED;
-		m.unsolicited = &unsolicited;
+		m.unsolicited = &strangers.msg;
 		break;
 	case BFD_ASK_BYE:
 		m.what_case = BFD__TO_DAEMON__WHAT_BYE;
@@ -246,10 +293,7 @@ request_in(const Bfd__ToDaemon *m, struct bfd_request *out)
 		return 0;
 	case BFD__TO_DAEMON__WHAT_UNSOLICITED:
 		out->ask = BFD_ASK_UNSOLICITED;
-		out->target.path.ifindex = m->unsolicited->ifindex;
-		out->max = m->unsolicited->max;
-		out->has_params = m->unsolicited->params != NULL;
-		return !out->has_params || params_in(m->unsolicited->params, &out->target.params) ? 0 : -EPROTO;
+		return strangers_in(m->unsolicited, &out->strangers) ? 0 : -EPROTO;
 	case BFD__TO_DAEMON__WHAT_BYE:
 		out->ask = BFD_ASK_BYE;
 		return 0;

@@ -11,11 +11,10 @@ enum bfd_ask { BFD_ASK_WATCH, BFD_ASK_UNWATCH, BFD_ASK_LIST, BFD_ASK_UNSOLICITED
 
 struct bfd_request {
 	enum bfd_ask ask;
-	uint32_t id;              /* watch, unwatch */
-	struct bfd_target target; /* watch; unsolicited: path.ifindex and params */
-	bool has_params;          /* unsolicited */
-	uint32_t max;             /* unsolicited */
-	bool counters;            /* list */
+	uint32_t id;                    /* watch, unwatch */
+	struct bfd_target target;       /* watch */
+	struct bfd_strangers strangers; /* unsolicited */
+	bool counters;                  /* list */
 };
 
 enum bfd_tell { BFD_TELL_STATE, BFD_TELL_ROW, BFD_TELL_COUNTER, BFD_TELL_END };

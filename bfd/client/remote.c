@@ -22,9 +22,7 @@
 
 struct stranger_port {
 	struct stranger_port *next;
-	uint32_t ifindex;
-	struct bfd_params params;
-	unsigned int max;
+	struct bfd_strangers wanted;
 };
 
 struct remote {
@@ -92,15 +90,10 @@ ask_watch(struct remote *r, const struct bfd_watch *w)
 }
 
 static void
-ask_strangers(struct remote *r, const struct stranger_port *s, uint32_t ifindex)
+ask_strangers(struct remote *r, const struct bfd_strangers *s)
 {
-	struct bfd_request request = { .ask = BFD_ASK_UNSOLICITED, .target.path.ifindex = ifindex };
+	struct bfd_request request = { .ask = BFD_ASK_UNSOLICITED, .strangers = *s };
 
-	if (s) {
-		request.has_params = true;
-		request.target.params = s->params;
-		request.max = s->max;
-	}
 	ask(r, &request);
 }
 
@@ -169,7 +162,7 @@ on_open(void *arg)
 	for (struct bfd_watch *w = r->c.watches; w; w = w->next)
 		ask_watch(r, w);
 	for (struct stranger_port *s = r->strangers; s; s = s->next)
-		ask_strangers(r, s, s->ifindex);
+		ask_strangers(r, &s->wanted);
 	if (r->told)
 		r->told(r->arg, true);
 }
@@ -329,28 +322,24 @@ remote_counters(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
 }
 
 static void
-remote_unsolicited(struct bfd_client *c, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
+remote_unsolicited(struct bfd_client *c, const struct bfd_strangers *strangers)
 {
 	struct remote *r = remote_of(c);
 	struct stranger_port **at = &r->strangers, *s;
 
-	while (*at && (*at)->ifindex != ifindex)
+	ask_strangers(r, strangers);
+	while (*at && (*at)->wanted.ifindex != strangers->ifindex)
 		at = &(*at)->next;
 	s = *at;
-	if (!params) {
+	if (!strangers->max) {
 		if (s)
 			*at = s->next;
 		mem_free(c->mem, MEM_SESSION, s);
-		ask_strangers(r, NULL, ifindex);
 		return;
 	}
-	if (!s) {
+	if (!s)
 		*at = s = mem_zalloc(c->mem, MEM_SESSION, sizeof(*s));
-		s->ifindex = ifindex;
-	}
-	s->params = *params;
-	s->max = max;
-	ask_strangers(r, s, ifindex);
+	s->wanted = *strangers;
 }
 
 static void

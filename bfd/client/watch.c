@@ -170,9 +170,9 @@ bfd_client_counters(struct bfd_client *c, bfd_counters_fn *fn, void *arg)
 }
 
 void
-bfd_client_unsolicited(struct bfd_client *c, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
+bfd_client_unsolicited(struct bfd_client *c, const struct bfd_strangers *strangers)
 {
-	c->ops->unsolicited(c, ifindex, params, max);
+	c->ops->unsolicited(c, strangers);
 }
 
 void

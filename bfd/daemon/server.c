@@ -203,6 +203,7 @@ watch_end(struct watch **at, bool keep)
 static void
 do_request(struct client *c, const struct bfd_request *r)
 {
+	struct bfd_strangers strangers = r->strangers;
 	struct watch **at;
 
 	c->server->stats.requests++;
@@ -222,8 +223,8 @@ do_request(struct client *c, const struct bfd_request *r)
 		rt_work_schedule(c->server->work);
 		break;
 	case BFD_ASK_UNSOLICITED:
-		bfd_host_unsolicited(c->server->host, r->target.path.ifindex, r->has_params ? &r->target.params : NULL,
-		    MIN_OF(r->max, STRANGERS_MAX));
+		strangers.max = MIN_OF(strangers.max, STRANGERS_MAX);
+		bfd_host_unsolicited(c->server->host, &strangers);
 		break;
 	case BFD_ASK_BYE:
 		while (c->watches)

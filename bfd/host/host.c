@@ -36,9 +36,8 @@ struct port {
 
 struct stranger_rule {
 	struct stranger_rule *next;
-	uint32_t ifindex;
-	struct bfd_params params;
-	unsigned int max, n;
+	struct bfd_strangers wanted;
+	unsigned int n;
 	struct port *ports[FAMILIES];
 };
 
@@ -345,7 +344,7 @@ rule_of(struct bfd_host *h, uint32_t ifindex)
 {
 	struct stranger_rule *r = h->rules;
 
-	while (r && r->ifindex != ifindex)
+	while (r && r->wanted.ifindex != ifindex)
 		r = r->next;
 	return r;
 }
@@ -446,18 +445,30 @@ on_random(void *arg)
 	return rt_random(((struct bfd_host *)arg)->cfg.rt);
 }
 
+/* RFC 9468 2: the source belongs to a subnet of the port, as every link-local one does. */
 static bool
+is_on_link(const struct bfd_strangers *rule, const struct ip *a)
+{
+	for (unsigned int i = 0; i < rule->nsubnets; i++)
+		if (prefix_has(&rule->subnets[i], a))
+			return true;
+	return ip_is_link_local(a);
+}
+
+static enum bfd_drop
 on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *out)
 {
 	struct bfd_host *h = arg;
 	struct stranger_rule *r = rule_of(h, path->ifindex);
 	struct bfd_engine_stats s;
 
-	if (!r || r->n >= r->max)
-		return false;
+	if (!r || r->n >= r->wanted.max)
+		return BFD_DROP_NO_SESSION;
+	if (!is_on_link(&r->wanted, &path->peer))
+		return BFD_DROP_ADDRESS;
 	bfd_engine_stats(h->engine, &s);
-	*out = r->params;
-	return s.sessions < h->cfg.max_sessions;
+	*out = r->wanted.params;
+	return s.sessions < h->cfg.max_sessions ? BFD_TAKEN : BFD_DROP_NO_SESSION;
 }
 
 static void
@@ -774,37 +785,58 @@ bfd_host_restore(struct bfd_host *h, uint32_t slot, const struct bfd_record *rec
 
 /* ---- strangers ---- */
 
-void
-bfd_host_unsolicited(struct bfd_host *h, uint32_t ifindex, const struct bfd_params *params, unsigned int max)
+static void
+rule_free(struct bfd_host *h, struct stranger_rule *r)
 {
-	struct stranger_rule *r = rule_of(h, ifindex), **at;
+	struct stranger_rule **at = &h->rules;
 
-	if (!ifindex)
-		return;
-	if (!params) {
-		if (!r)
-			return;
-		for (at = &h->rules; *at != r; at = &(*at)->next)
-			;
-		*at = r->next;
-		for (struct peer *p = h->peers; p; p = p->next)
-			if (p->rule == r)
-				p->rule = NULL;
-		for (int f = 0; f < FAMILIES; f++)
-			port_put(r->ports[f]);
-		mem_free(h->cfg.mem, MEM_SESSION, r);
-		return;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	for (struct peer *p = h->peers; p; p = p->next)
+		if (p->rule == r)
+			p->rule = NULL;
+	for (int f = 0; f < FAMILIES; f++)
+		port_put(r->ports[f]);
+	mem_free(h->cfg.mem, MEM_SESSION, r);
+}
+
+/* Strangers that an earlier process spoke with count as well. */
+static struct stranger_rule *
+rule_new(struct bfd_host *h, uint32_t ifindex)
+{
+	struct stranger_rule *r = mem_zalloc(h->cfg.mem, MEM_SESSION, sizeof(*r));
+
+	r->wanted.ifindex = ifindex;
+	r->next = h->rules;
+	h->rules = r;
+	for (uint8_t f = 0; f < FAMILIES; f++)
+		port_get(h, ifindex, f, &r->ports[f]);
+	for (struct peer *p = h->peers; p; p = p->next) {
+		struct bfd_view v;
+
+		bfd_session_view(p->s, &v);
+		if (p->path.ifindex == ifindex && v.unsolicited) {
+			p->rule = r;
+			r->n++;
+		}
 	}
-	if (!r) {
-		r = mem_zalloc(h->cfg.mem, MEM_SESSION, sizeof(*r));
-		r->ifindex = ifindex;
-		r->next = h->rules;
-		h->rules = r;
-		for (uint8_t f = 0; f < FAMILIES; f++)
-			port_get(h, ifindex, f, &r->ports[f]);
-	}
-	r->params = *params;
-	r->max = max;
+	return r;
+}
+
+void
+bfd_host_unsolicited(struct bfd_host *h, const struct bfd_strangers *wanted)
+{
+	struct stranger_rule *r = rule_of(h, wanted->ifindex);
+
+	if (!wanted->ifindex)
+		return;
+	if (!r && wanted->max)
+		r = rule_new(h, wanted->ifindex);
+	if (wanted->max)
+		r->wanted = *wanted;
+	else if (r)
+		rule_free(h, r);
 }
 
 /* ---- all of it ---- */
@@ -900,7 +932,7 @@ bfd_host_free(struct bfd_host *h)
 	if (!h)
 		return;
 	while (h->rules)
-		bfd_host_unsolicited(h, h->rules->ifindex, NULL, 0);
+		rule_free(h, h->rules);
 	while (h->peers) {
 		struct peer *p = h->peers;
 

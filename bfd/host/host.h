@@ -73,8 +73,7 @@ int bfd_host_restore(struct bfd_host *, uint32_t slot, const struct bfd_record *
  */
 size_t bfd_host_list(
     struct bfd_host *, size_t from, size_t most, void (*fn)(void *arg, const struct bfd_row *), void *arg);
-/* RFC 9468 on a port; params NULL: no more (sessions that are there stay until they are silent). */
-void bfd_host_unsolicited(struct bfd_host *, uint32_t ifindex, const struct bfd_params *, unsigned int max);
+void bfd_host_unsolicited(struct bfd_host *, const struct bfd_strangers *);
 
 struct bfd_host_stats {
 	uint64_t send_errors;

@@ -347,6 +347,24 @@ def test_strangers(lab):
     until(lambda: not a.list(), 5, "the session goes with its neighbour")
 
 
+def test_strangers_of_the_subnet(lab):
+    """RFC 9468 2: who speaks from an address that is not of the port's subnets gets no session, and is counted."""
+    bfdds = {n: Bfdd(lab, n) for n in "ab"}
+    a, b = bfdds["a"].client(), bfdds["b"].client()
+    a.say("strangers eth1 50000 3 4 10.2.0.0/24 2001:db8::/64")
+    b.watch(1, "eth1", "10.1.0.2", "10.1.0.1", 50000, 3)
+    until(lambda: bfdds["a"].stats()["dropped"].get("address", 0) > 1, 10, "a drops what b says")
+    assert not a.list() and b.state(1) != "Up"
+    a.say("strangers eth1 50000 3 4 10.2.0.0/24 10.1.0.0/24")
+    b.wait("Up")
+    assert [(r["unsolicited"], r["peer"]) for r in a.list()] == [(True, "10.1.0.2")]
+    a.say("strangers eth1 50000 3 0")
+    b.say("free 1")
+    until(lambda: not a.list(), 10, "the session goes with its neighbour")
+    b.watch(2, "eth1", "10.1.0.2", "10.1.0.1", 50000, 3)
+    holds(lambda: b.state(2) != "Up", 1.5, "no strangers any more")
+
+
 def test_echo(lab):
     _, clients = pair(lab, 200000, options=(("echo=20000",), ("loop=20000",)))
     until(lambda: clients["a"].list()[0]["echo_rx"] > 50, 10, "echoes come back")

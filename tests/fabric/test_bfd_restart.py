@@ -56,6 +56,23 @@ def kill_worker(bfdd):
     until(lambda: bfdd.worker() not in (None, old), 5, "another worker", 0.001)
 
 
+def test_a_stranger_of_the_process_before(lab):
+    """It lives on, and counts among those that its port allows."""
+    for node, address in ("a", "10.1.0.1/24"), ("b", "10.1.0.2/24"):
+        lab.ip(node, f"addr add {address} dev eth1")
+    bfdds = {"a": Bfdd(lab, "a", "--keep"), "b": Bfdd(lab, "b")}
+    clients = {n: b.client() for n, b in bfdds.items()}
+    clients["a"].say("strangers eth1 50000 3 1 10.1.0.0/24")
+    clients["b"].watch(1, "eth1", LL["b"], LL["a"], 50000, 3)
+    clients["b"].wait("Up")
+    kill_worker(bfdds["a"])
+    until(lambda: clients["a"].links[-1]["connected"], 5, "the client is back", 0.002)
+    clients["b"].watch(2, "eth1", "10.1.0.2", "10.1.0.1", 50000, 3)
+    until(lambda: bfdds["a"].stats()["dropped"].get("no-session", 0) > 1, 10, "the second is refused")
+    assert [(r["unsolicited"], r["peer"]) for r in clients["a"].list()] == [(True, LL["b"])]
+    assert clients["b"].downs() == 0 and clients["b"].state(2) != "Up"
+
+
 @pytest.mark.parametrize("options", [(), ("key=5:1:secret",), ("key=4:1:secret",)], ids=["plain", "meticulous", "keyed"])
 def test_killed(lab, options):
     """kill -9: packets go out again within 50 ms; a session of 50 ms x 3 lives, and so do its discriminators."""

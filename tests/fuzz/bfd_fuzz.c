@@ -11,13 +11,13 @@
 #include "bfd/client/protocol.h"
 #include "tests/fuzz/bfd_ops.h"
 
-static bool
+static enum bfd_drop
 on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
 {
 	(void)arg;
 	(void)path;
 	*p = (struct bfd_params){ .min_tx_us = 50000, .min_rx_us = 50000, .multiplier = 3 };
-	return true;
+	return BFD_TAKEN;
 }
 
 static void

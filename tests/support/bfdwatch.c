@@ -6,7 +6,7 @@
  *   change ID INTERVAL_US MULTIPLIER [admin]
  *   free ID
  *   list
- *   strangers PORT INTERVAL_US MULTIPLIER MAX      (MAX 0: no more)
+ *   strangers PORT INTERVAL_US MULTIPLIER MAX [SUBNET ...]     (MAX 0: no more)
  *   quit | keep                                    (keep: as a process that is to be restarted)
  */
 #include <net/if.h>
@@ -136,6 +136,22 @@ do_watch(struct tool *t, char **word, int n)
 }
 
 static void
+do_strangers(struct tool *t, char **word, int n)
+{
+	uint32_t interval_us = (uint32_t)atoi(word[2]);
+	struct bfd_strangers s = { .ifindex = if_nametoindex(word[1]),
+		.params = { .min_tx_us = interval_us, .min_rx_us = interval_us, .multiplier = (uint8_t)atoi(word[3]) },
+		.max = (unsigned int)atoi(word[4]) };
+
+	for (int i = 5; i < n && s.nsubnets < BFD_SUBNETS; i++)
+		if (!prefix_parse(word[i], &s.subnets[s.nsubnets++])) {
+			fprintf(stderr, "bfdwatch: %s is no subnet\n", word[i]);
+			return;
+		}
+	bfd_client_unsolicited(t->client, &s);
+}
+
+static void
 do_line(struct tool *t, char *line)
 {
 	char *word[WORDS], *save = NULL;
@@ -162,12 +178,8 @@ do_line(struct tool *t, char *line)
 
 		if (err)
 			printf("{\"end\":%d}\n", err);
-	} else if (strcmp(word[0], "strangers") == 0 && n == 5) {
-		struct bfd_params p = { .min_tx_us = (uint32_t)atoi(word[2]), .multiplier = (uint8_t)atoi(word[3]) };
-
-		p.min_rx_us = p.min_tx_us;
-		bfd_client_unsolicited(
-		    t->client, if_nametoindex(word[1]), atoi(word[4]) ? &p : NULL, (unsigned int)atoi(word[4]));
+	} else if (strcmp(word[0], "strangers") == 0 && n >= 5) {
+		do_strangers(t, word, n);
 	} else if (strcmp(word[0], "quit") == 0 || strcmp(word[0], "keep") == 0) {
 		t->keep = word[0][0] == 'k';
 		rt_event_stop(t->rt);

@@ -94,14 +94,14 @@ on_random(void *arg)
 	return ((struct bench *)arg)->random;
 }
 
-static inline bool
+static inline enum bfd_drop
 on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
 {
 	struct bench *b = arg;
 
 	(void)path;
 	*p = b->stranger;
-	return b->allow;
+	return b->allow ? BFD_TAKEN : BFD_DROP_NO_SESSION;
 }
 
 static inline void

@@ -79,14 +79,14 @@ on_random(void *arg)
 	return d->random >> 20;
 }
 
-static inline bool
+static inline enum bfd_drop
 on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
 {
 	struct desk *d = arg;
 
 	(void)path;
 	*p = d->stranger_params;
-	return d->stranger;
+	return d->stranger ? BFD_TAKEN : BFD_DROP_NO_SESSION;
 }
 
 static inline void

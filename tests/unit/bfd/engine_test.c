@@ -157,14 +157,14 @@ on_random(void *arg)
 	return end->random >> 20;
 }
 
-static bool
+static enum bfd_drop
 on_unsolicited(void *arg, const struct bfd_path *path, struct bfd_params *p)
 {
 	struct end *end = arg;
 
 	(void)path;
 	*p = (struct bfd_params){ .min_tx_us = 100000, .min_rx_us = 100000, .multiplier = 3 };
-	return end->allow;
+	return end->allow ? BFD_TAKEN : BFD_DROP_NO_SESSION;
 }
 
 static void

@@ -370,14 +370,15 @@ listed(void **state)
 static void
 echo_with_a_stranger(void **state)
 {
+	struct bfd_strangers strangers = { .ifindex = 1, .params = usual, .max = 1 };
 	struct bfd_params p = usual;
 	struct world w;
 
 	(void)state;
 	world_new(&w, 13);
-	p.echo_rx_us = 50000;
-	bfd_client_unsolicited(w.end[1].c, 1, &p, 1);
-	p.echo_us = 50000;
+	strangers.params.echo_rx_us = 50000;
+	bfd_client_unsolicited(w.end[1].c, &strangers);
+	p.echo_rx_us = p.echo_us = 50000;
 	watch(&w, 0, &p);
 	run(&w, SECONDS(5));
 	assert_int_equal(w.end[0].ups, 1);

@@ -49,15 +49,42 @@ requests(void **state)
 	assert_int_equal(back.id, 7);
 	for (int ask = BFD_ASK_UNWATCH; ask <= BFD_ASK_BYE; ask++) {
 		r.ask = (enum bfd_ask)ask;
-		r.has_params = true;
-		r.max = 5;
 		assert_int_equal(request_again(&r, &back), 0);
 		assert_int_equal(back.ask, ask);
 	}
-	r.has_params = false;
-	r.ask = BFD_ASK_UNSOLICITED;
+}
+
+static void
+strangers(void **state)
+{
+	struct bfd_request back, r = { .ask = BFD_ASK_UNSOLICITED,
+		.strangers = { .ifindex = 9,
+		    .params = { .min_tx_us = 3300, .min_rx_us = 1, .multiplier = 3, .independent = true },
+		    .max = 5 } };
+	struct bfd_strangers *s = &r.strangers;
+	uint8_t buf[BFD_FRAME_MAX];
+	size_t n;
+
+	(void)state;
+	while (s->nsubnets < BFD_SUBNETS) {
+		struct ip a = s->nsubnets % 2 ? ip_v4(0x0a010000) : ip_v6((const uint8_t[16]){ 0x20, 1, 0x0d, 0xb8 });
+		unsigned int len = s->nsubnets % 2 ? 24 + s->nsubnets : 128 - 16 * s->nsubnets;
+
+		s->subnets[s->nsubnets++] = prefix_of(&a, len);
+	}
 	assert_int_equal(request_again(&r, &back), 0);
-	assert_false(back.has_params);
+	assert_memory_equal(s, &back.strangers, sizeof(*s));
+	s->nsubnets = 2;
+	s->subnets[1].len = 32;
+	n = bfd_request_encode(&r, buf);
+	assert_int_equal(buf[n - 1], 32); /* the last octet is the last length */
+	assert_int_equal(bfd_request_decode(rd_make(buf + 4, n - 4), &back), 0);
+	buf[n - 1] = 33;
+	assert_int_equal(bfd_request_decode(rd_make(buf + 4, n - 4), &back), -EPROTO);
+	s->max = 0;
+	assert_int_equal(request_again(&r, &back), 0);
+	assert_int_equal(back.strangers.ifindex, 9);
+	assert_int_equal(back.strangers.max, 0);
 }
 
 static void
@@ -319,6 +346,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests),
+		cmocka_unit_test(strangers),
 		cmocka_unit_test(replies),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(impossible),
