@@ -30,12 +30,10 @@ MS = 1000000
 def run(options, stack_name, bench, reps):
     """Figures are lists of reps values: {"silent": n, "carrier": n}. One fabric serves them all, unless it does not get
     whole again after a cut: what is left then goes on in another."""
-    bfd, counts, large = {"silent": (100, [10], False), "silent_fast": (10, [10], False),
+    bfd, counts, large = {"silent": (100, [10], False), "silent_fast": (10, [10], False), "idle_bfd": (100, [10], False),
                           "silent_load": (100, options.load_prefixes, True)}[bench]  # fmt: skip
     leaves, spines = size(options.load_size if large else options.size)
-    todo = [("silent", count, n) for count in counts for n in range(reps["silent"])]
-    if bench == "silent":
-        todo += [("carrier", 10, n) for n in range(reps["carrier"])]
+    todo = [(kind, count, n) for kind in reps for count in counts for n in range(reps[kind])]
     out = {"detail": []}
     for _ in range(1 + len(todo)):
         if not todo or "error" in out:
@@ -43,13 +41,13 @@ def run(options, stack_name, bench, reps):
         try:
             with Fabric(options, STACKS[stack_name](), leaves, spines, behind=True, bfd=bfd, cables=spines) as f:
                 f.start_with_local_prefixes()
-                one_fabric(options, f, bench, todo, out)
+                one_fabric(options, f, todo, out)
         except (Failed, ToolError) as e:
             out["error"] = str(e)
     return out
 
 
-def one_fabric(options, f, bench, todo, out):
+def one_fabric(options, f, todo, out):
     """Does as much of todo as this fabric is good for. An error says how often BFD fell, both ends and the cuts counted."""
     lack, fed, used = f.settle(60)[1], 0, set()
     while not lack and todo:
@@ -60,10 +58,11 @@ def one_fabric(options, f, bench, todo, out):
             lack, fed = f.feed(count) or watched(f), count
             if lack:
                 break
-            if bench == "silent" and "idle_cpu" not in out:
-                out["idle_cpu"] = f.idle(options.idle)
         todo.pop(0)
         cable = n % len(f.patched)
+        if kind == "idle":
+            out.setdefault("idle_cpu", []).append(f.idle(options.idle))
+            continue
         if kind == "silent":
             short = silent_cut(options, f, count, cable, out)
         else:

@@ -68,7 +68,7 @@ BARS = [
     Bar("  gap, worst of all", "silent_load", "gap_50000", MS, of="max"),
     Bar("carrier loss, remote gap", "silent", "carrier", MS, most=0.0015),
     Bar("  worst of all", "silent", "carrier", MS, most=0.005, of="max"),
-    Bar("idle CPU per switch with BFD, 100 ms x 3", "silent", "idle_cpu", PERCENT, ("bird",), ratio=1.0),
+    Bar("idle CPU per switch with BFD, 100 ms x 3", "idle_bfd", "idle_cpu", PERCENT, ("bird",), ratio=1.0),
     Bar("kill -9, packets lost, worst of all", "restart", "lost_kill", PACKETS, most=0, of="max"),
     Bar("SIGTERM and start, worst of all", "restart", "lost_term", PACKETS, most=0, of="max"),
     Bar("upgrade, worst of all", "restart", "lost_upgrade", PACKETS, most=0, of="max"),
