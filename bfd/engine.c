@@ -390,7 +390,7 @@ static void
 detected(struct bfd_session *s, struct mono now)
 {
 	struct bfd_engine *e = s->engine;
-	struct bfd_step step = bfd_fsm_step(s->state, BFD_EXPIRED);
+	struct bfd_step step;
 
 	if (e->ops->drain) {
 		e->ops->drain(e->arg, s);
@@ -407,6 +407,7 @@ detected(struct bfd_session *s, struct mono now)
 	s->remote_demand = false;
 	s->remote_state = BFD_DOWN;
 	s->detect_at = MONO_NEVER;
+	step = bfd_fsm_step(s->state, BFD_EXPIRED); /* what was drained may have changed the state */
 	if (step.moves)
 		bfd_move(s, step, now);
 	else

@@ -109,11 +109,21 @@ check_auth(struct bfd_session *s, const struct bfd_received *r, const struct bfd
 	return bfd_auth_check(&s->want.auth, &s->auth, s->want.multiplier, p, r->bytes);
 }
 
+/* It counts as heard from now on, also in AdminDown: what it has said is forgotten a detection time after the last. */
+static void
+heard(struct bfd_session *s, const struct bfd_received *r, struct mono now)
+{
+	struct mono at = mono_min(r->at, now);
+
+	s->last_rx = mono_is_never(s->last_rx) ? at : mono_max(s->last_rx, at);
+	s->stall_mark = s->engine->stall_total;
+	s->spared_to = (struct mono){ 0 };
+}
+
 /* How regularly the neighbour is heard. */
 static void
 measure(struct bfd_session *s, const struct bfd_received *r, struct mono now)
 {
-	struct mono at = mono_min(r->at, now);
 	int64_t interval = bfd_rx_interval(s);
 
 	if (!r->waited)
@@ -126,9 +136,7 @@ measure(struct bfd_session *s, const struct bfd_received *r, struct mono now)
 	}
 	s->rx++;
 	s->engine->stats.rx++;
-	s->last_rx = mono_is_never(s->last_rx) ? at : mono_max(s->last_rx, at);
-	s->stall_mark = s->engine->stall_total;
-	s->spared_to = (struct mono){ 0 };
+	heard(s, r, now);
 }
 
 static void
@@ -208,6 +216,7 @@ bfd_engine_receive(struct bfd_engine *e, const struct bfd_received *r, struct mo
 		return dropped(e, s, why);
 	if (s->state == BFD_ADMIN) {
 		learn(s, &p);
+		heard(s, r, now);
 		bfd_refresh(s, now);
 		bfd_keep(s);
 		return dropped(e, s, BFD_DROP_ADMIN_DOWN);

@@ -32,12 +32,19 @@ struct watch {
 	const char *why; /* why its last change was refused; NULL: it was not */
 };
 
+/* A port on which the client wants strangers. Another client that asks for the same one takes it over. */
+struct stranger_port {
+	struct stranger_port *next;
+	uint32_t ifindex;
+};
+
 struct client {
 	struct bfd_server *server;
 	struct client *prev, *next;
 	struct rt_stream *stream;
 	struct watch *watches;
-	size_t nwatches;
+	struct stranger_port *strangers;
+	size_t nwatches, nstrangers;
 	uint8_t *out;
 	size_t out_at, out_len;
 	bool doomed; /* cut off; freed by the server's work */
@@ -200,10 +207,57 @@ watch_end(struct watch **at, bool keep)
 	mem_free(w->client->server->mem, MEM_SESSION, w);
 }
 
+/* False: the client did not ask for strangers on that port, or somebody else has done so since. */
+static bool
+strangers_forget(struct client *c, uint32_t ifindex)
+{
+	struct stranger_port **at = &c->strangers, *s;
+
+	while (*at && (*at)->ifindex != ifindex)
+		at = &(*at)->next;
+	s = *at;
+	if (!s)
+		return false;
+	*at = s->next;
+	c->nstrangers--;
+	mem_free(c->server->mem, MEM_SESSION, s);
+	return true;
+}
+
+static void
+strangers_end(struct client *c, uint32_t ifindex)
+{
+	if (strangers_forget(c, ifindex))
+		bfd_host_unsolicited(c->server->host, &(struct bfd_strangers){ .ifindex = ifindex });
+}
+
+static void
+do_strangers(struct client *c, const struct bfd_strangers *wanted)
+{
+	struct bfd_strangers within = *wanted;
+	struct stranger_port *s;
+
+	if (!wanted->max) {
+		strangers_end(c, wanted->ifindex);
+		return;
+	}
+	for (struct client *other = c->server->clients; other; other = other->next)
+		strangers_forget(other, wanted->ifindex);
+	if (c->nstrangers >= WATCHES_MAX) {
+		doom(c);
+		return;
+	}
+	s = mem_zalloc(c->server->mem, MEM_SESSION, sizeof(*s));
+	*s = (struct stranger_port){ .next = c->strangers, .ifindex = wanted->ifindex };
+	c->strangers = s;
+	c->nstrangers++;
+	within.max = MIN_OF(within.max, STRANGERS_MAX);
+	bfd_host_unsolicited(c->server->host, &within);
+}
+
 static void
 do_request(struct client *c, const struct bfd_request *r)
 {
-	struct bfd_strangers strangers = r->strangers;
 	struct watch **at;
 
 	c->server->stats.requests++;
@@ -223,12 +277,13 @@ do_request(struct client *c, const struct bfd_request *r)
 		rt_work_schedule(c->server->work);
 		break;
 	case BFD_ASK_UNSOLICITED:
-		strangers.max = MIN_OF(strangers.max, STRANGERS_MAX);
-		bfd_host_unsolicited(c->server->host, &strangers);
+		do_strangers(c, &r->strangers);
 		break;
 	case BFD_ASK_BYE:
 		while (c->watches)
 			watch_end(&c->watches, false);
+		while (c->strangers)
+			strangers_end(c, c->strangers->ifindex);
 		break;
 	}
 }
@@ -272,6 +327,8 @@ client_free(struct client *c)
 	rt_stream_close(c->stream, true);
 	while (c->watches)
 		watch_end(&c->watches, true);
+	while (c->strangers) /* sessions that are there live on, as those that were watched */
+		strangers_end(c, c->strangers->ifindex);
 	if (c->next)
 		c->next->prev = c->prev;
 	if (c->prev)

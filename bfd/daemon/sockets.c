@@ -211,15 +211,32 @@ on_pace(void *arg)
 	rt_watch_set(d->rx[BFD_FD_URGENT].watch, RT_READ);
 }
 
+/* What was said before the news, which would else be undone by it: "Up", "Down", and then the "Up" again. */
+static void
+read_routine(struct rt_datagrams *d)
+{
+	struct receiver *rx = &d->rx[BFD_FD_ROUTINE];
+
+	for (int i = 0; rx->fd >= 0 && i < DRAIN_MOST && receive(rx) == BATCH; i++)
+		;
+}
+
 static void
 on_urgent(void *arg, unsigned int what UNUSED)
 {
 	struct receiver *rx = arg;
-	struct bfd_sockets *s = rx->d->s;
-	int n = receive(rx);
+	struct rt_datagrams *d = rx->d;
+	struct bfd_sockets *s = d->s;
+	int n;
 
+	d->busy++;
+	if (rx->role == BFD_FD_URGENT)
+		read_routine(d);
+	n = receive(rx);
 	if (n > 0 && rx->role == BFD_FD_URGENT)
 		pace(rx, (unsigned int)n);
+	if (--d->busy == 0 && d->closed)
+		datagrams_close(d);
 	s->cfg.read(s->cfg.arg);
 }
 
@@ -247,12 +264,12 @@ on_pause(void *arg)
 static void
 drain(struct rt_datagrams *d)
 {
-	static const enum bfd_fd_role order[] = { BFD_FD_URGENT, BFD_FD_ROUTINE };
+	struct receiver *urgent = &d->rx[BFD_FD_URGENT];
 
 	d->busy++;
-	for (size_t k = 0; k < ARRAY_LEN(order); k++)
-		for (int i = 0; d->rx[order[k]].fd >= 0 && i < DRAIN_MOST && receive(&d->rx[order[k]]) == BATCH; i++)
-			;
+	read_routine(d);
+	for (int i = 0; urgent->fd >= 0 && i < DRAIN_MOST && receive(urgent) == BATCH; i++)
+		;
 	if (--d->busy == 0 && d->closed)
 		datagrams_close(d);
 }

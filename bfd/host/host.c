@@ -18,10 +18,11 @@
 
 #include "fabricd/lib/base.h"
 
-#define SOURCE_TRIES 32
-#define CS6          0xc0
-#define LINGER_MAX   SECONDS(10)
-#define MAX_SESSIONS 4096
+#define SOURCE_TRIES    32
+#define CS6             0xc0
+#define LINGER_MAX      SECONDS(10)
+#define LISTEN_AGAIN_US SECONDS(3) /* when a port for strangers could not be listened on */
+#define MAX_SESSIONS    4096
 
 /* The receiving side of one port. ifindex 0: multihop. */
 struct port {
@@ -38,7 +39,8 @@ struct stranger_rule {
 	struct stranger_rule *next;
 	struct bfd_strangers wanted;
 	unsigned int n;
-	struct port *ports[FAMILIES];
+	struct port *ports[FAMILIES]; /* NULL: it cannot be listened on yet */
+	struct mono retry_at;         /* MONO_NEVER: on all */
 };
 
 struct peer {
@@ -321,6 +323,15 @@ rises(struct peer *p, bool rising)
 		p->h->cfg.attend(p->h->cfg.io, port->control, port->rising > 0);
 }
 
+/* No stranger any more. */
+static void
+rule_leave(struct peer *p)
+{
+	if (p->rule)
+		p->rule->n--;
+	p->rule = NULL;
+}
+
 static void
 peer_free(struct peer *p)
 {
@@ -330,8 +341,7 @@ peer_free(struct peer *p)
 		p->prev->next = p->next;
 	else
 		p->h->peers = p->next;
-	if (p->rule)
-		p->rule->n--;
+	rule_leave(p);
 	rt_datagrams_close(p->tx);
 	keep_no_more(p);
 	rises(p, false);
@@ -499,18 +509,24 @@ least_wish(uint32_t a, uint32_t b)
 	return !a ? b : !b ? a : MIN_OF(a, b);
 }
 
-/* What all subscriptions of a peer want together. */
+/* After how long the neighbour is to notice that we are silent (RFC 5880 6.8.4: our multiplier times our interval), in us. */
+static uint64_t
+noticed_after(const struct bfd_params *p)
+{
+	return (uint64_t)MAX_OF(p->min_tx_us, (uint32_t)BFD_MIN_US) * p->multiplier;
+}
+
+/* What all subscriptions of a peer want together: the shortest intervals, and the shortest detection that any wants. */
 static struct bfd_params
 together(const struct peer *p)
 {
 	struct bfd_params all = p->subs->params;
+	uint64_t after = noticed_after(&all), interval;
 
 	for (const struct bfd_sub *s = p->subs->next; s; s = s->next) {
 		const struct bfd_params *one = &s->params;
 
-		/* The multiplier belongs to the interval that it was meant for. */
-		if ((uint64_t)one->min_rx_us * one->multiplier < (uint64_t)all.min_rx_us * all.multiplier)
-			all.multiplier = one->multiplier;
+		after = MIN_OF(after, noticed_after(one));
 		all.min_tx_us = MIN_OF(all.min_tx_us, one->min_tx_us);
 		all.min_rx_us = MIN_OF(all.min_rx_us, one->min_rx_us);
 		all.passive = all.passive && one->passive;
@@ -520,6 +536,8 @@ together(const struct peer *p)
 		all.echo_rx_us = least_wish(all.echo_rx_us, one->echo_rx_us);
 		all.min_hops = MAX_OF(all.min_hops, one->min_hops);
 	}
+	interval = MAX_OF(all.min_tx_us, (uint32_t)BFD_MIN_US);
+	all.multiplier = (uint8_t)MIN_OF((after + interval - 1) / interval, (uint64_t)UINT8_MAX);
 	return all;
 }
 
@@ -624,6 +642,7 @@ bfd_sub_new(
 		bfd_session_set_user(p->s, p);
 	}
 	drop_orphans(p);
+	rule_leave(p);
 	apply(p);
 	*out = sub;
 	return 0;
@@ -657,7 +676,18 @@ sweep_at(struct bfd_host *h)
 		for (struct bfd_sub *s = p->subs; s; s = s->next)
 			next = mono_min(next, s->ends_at);
 	}
+	for (const struct stranger_rule *r = h->rules; r; r = r->next)
+		next = mono_min(next, r->retry_at);
 	rt_timer_set(h->sweep, next);
+}
+
+static void
+rule_listen(struct bfd_host *h, struct stranger_rule *r)
+{
+	r->retry_at = MONO_NEVER;
+	for (uint8_t f = 0; f < FAMILIES; f++)
+		if (!r->ports[f] && port_get(h, r->wanted.ifindex, f, &r->ports[f]))
+			r->retry_at = mono_add(now_of(h), LISTEN_AGAIN_US);
 }
 
 /* Nobody wants it: the neighbour is told, and given its detection time to hear it (RFC 5880 6.8.16). */
@@ -702,6 +732,13 @@ bfd_sub_free(struct bfd_sub *sub)
 void
 bfd_sub_orphan(struct bfd_sub *sub, int64_t us)
 {
+	/* Who came later stands before it in the list. A client that does is its successor: there is nobody to wait for. */
+	for (struct bfd_sub *s = sub->peer->subs; s != sub; s = s->next) {
+		if (s->fn) {
+			bfd_sub_free(sub);
+			return;
+		}
+	}
 	sub->fn = NULL;
 	sub->ends_at = mono_add(now_of(sub->peer->h), us);
 	sweep_at(sub->peer->h);
@@ -736,6 +773,9 @@ on_sweep(void *arg)
 
 	while (end_one_orphan(h, now))
 		;
+	for (struct stranger_rule *r = h->rules; r; r = r->next)
+		if (mono_due(r->retry_at, now))
+			rule_listen(h, r);
 	for (p = h->peers; p; p = next) {
 		next = p->next;
 		if (mono_due(p->gone_at, now)) {
@@ -810,8 +850,6 @@ rule_new(struct bfd_host *h, uint32_t ifindex)
 	r->wanted.ifindex = ifindex;
 	r->next = h->rules;
 	h->rules = r;
-	for (uint8_t f = 0; f < FAMILIES; f++)
-		port_get(h, ifindex, f, &r->ports[f]);
 	for (struct peer *p = h->peers; p; p = p->next) {
 		struct bfd_view v;
 
@@ -833,10 +871,13 @@ bfd_host_unsolicited(struct bfd_host *h, const struct bfd_strangers *wanted)
 		return;
 	if (!r && wanted->max)
 		r = rule_new(h, wanted->ifindex);
-	if (wanted->max)
+	if (wanted->max) {
 		r->wanted = *wanted;
-	else if (r)
+		rule_listen(h, r);
+	} else if (r) {
 		rule_free(h, r);
+	}
+	sweep_at(h);
 }
 
 /* ---- all of it ---- */

@@ -36,6 +36,9 @@ struct desk {
 	struct bfd_params stranger_params;
 	/* what the neighbour says if it is not told otherwise */
 	struct bfd_packet says;
+	/* what waits in the queue, and since when: drained, once; NULL: nothing */
+	const struct bfd_packet *waits;
+	struct mono waits_since;
 };
 
 UNUSED static const uint8_t six[2][16] = { { 0xfe, 0x80, [15] = 1 }, { 0xfe, 0x80, [15] = 2 } };
@@ -100,17 +103,42 @@ on_forgotten(void *arg, struct bfd_session *s)
 }
 
 static inline void
-on_drain(void *arg, struct bfd_session *s)
-{
-	(void)s;
-	((struct desk *)arg)->drains++;
-}
-
-static inline void
 on_touched(void *arg, struct bfd_session *s)
 {
 	(void)s;
 	((struct desk *)arg)->touches++;
+}
+
+static inline struct bfd_received
+received(const struct desk *d, const uint8_t *bytes, size_t n)
+{
+	return (struct bfd_received){ .bytes = bytes,
+		.n = n,
+		.src = d->path.peer,
+		.dst = d->path.local,
+		.ifindex = d->path.ifindex,
+		.multihop = d->path.multihop,
+		.hop_limit = 255,
+		.at = d->now };
+}
+
+static inline void
+on_drain(void *arg, struct bfd_session *s)
+{
+	struct desk *d = arg;
+	uint8_t buf[BFD_PACKET_MAX];
+	struct bfd_received r;
+	struct bfd_packet p;
+
+	d->drains++;
+	if (!d->waits)
+		return;
+	p = *d->waits;
+	p.your_discr = bfd_session_discr(s);
+	r = received(d, buf, bfd_packet_build(&p, 0, buf));
+	r.at = d->waits_since;
+	d->waits = NULL;
+	assert_int_equal(bfd_engine_receive(d->e, &r, d->now), BFD_TAKEN);
 }
 
 UNUSED static const struct bfd_engine_ops ops = { .send = on_send,
@@ -139,19 +167,6 @@ desk_end(struct desk *d)
 {
 	bfd_engine_free(d->e);
 	assert_int_equal(d->mem.by[MEM_SESSION].bytes, 0);
-}
-
-static inline struct bfd_received
-received(const struct desk *d, const uint8_t *bytes, size_t n)
-{
-	return (struct bfd_received){ .bytes = bytes,
-		.n = n,
-		.src = d->path.peer,
-		.dst = d->path.local,
-		.ifindex = d->path.ifindex,
-		.multihop = d->path.multihop,
-		.hop_limit = 255,
-		.at = d->now };
 }
 
 /* The neighbour says that; its Your Discriminator is filled in. */

@@ -317,6 +317,35 @@ admin_down(void **state)
 	desk_end(&d);
 }
 
+/* In AdminDown, too, what the neighbour says holds for its detection time, and no longer (RFC 5880 6.8.1, 6.8.7). */
+static void
+what_is_known_in_admin_down(void **state)
+{
+	(void)state;
+	for (int born = 0; born < 2; born++) {
+		struct bfd_params p = usual;
+		struct desk d;
+
+		p.admin_down = born;
+		desk_begin(&d, &p);
+		if (!born) {
+			come_up(&d);
+			p.admin_down = true;
+			bfd_session_change(d.s, &p, d.now);
+		}
+		turn(&d, SECONDS(10));
+		d.says.min_rx_us = 5000000;
+		assert_int_equal(say_state(&d, BFD_DOWN), BFD_DROP_ADMIN_DOWN);
+		turn(&d, MS(200));
+		assert_int_equal(view(&d).tx_us, 5000000);
+		assert_int_equal(view(&d).remote_discr, THEIRS);
+		turn(&d, SECONDS(10));
+		assert_int_equal(view(&d).remote_discr, 0);
+		assert_int_equal(view(&d).tx_us, BFD_SLOW_US);
+		desk_end(&d);
+	}
+}
+
 static void
 passive(void **state)
 {
@@ -491,6 +520,7 @@ main(void)
 		cmocka_unit_test(changes_take_effect),
 		cmocka_unit_test(polls),
 		cmocka_unit_test(admin_down),
+		cmocka_unit_test(what_is_known_in_admin_down),
 		cmocka_unit_test(passive),
 		cmocka_unit_test(finals),
 		cmocka_unit_test(auth_is_remembered),

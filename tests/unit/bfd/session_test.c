@@ -521,6 +521,39 @@ looks_early(void **state)
 	desk_end(&d);
 }
 
+/* The verdict finds a word in the queue that is too old to save the session, and changes it: what follows is of the new state. */
+static void
+what_is_found_is_old(void **state)
+{
+	struct bfd_packet down;
+	struct desk d;
+	unsigned int changes;
+
+	(void)state;
+	desk_begin(&d, &usual);
+	come_up(&d);
+	down = d.says;
+	down.state = BFD_DOWN;
+	d.waits = &down;
+	d.waits_since = d.now;
+	changes = d.changes;
+	turn(&d, MS(400));
+	assert_null(d.waits);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	assert_int_equal(view(&d).diag, BFD_DIAG_NEIGHBOR_DOWN);
+	assert_int_equal(d.changes, changes + 1);
+	/* and from Down to Init, of whom nothing is known any more */
+	say_state(&d, BFD_ADMIN);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	d.waits = &down;
+	d.waits_since = d.now;
+	turn(&d, SECONDS(1));
+	assert_null(d.waits);
+	assert_int_equal(view(&d).remote_discr, 0);
+	assert_int_equal(bfd_session_state(d.s), BFD_DOWN);
+	desk_end(&d);
+}
+
 /* One that is due takes at most BFD_TOGETHER others along, of those whose packets jitter could have made due. */
 static void
 so_many_go_along(void **state)
@@ -695,6 +728,7 @@ main(void)
 		cmocka_unit_test(verdict_alone),
 		cmocka_unit_test(no_endless_burst),
 		cmocka_unit_test(looks_early),
+		cmocka_unit_test(what_is_found_is_old),
 		cmocka_unit_test(so_many_go_along),
 		cmocka_unit_test(looks_an_interval_early),
 		cmocka_unit_test(heap),

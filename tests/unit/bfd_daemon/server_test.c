@@ -394,6 +394,118 @@ keys_of_an_orphan(void **state)
 	world_free(&w);
 }
 
+static void
+first_row(void *arg, const struct bfd_row *row)
+{
+	*(struct bfd_view *)arg = row->view;
+}
+
+static struct bfd_view
+only_view(struct world *w)
+{
+	struct bfd_view v = { .tx_us = 0 };
+
+	assert_int_equal(bfd_host_list(w->host, 0, 1, first_row, &v), 1);
+	return v;
+}
+
+/* No client is noticed later than it wants, and none sooner than the soonest wants, whoever came first. */
+static void
+two_wishes(void **state)
+{
+	(void)state;
+	for (int turned = 0; turned < 2; turned++) {
+		struct bfd_client *other;
+		struct seen seen = { 0 };
+		struct bfd_params quick, patient;
+		struct bfd_target t;
+		struct bfd_watch *w2;
+		struct world w;
+
+		world_new(&w);
+		daemon_start(&w);
+		both_up(&w);
+		t = target(&w, 0);
+		quick = patient = t.params;
+		patient.min_tx_us = patient.min_rx_us = 100000; /* 300 ms */
+		quick.multiplier = 10;                          /* 50 ms, and 500 */
+		bfd_watch_change(w.w, turned ? &quick : &patient);
+		t.params = turned ? patient : quick;
+		other = second_client(&w, &t, &seen, &w2);
+		run(&w, SECONDS(3));
+		assert_int_equal(only_view(&w).tx_us, 50000);
+		assert_int_equal(only_view(&w).multiplier, 6);
+		bfd_client_free(other, false);
+		run(&w, SECONDS(3));
+		assert_int_equal(only_view(&w).multiplier, turned ? 10 : 3);
+		world_free(&w);
+	}
+}
+
+/* A client goes without a word when its successor is there already: nothing of it is kept. */
+static void
+gone_after_its_successor_came(void **state)
+{
+	struct bfd_client *other;
+	struct seen seen = { 0 };
+	struct bfd_target t;
+	struct bfd_watch *w2;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	both_up(&w);
+	t = target(&w, 0);
+	t.params.min_tx_us = t.params.min_rx_us = 300000;
+	other = second_client(&w, &t, &seen, &w2);
+	bfd_client_free(w.client, true);
+	w.client = NULL;
+	run(&w, SECONDS(3));
+	assert_int_equal(only_view(&w).tx_us, 300000);
+	bfd_watch_free(w2);
+	run(&w, SECONDS(1));
+	assert_int_equal(w.at_b.last.remote_state, BFD_ADMIN);
+	bfd_client_free(other, false);
+	world_free(&w);
+}
+
+/* What a client has asked for goes with it, and not with one that asked before. */
+static void
+strangers_of_a_client(void **state)
+{
+	struct bfd_strangers wanted = {
+		.ifindex = 1, .params = { .min_tx_us = 50000, .min_rx_us = 50000, .multiplier = 3 }, .max = 1
+	};
+	struct bfd_client *other;
+	struct bfd_target b;
+	struct world w;
+
+	(void)state;
+	world_new(&w);
+	daemon_start(&w);
+	w.client = bfd_client_new(w.a, &w.mem, SOCKET, on_connected, &w);
+	other = bfd_client_new(w.a, &w.mem, SOCKET, NULL, NULL);
+	run(&w, MS(100));
+	bfd_client_unsolicited(w.client, &wanted);
+	run(&w, MS(100));
+	bfd_client_unsolicited(other, &wanted);
+	run(&w, MS(100));
+	bfd_client_free(w.client, true);
+	w.client = NULL;
+	b = target(&w, 1);
+	w.far_w = bfd_watch_new(w.far, &b, on_status, &w.at_b);
+	run(&w, SECONDS(3));
+	assert_int_equal(w.at_b.last.state, BFD_UP);
+	bfd_watch_free(w.far_w);
+	bfd_client_free(other, true);
+	run(&w, SECONDS(15));
+	w.far_w = bfd_watch_new(w.far, &b, on_status, &w.at_b);
+	run(&w, SECONDS(5));
+	assert_int_equal(w.at_b.last.state, BFD_DOWN);
+	world_free(&w);
+}
+
 /* ---- another process goes on ---- */
 
 static void
@@ -402,12 +514,6 @@ keep_record(void *arg, uint32_t *slot, const struct bfd_record *rec)
 	*slot = 1;
 	if (rec)
 		*(struct bfd_record *)arg = *rec;
-}
-
-static void
-first_row(void *arg, const struct bfd_row *row)
-{
-	*(struct bfd_view *)arg = row->view;
 }
 
 /* Before a client has come back: echo packets return, and so do those of the neighbour. */
@@ -811,6 +917,9 @@ main(void)
 		cmocka_unit_test(refused_change),
 		cmocka_unit_test(refused_change_is_not_forgotten),
 		cmocka_unit_test(keys_of_an_orphan),
+		cmocka_unit_test(two_wishes),
+		cmocka_unit_test(gone_after_its_successor_came),
+		cmocka_unit_test(strangers_of_a_client),
 		cmocka_unit_test(echo_after_a_restart),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(counters),

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bfd/daemon/sockets.h"
+#include "bfd/packet.h"
 #include "fabricd/lib/base.h"
 #include "fabricd/runtime/clock.h"
 #include "fabricd/runtime/event/event.h"
@@ -143,10 +144,71 @@ closed_from_inside(void **state)
 	}
 }
 
+struct order {
+	uint8_t flags[8];
+	unsigned int n;
+};
+
+static void
+on_packet(void *arg, const struct rt_datagram *d)
+{
+	struct order *o = arg;
+
+	if (d->n >= 24 && o->n < sizeof(o->flags))
+		o->flags[o->n++] = d->bytes[1];
+}
+
+/* "Up" goes to another queue than what may be news, and was said before it: it is read before it. */
+static void
+what_was_said_first(void **state)
+{
+	enum { UP = BFD_UP << 6, POLL = UP | 0x20, MULTIHOP = 4784, TAG = 7 };
+	struct bfd_packet says = { .state = BFD_UP,
+		.multiplier = 3,
+		.my_discr = 1,
+		.your_discr = TAG << 16 | 1,
+		.min_tx_us = 50000,
+		.min_rx_us = 50000 };
+	struct ip lo = ip_v4(0x7f000001);
+	struct sockaddr_storage ss;
+
+	(void)state;
+	for (int drains = 0; drains < 2; drains++) {
+		struct mono end = mono_add(clock_mono(), WITHIN);
+		struct rt_datagrams *rx = NULL;
+		uint8_t bytes[BFD_PACKET_MAX];
+		struct order o = { .n = 0 };
+		struct world w;
+		socklen_t len;
+		size_t n;
+
+		world_new(&w);
+		bfd_sockets_set_tag(w.s, TAG);
+		w.o.local_port = MULTIHOP;
+		w.o.ifindex = 0;
+		assert_int_equal(bfd_sockets_open(w.s, &w.o, on_packet, &o, &rx), 0);
+		len = socket_address(AF_INET, &lo, MULTIHOP, 0, &ss);
+		for (int k = 0; k < 3; k++) {
+			says.poll = k == 2;
+			n = bfd_packet_build(&says, 0, bytes);
+			assert_int_equal(sendto(w.tx, bytes, n, 0, (struct sockaddr *)&ss, len), n);
+		}
+		if (drains)
+			rt_datagrams_drain(rx);
+		while (o.n < 3 && !mono_due(end, clock_mono()))
+			rt_event_turn(w.rt, MS(1));
+		assert_int_equal(o.n, 3);
+		assert_true(o.flags[0] == UP && o.flags[1] == UP && o.flags[2] == POLL);
+		rt_datagrams_close(rx);
+		world_free(&w);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_said_first),
 		cmocka_unit_test(a_burst_of_echo_packets),
 		cmocka_unit_test(closed_from_inside),
 	};
