@@ -30,7 +30,7 @@ may_not_wait(const struct node_port *p)
 		return false;
 	for (size_t i = 0; i < n->nports; i++)
 		if (&n->ports[i] != p && n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer &&
-		    n->ports[i].peer->established)
+		    node_peer_is_used(n->ports[i].peer))
 			return false;
 	return true;
 }

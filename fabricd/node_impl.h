@@ -45,6 +45,8 @@ const struct rt_stream_handler *node_conn_handler(void);
 bool node_peer_read_key(struct node_peer *); /* false after an event that says why not */
 
 void node_peer_lost(struct node_peer *); /* all that it told goes */
+bool node_peer_is_used(
+    const struct node_peer *); /* packets go there: by a session, or by what is kept while it restarts */
 /* The same at once, groups and the withdrawals of witnesses first: for a session that is ended in the same call. */
 void node_peer_unplug(struct node_peer *);
 void node_isolation_update(struct node *);

@@ -256,9 +256,8 @@ set_next_hops(struct node_peer *peer)
 	bgp_peer_set_next_hop(peer->bgp, FAMILY_IPV6, &v6);
 }
 
-/* Packets go there: by a session, or by what is kept while it restarts. */
-static bool
-is_used(const struct node_peer *peer)
+bool
+node_peer_is_used(const struct node_peer *peer)
 {
 	return peer->established || bgp_peer_restart(peer->bgp)->stale;
 }
@@ -269,7 +268,8 @@ node_isolation_update(struct node *n)
 	bool isolated = n->self->uplinks > 0;
 
 	for (size_t i = 0; i < n->nports && isolated; i++)
-		isolated = !(n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && is_used(n->ports[i].peer));
+		isolated = !(
+		    n->ports[i].topo->kind == TOPO_UP && n->ports[i].peer && node_peer_is_used(n->ports[i].peer));
 	if (isolated == n->isolated || n->stopping || n->held || n->restart.phase != NODE_RUNS)
 		return;
 	n->isolated = isolated;
@@ -322,6 +322,7 @@ node_peer_lost(struct node_peer *peer)
 	rt_work_schedule(n->groups);
 	n->last_change = node_now(n);
 	node_isolation_update(n);
+	node_damp_again(n);
 	node_rib_changed(n);
 }
 
@@ -337,7 +338,6 @@ peer_down(struct bgp_peer *bgp, const struct bgp_reason *reason, void *arg)
 	peer->export = NULL;
 	if (peer->port->link)
 		node_port_session_down(peer->port, &peer->address);
-	node_damp_again(n);
 	n->last_change = node_now(n);
 	peer->down_event = node_event(n, "BGP_DOWN", peer->port->name, peer->port->carrier_event, "%s reason=%s: %s",
 	    peer->far ? peer->far->name : peer->external->name, bgp_cause_name(reason->cause), reason->text);
@@ -862,7 +862,7 @@ node_peer_reachable(struct node_peer *peer, const struct ip *address)
 void
 node_peer_unplug(struct node_peer *peer)
 {
-	if (peer->node->held || !is_used(peer))
+	if (peer->node->held || !node_peer_is_used(peer))
 		return;
 	rib_source_down(peer->node->rib, &peer->source);
 	node_groups_work(peer->node);
@@ -1012,7 +1012,7 @@ node_peer_settle(struct node_peer *peer)
 		return;
 	if (peer->node->frozen)
 		at = bgp_peer_keep(peer->bgp, node_now(peer->node));
-	else if (peer->unheard && !is_used(peer))
+	else if (peer->unheard && !node_peer_is_used(peer))
 		node_peer_unheard(peer);
 	else if (peer->guest && bgp_peer_state(peer->bgp) < BGP_OPEN_SENT)
 		guest_leaves(peer);
@@ -1179,6 +1179,8 @@ node_peer_why(const struct node_peer *peer, char *buf, size_t size)
 		snprintf(buf, size, "%s", v.mismatch);
 	else if (rung == 4)
 		snprintf(buf, size, "no neighbour heard");
+	else if (peer->reachable && !node_bfd_ready(peer))
+		snprintf(buf, size, "waits for BFD");
 	else
 		snprintf(buf, size, "%s%s", bgp_peer_reason(peer->bgp)->text, hint(peer));
 }

@@ -349,8 +349,11 @@ port_carrier_event(struct node_port *p, bool was, bool is)
 	    is             ? "carrier"
 	    : p->plat.gone ? "port gone"
 			   : "carrier lost");
-	if (was)
-		node_damp_flap(p, p->carrier_event);
+	if (!was)
+		return;
+	if (p->peer)
+		node_restart_hurry(p->node);
+	node_damp_flap(p, p->carrier_event);
 }
 
 static void

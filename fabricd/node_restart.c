@@ -26,10 +26,11 @@
 #include "fabricd/node_impl.h"
 
 #define LOOK_US   MS(50)
-#define LEAST_US  MS(500)    /* for ports and bfdd to be heard at all */
-#define NOBODY_US SECONDS(3) /* without a neighbour's word, and for the table of one that sends no End-of-RIB */
-#define BELOW_US  SECONDS(1) /* with a session: for who restarts as well, and needs LEAST_US to know what it tells */
-#define BROKEN_US SECONDS(1) /* left to defer, when a link died meanwhile: what was found is right no more */
+#define LEAST_US  MS(500)     /* for ports and bfdd to be heard at all */
+#define NOBODY_US SECONDS(3)  /* without a neighbour's word, and for the table of one that sends no End-of-RIB */
+#define ANSWER_US SECONDS(10) /* the same outside of the fabric, where some wait for 5 s before they connect again */
+#define BELOW_US  SECONDS(1)  /* with a session: for who restarts as well, and needs LEAST_US to know what it tells */
+#define BROKEN_US SECONDS(1)  /* left to defer, when a link died meanwhile: what was found is right no more */
 #define SOME_LONG 1024 /* prefixes looked through for long-lived paths in one turn of the loop: a millisecond or so */
 #define ALL       ((1 << FAMILY_IPV4) | (1 << FAMILY_IPV6))
 
@@ -247,10 +248,12 @@ is_awaited(const struct node_peer *peer, bool all, const char **why)
 		return false;
 	if (!peer->established) {
 		*why = "no session";
-		if (age_us < NOBODY_US)
+		if (age_us < (peer->external ? ANSWER_US : NOBODY_US))
 			return true;
 		if (peer->bfd && !peer->bfd_up && bfd_client_connected(n->cfg.bfd))
 			return false;
+		if (peer->external) /* its address is the file's: only an answer says that somebody is there */
+			return bgp_peer_state(peer->bgp) >= BGP_OPEN_SENT;
 		return !ip_is_zero(&peer->address);
 	}
 	*why = "no End-of-RIB";

@@ -238,6 +238,46 @@ test_damping_keeps_no_last_way_out(void **state)
 	end(&s);
 }
 
+/* The other way up carries packets while its switch restarts: it is a way. When it is lost after all, the damped one is let in. */
+static void
+test_damping_while_the_other_restarts(void **state)
+{
+	struct stage s = begin("4x2.yaml", false, 7);
+
+	(void)state;
+	assert_flaps_say(&s, 3, "damped: penalty 3.0; let in in 5.0 s if it stays quiet; 3 flaps so far");
+	world_crash(s.spine2, SIM_KILLED);
+	world_run(s.w, SECONDS(1));
+	assert_false(node_port_find(s.leaf4->node, "eth2")->peer->established);
+	assert_true(s.up->port->damp.suppressed);
+	assert_int_equal(ways(s.leaf4, s.leaf1), 1);
+	world_link_set(s.w, "leaf4", "eth2", false);
+	UNTIL(&s, SECONDS(2), s.up->established && ways(s.leaf4, s.leaf1) == 1);
+	assert_false(s.leaf4->node->isolated);
+	end(&s);
+}
+
+/* A port that is lit, whose neighbour is heard and speaks no BFD: that is what it waits for, not a port that is dark. */
+static void
+test_lit_and_without_bfd(void **state)
+{
+	const struct sim_impair no_bfd = { .mtu = 71 }; /* such a packet is 72 octets long */
+	struct stage s = begin("4x2.yaml", true, 7);
+	char why[BGP_REASON_TEXT];
+
+	(void)state;
+	assert_int_equal(sim_link_impair(s.spine1->rt, world_ifindex(s.spine1, "eth4"), &no_bfd), 0);
+	world_link_set(s.w, "leaf4", "eth1", false);
+	world_run(s.w, SECONDS(1));
+	node_peer_why(s.up, why, sizeof(why));
+	assert_string_equal(why, "port dark");
+	world_link_set(s.w, "leaf4", "eth1", true);
+	world_run(s.w, SECONDS(3));
+	node_peer_why(s.up, why, sizeof(why));
+	assert_string_equal(why, "waits for BFD");
+	end(&s);
+}
+
 /* ---- T05 ---- */
 
 #define HOLD_US SECONDS(9)
@@ -854,6 +894,8 @@ main(void)
 		cmocka_unit_test(test_T03_random_loss),
 		cmocka_unit_test(test_damping_says_how_often),
 		cmocka_unit_test(test_damping_keeps_no_last_way_out),
+		cmocka_unit_test(test_damping_while_the_other_restarts),
+		cmocka_unit_test(test_lit_and_without_bfd),
 		cmocka_unit_test(test_T05_mtu_black_hole),
 		cmocka_unit_test(test_T05_and_then_the_power_goes),
 		cmocka_unit_test(test_T06_copies_and_disorder),

@@ -166,6 +166,28 @@ test_W15_no_end_of_rib_for_us(void **state)
 	end(&s);
 }
 
+/* A link that dies while we wait for somebody's last word: what was found is right no more, and we wait a second longer. */
+static void
+test_P02_carrier_lost_while_deferring(void **state)
+{
+	struct stage s = begin(51);
+
+	(void)state;
+	export_hold(s.leaf1->node->export, true);
+	world_crash(s.spine1, SIM_KILLED);
+	world_run(s.w, MS(100));
+	boot(s.spine1);
+	world_run(s.w, SECONDS(4));
+	assert_int_equal(s.spine1->node->restart.phase, NODE_DEFERS);
+	assert_int_equal(ways(s.leaf3, s.leaf4), 2);
+	world_link_set(s.w, "leaf4", "eth1", false);
+	world_run(s.w, SECONDS(2));
+	assert_int_equal(s.spine1->node->restart.phase, NODE_RUNS);
+	assert_int_equal(ways(s.leaf3, s.leaf4), 1);
+	export_hold(s.leaf1->node->export, false);
+	end(&s);
+}
+
 /* All at once, in any order: nobody waits for another's last word before he has his own, and no route is lost. */
 static void
 test_P01_all_restart(void **state)
@@ -557,6 +579,35 @@ test_a_table_of_one_that_restarts_twice(void **state)
 	topo_free((struct topo *)(uintptr_t)cfg.topo);
 }
 
+/* Nobody speaks BGP behind a port that is lit: a router outside is waited for a while, since it may be slow, not for ever. */
+static void
+test_a_silent_router_outside(void **state)
+{
+	struct world_config cfg = { .seed = 9, .outside = true, .feed = 3 };
+	struct world_node *border;
+	char err[256];
+	struct world *w;
+	size_t n;
+
+	(void)state;
+	cfg.topo = load_file("long-lived.yaml");
+	assert_non_null(w = world_new(&cfg, err, sizeof(err)));
+	border = world_node_find(w, "border1");
+	world_run(w, SECONDS(40));
+	world_crash(world_outside(w, &n), SIM_KILLED);
+	world_run(w, SECONDS(1));
+	world_crash(border, SIM_KILLED);
+	world_run(w, MS(100));
+	boot(border);
+	world_run(w, SECONDS(8));
+	assert_int_equal(border->node->restart.phase, NODE_DEFERS);
+	world_run(w, SECONDS(4));
+	assert_int_equal(border->node->restart.phase, NODE_RUNS);
+	assert_null(event_of(border, "RESTART_LATE"));
+	world_free(w);
+	topo_free((struct topo *)(uintptr_t)cfg.topo);
+}
+
 /* A start that finds nothing of ours says that nothing was preserved, and uses at once what it is told. */
 static void
 test_a_cold_start_waits_for_nobody(void **state)
@@ -586,6 +637,7 @@ main(void)
 		cmocka_unit_test(test_P01_what_went_meanwhile_is_swept),
 		cmocka_unit_test(test_P01_who_is_not_heard_is_given_up),
 		cmocka_unit_test(test_W15_no_end_of_rib_for_us),
+		cmocka_unit_test(test_P02_carrier_lost_while_deferring),
 		cmocka_unit_test(test_P01_all_restart),
 		cmocka_unit_test(test_P01_both_ends_in_the_same_moment),
 		cmocka_unit_test(test_stopped_for_a_restart),
@@ -595,6 +647,7 @@ main(void)
 		cmocka_unit_test(test_long_lived),
 		cmocka_unit_test(test_long_lived_table),
 		cmocka_unit_test(test_a_table_of_one_that_restarts_twice),
+		cmocka_unit_test(test_a_silent_router_outside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
