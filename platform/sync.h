@@ -142,12 +142,13 @@ int sync_check(struct sync *, sync_diff_fn *, void *arg); /* returns how many di
 
 /*
  * The same in pieces of some ms. begin: 0, and *check names it; -EBUSY: an audit or another check is under way, ask again
- * later. step: 1: more to come; 0: ended, *differences says how many there are; -EAGAIN: an audit came between, begin
- * again; other -errno: it cannot be read. Differences are told from the last steps; at most SYNC_CHECK_TOLD, and one that
- * says how many more there are. A check that is not stepped for a second is given up when another begins.
+ * later; whole: read in one go, for a plane that never stands still. step: 1: more to come; 0: ended; -EAGAIN: an audit
+ * came between, begin again; other -errno: it cannot be read. Differences are told from the last steps, of which each sets
+ * *differences to how many there are; at most SYNC_CHECK_TOLD are told, and one that says how many more there are. A
+ * check that is not stepped for a second is given up when another begins.
  */
 #define SYNC_CHECK_TOLD 10000
-int sync_check_begin(struct sync *, uint64_t *check);
+int sync_check_begin(struct sync *, bool whole, uint64_t *check);
 int sync_check_step(struct sync *, uint64_t check, sync_diff_fn *, void *arg, int *differences);
 
 #endif

@@ -708,7 +708,7 @@ check_found(void *arg, const char *what, const struct prefix *p, const char *tex
 }
 
 int
-sync_check_begin(struct sync *s, uint64_t *check)
+sync_check_begin(struct sync *s, bool whole, uint64_t *check)
 {
 	struct mono now = rt_now(s->cfg.rt);
 	int found;
@@ -720,7 +720,7 @@ sync_check_begin(struct sync *s, uint64_t *check)
 		return -EBUSY;
 	check_drop(s);
 	s->check.stamp = now;
-	if (s->platform->ops->dump_begin) {
+	if (s->platform->ops->dump_begin && !whole) {
 		walk_start(s, false, check_found, s);
 	} else {
 		found = audit_whole(s, false, check_found, s);
@@ -766,9 +766,9 @@ sync_check_step(struct sync *s, uint64_t check, sync_diff_fn *fn, void *arg, int
 		return -EAGAIN;
 	c->stamp = rt_now(s->cfg.rt);
 	if (c->ended) {
+		*differences = c->differences;
 		if (check_tell(s, fn, arg))
 			return 1;
-		*differences = c->differences;
 		check_drop(s);
 		return 0;
 	}

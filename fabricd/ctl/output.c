@@ -540,8 +540,11 @@ print_page(struct out *o)
 	ioctl(STDOUT_FILENO, TIOCGWINSZ, &screen);
 	if (lines >= screen.ws_row && (!pager || *pager))
 		f = popen(pager ? pager : "less -FRSX", "w");
-	if (f && fwrite(o->page, 1, o->page_len, f) == o->page_len && pclose(f) == 0)
-		return;
+	if (f) {
+		fwrite(o->page, 1, o->page_len, f); /* not all: whoever reads it has seen enough */
+		if (pclose(f) == 0)
+			return;
+	}
 	fwrite(o->page, 1, o->page_len, o->ctl->out);
 }
 

@@ -69,18 +69,20 @@ status_heading(FILE *f, const json_t *envelope)
 	const json_t *s = json_object_get(envelope, "summary");
 	double links = row_number(s, "links", 0), up = row_number(s, "links_up", 0);
 	double sessions = row_number(s, "sessions", 0), established = row_number(s, "sessions_up", 0);
-	double pending = row_number(s, "fib_pending", 0);
+	double pending = row_number(s, "fib_pending", 0), failed = row_number(s, "fib_failed", 0);
 	char age[HUMAN_TEXT];
 
 	fprintf(f, "%s %s  %s   %.0f/%.0f links   %.0f/%.0f BGP   %.0f prefixes   ", row_text(envelope, "fabric", "?"),
 	    row_text(envelope, "node", "?"),
-	    json_is_true(json_object_get(s, "isolated")) ? "ISOLATED"
-	    : up == links && established == sessions     ? "OK"
-							 : "DEGRADED",
+	    json_is_true(json_object_get(s, "isolated"))        ? "ISOLATED"
+	    : up == links && established == sessions && !failed ? "OK"
+								: "DEGRADED",
 	    up, links, established, sessions, row_number(s, "prefixes", 0));
 	if (json_object_get(s, "links_planned"))
 		fprintf(f, "%.0f planned   ", row_number(s, "links_planned", 0));
-	if (pending > 0)
+	if (failed > 0)
+		fprintf(f, "fib refused %.0f", failed);
+	else if (pending > 0)
 		fprintf(f, "fib pending %.0f", pending);
 	else
 		fprintf(f, "fib in sync");

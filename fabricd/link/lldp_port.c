@@ -286,7 +286,10 @@ link_lldp_mtu_differs(const struct link_port *p)
 {
 	const struct lldp_info *l = link_lldp_best(p);
 
-	return l && l->max_frame && p->status.mtu && l->max_frame != p->status.mtu + FRAME_EXTRA;
+	if (!l || !l->max_frame || !p->status.mtu)
+		return false;
+	/* Others tell what their hardware can take, or count headers in ways of their own: too small is all that is sure. */
+	return l->ours.present ? l->max_frame != p->status.mtu + FRAME_EXTRA : l->max_frame < p->status.mtu;
 }
 
 void

@@ -111,7 +111,7 @@ view_bgp(struct query_call *call)
 	    fib.routes_pending == 0 && fib.routes_failed == 0 && !rib_pending(node->rib) && !rib_running(node->rib));
 	put_count(summary, "updates", node->updates);
 	query_summary(call, summary);
-	/* A switch has at most some hundred sessions: one slice. */
+	/* A switch has some hundred sessions, rarely more: one slice. */
 	for (size_t i = 0; i < node->nports; i++)
 		for (const struct node_peer *p = node->ports[i].peer; p; p = p->next) {
 			json_t *row = json_object();

@@ -168,6 +168,25 @@ call_free(struct query_call *call)
 	mem_free(mem, MEM_QUERY, call);
 }
 
+/* No frame is longer than a client takes, however much one slice has made; a row is at most half of that. */
+static void
+reply_rows(struct query_call *call)
+{
+	const uint8_t *at = call->rows.bytes;
+	size_t left = call->rows.end;
+
+	while (left) {
+		size_t n = MIN_OF(left, (size_t)QUERY_MAX_REPLY / 2);
+
+		while (at[n - 1] != '\n')
+			n--;
+		reply(call->client, call->request.id, QUERY_ROWS, QUERY_OK, at, n);
+		at += n;
+		left -= n;
+	}
+	call->rows.end = call->n_rows = 0;
+}
+
 /* One slice of the answer. */
 static void
 call_step(struct query_call *call)
@@ -180,11 +199,9 @@ call_step(struct query_call *call)
 		/* A step that has nothing to say yet may still give the summary, which is part of the header. */
 		if (!call->header_sent && (call->rows.end || call->summary || !more))
 			reply_header(call);
-		if (call->rows.end)
-			reply(c, call->request.id, QUERY_ROWS, QUERY_OK, call->rows.bytes, call->rows.end);
+		c->server->stats.rows += call->n_rows;
+		reply_rows(call);
 	}
-	c->server->stats.rows += call->n_rows;
-	call->rows.end = call->n_rows = 0;
 	if (more && !call->failed)
 		return;
 	if (!call->failed)
@@ -233,7 +250,7 @@ query_row(struct query_call *call, json_t *row)
 	size_t n = row ? json_dumpb(row, NULL, 0, ROW_FORM) : 0;
 	struct mem *mem = call->client->server->cfg.mem;
 
-	if (!call->failed && n && n < QUERY_MAX_REPLY / 2) {
+	if (!call->failed && n && n < QUERY_MAX_REPLY / 2) { /* and its end of line */
 		uint8_t *room = buffer_room(mem, &call->rows, n + 1);
 
 		json_dumpb(row, (char *)room, n, ROW_FORM);

@@ -118,11 +118,6 @@ view_status(struct query_call *call)
 		    (unsigned long long)fib.routes_failed);
 		problem(&s, "FIB", node->self->name, MONO_NEVER, why, "fabctl fib check");
 	}
-	if (fib.foreign_conflicts) {
-		snprintf(why, sizeof(why), "%llu routes or next hops of others stand in the way",
-		    (unsigned long long)fib.foreign_conflicts);
-		problem(&s, "FIB", node->self->name, MONO_NEVER, why, "fabctl fib check");
-	}
 	put_text(summary, "tier", node->topo->tiers[node->self->tier].name);
 	put_count(summary, "as", node->self->asn);
 	put_ip(summary, "router_id", &node->self->router_id);
@@ -136,6 +131,8 @@ view_status(struct query_call *call)
 	put_count(summary, "prefixes", rib.prefixes[FAMILY_IPV4] + rib.prefixes[FAMILY_IPV6]);
 	put_count(summary, "fib_routes", fib.routes_installed[FAMILY_IPV4] + fib.routes_installed[FAMILY_IPV6]);
 	put_count(summary, "fib_pending", fib.routes_pending);
+	if (fib.routes_failed)
+		put_count(summary, "fib_failed", fib.routes_failed);
 	put_flag(summary, "quiet", node_quiet(node));
 	put_flag(summary, "isolated", node->isolated);
 	put_flag(summary, "rack_announced", node->rack_active);
@@ -278,7 +275,7 @@ view_fib(struct query_call *call)
 	if (s.audits)
 		put_since(row, "last_audit_s", s.last_audit, query_now(call));
 	query_row(call, row);
-	if (s.routes_failed || s.foreign_conflicts)
+	if (s.routes_failed)
 		query_exit(call, QUERY_FINDINGS);
 	return false;
 }
@@ -306,36 +303,24 @@ check_step(struct query_call *call, struct fib_check *c, int *differences)
 	int err;
 
 	if (!c->walk) {
-		err = sync_check_begin(sync, &c->walk);
+		err = sync_check_begin(sync, c->attempts >= CHECK_ATTEMPTS, &c->walk);
 		return err && err != -EBUSY ? err : 1;
 	}
 	err = sync_check_step(sync, c->walk, one_difference, call, differences);
 	if (err != -EAGAIN && err != -EINTR)
 		return err;
 	c->walk = 0;
-	if (++c->attempts < CHECK_ATTEMPTS)
-		return 1;
-	err = sync_check(sync, one_difference, call);
-	*differences = MAX_OF(err, 0);
-	return MIN_OF(err, 0);
+	c->attempts++;
+	return 1;
 }
 
-bool
-view_fib_check(struct query_call *call)
+static void
+check_summary(struct query_call *call, int differences)
 {
-	struct node *node = query_ctx(call);
-	json_t *summary;
+	const struct node *node = query_ctx(call);
+	json_t *summary = json_object();
 	struct sync_stats s;
-	int differences = 0, err = check_step(call, query_cursor(call), &differences);
 
-	if (err > 0)
-		return true;
-	if (err < 0) {
-		query_fail(call, QUERY_INCOMPLETE, "fabctl log", "the forwarding plane could not be read back: %s",
-		    strerror(-err));
-		return false;
-	}
-	summary = json_object();
 	sync_stats(node->sync, &s);
 	put_text(summary, "platform", node->platform->ops->name);
 	put_count(summary, "wanted", s.routes_wanted[FAMILY_IPV4] + s.routes_wanted[FAMILY_IPV6]);
@@ -347,7 +332,25 @@ view_fib_check(struct query_call *call)
 	query_summary(call, summary);
 	if (differences)
 		query_exit(call, QUERY_FINDINGS);
-	return false;
+}
+
+/* The summary goes before the first rows, of which there may be more in later steps. */
+bool
+view_fib_check(struct query_call *call)
+{
+	struct fib_check *c = query_cursor(call);
+	int differences = -1, err = check_step(call, c, &differences);
+
+	if (err < 0) {
+		query_fail(call, QUERY_INCOMPLETE, "fabctl log", "the forwarding plane could not be read back: %s",
+		    strerror(-err));
+		return false;
+	}
+	if (differences >= 0 && !c->summed) {
+		c->summed = true;
+		check_summary(call, differences);
+	}
+	return err > 0;
 }
 
 /* ---- journal ---- */

@@ -77,6 +77,7 @@ bool view_fib(struct query_call *);
 struct fib_check {
 	uint64_t walk; /* of sync; 0: it is to be begun */
 	unsigned int attempts;
+	bool summed;
 };
 bool view_fib_check(struct query_call *);
 struct upgrade_watch {

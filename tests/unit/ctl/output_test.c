@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include <cmocka.h>
+#include <signal.h>
 
 #include "fabricd/ctl/output.h"
 
@@ -107,6 +108,41 @@ forms(void **state)
 			fail_msg("%s:\n%s\nwanted:\n%s", cases[i].name, text, cases[i].want);
 		free(text);
 	}
+}
+
+/* A pager that ends before it has read all was told to; one that is not there leaves the table to the terminal. */
+static void
+quit_pager(void **state)
+{
+	static const struct {
+		const char *pager;
+		bool shown;
+	} pagers[] = { { "head -c 10 >/dev/null", false }, { "cat >/dev/null", false },
+		{ "/nonexistent 2>/dev/null", true } };
+	char row[128];
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	snprintf(row, sizeof(row), "{\"port\":\"%080d\"}", 1);
+	for (size_t i = 0; i < ARRAY_LEN(pagers); i++) {
+		struct ctl ctl = { .format = FORMAT_TABLE, .pager = true };
+		char *text = NULL;
+		struct out *out;
+		size_t n = 0;
+
+		setenv("FABCTL_PAGER", pagers[i].pager, 1);
+		ctl.out = open_memstream(&text, &n);
+		out = out_new(&ctl, &view);
+		for (int k = 0; k < 3000; k++)
+			assert_true(out_sink.row(out, row, strlen(row)));
+		out_end(out, QUERY_OK);
+		out_free(out);
+		fclose(ctl.out);
+		assert_int_equal(n > 3000 * 80, pagers[i].shown);
+		assert_true(pagers[i].shown || n == 0);
+		free(text);
+	}
+	unsetenv("FABCTL_PAGER");
 }
 
 static void
@@ -563,6 +599,7 @@ main(void)
 		cmocka_unit_test(microseconds),
 		cmocka_unit_test(forms),
 		cmocka_unit_test(times),
+		cmocka_unit_test(quit_pager),
 		cmocka_unit_test(json_is_one_document),
 		cmocka_unit_test(json_says_what_is_missing),
 		cmocka_unit_test(jsonl_is_the_rows_alone),

@@ -51,10 +51,49 @@ keys_are_those_of_the_schema(void **state)
 	}
 }
 
+/* The first line of `fabctl status`: OK only when all is. */
+static void
+the_heading_of_status(void **state)
+{
+	static const struct {
+		const char *summary, *want;
+	} cases[] = {
+		{ "{\"links\":2,\"links_up\":2,\"sessions\":2,\"sessions_up\":2}",
+		    "lab leaf1  OK   2/2 links   2/2 BGP   0 prefixes   fib in sync" },
+		{ "{\"links\":2,\"links_up\":2,\"sessions\":2,\"sessions_up\":2,\"fib_pending\":3}",
+		    "lab leaf1  OK   2/2 links   2/2 BGP   0 prefixes   fib pending 3" },
+		{ "{\"links\":2,\"links_up\":2,\"sessions\":2,\"sessions_up\":2,\"fib_failed\":5,\"fib_pending\":3}",
+		    "lab leaf1  DEGRADED   2/2 links   2/2 BGP   0 prefixes   fib refused 5" },
+		{ "{\"links\":2,\"links_up\":1,\"sessions\":2,\"sessions_up\":1}",
+		    "lab leaf1  DEGRADED   1/2 links   1/2 BGP   0 prefixes   fib in sync" },
+		{ "{\"links\":2,\"links_up\":0,\"sessions\":2,\"sessions_up\":0,\"isolated\":true}",
+		    "lab leaf1  ISOLATED   0/2 links   0/2 BGP   0 prefixes   fib in sync" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *envelope = json_pack("{s:s, s:s}", "fabric", "lab", "node", "leaf1");
+		char *text = NULL;
+		size_t n = 0;
+		FILE *f = open_memstream(&text, &n);
+
+		json_object_set_new(envelope, "summary", json_loads(cases[i].summary, 0, NULL));
+		view_status.heading(f, envelope);
+		fclose(f);
+		if (strncmp(text, cases[i].want, strlen(cases[i].want)) != 0)
+			fail_msg("%s\nwanted %s", text, cases[i].want);
+		free(text);
+		json_decref(envelope);
+	}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(keys_are_those_of_the_schema) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_are_those_of_the_schema),
+		cmocka_unit_test(the_heading_of_status),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

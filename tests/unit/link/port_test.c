@@ -817,6 +817,26 @@ mtu_mismatch_is_shown(void **state UNUSED)
 	end(&b);
 }
 
+/* Another make counts headers in its own way, or tells what its hardware can take: only too small is wrong. */
+static void
+mtu_of_another_make(void **state UNUSED)
+{
+	static const struct {
+		uint16_t frame;
+		bool wrong;
+	} cases[] = { { 1518, true }, { 9215, true }, { 9216, false }, { 9230, false }, { 9238, false },
+		{ 9416, false } };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct bench b;
+
+		begin_up(&b);
+		lldp_from(&b, NULL, "spine1", "eth1", 121, cases[i].frame);
+		assert_int_equal(view(&b).mtu_mismatch, cases[i].wrong);
+		end(&b);
+	}
+}
+
 static void
 lldp_table_is_bounded(void **state UNUSED)
 {
@@ -881,6 +901,7 @@ main(void)
 		cmocka_unit_test(lldp_schedule_and_ageing),
 		cmocka_unit_test(cabling),
 		cmocka_unit_test(mtu_mismatch_is_shown),
+		cmocka_unit_test(mtu_of_another_make),
 		cmocka_unit_test(lldp_table_is_bounded),
 		cmocka_unit_test(goodbye),
 	};

@@ -438,31 +438,39 @@ check_in_pieces(void **state)
 	env_open(&e, NULL);
 	many_routes(&e, ROUTES);
 	lost = lose_many(&e, ROUTES);
-	assert_int_equal(sync_check_begin(e.s, &check), 0);
-	assert_int_equal(sync_check_begin(e.s, &other), -EBUSY);
+	assert_int_equal(sync_check_begin(e.s, false, &check), 0);
+	assert_int_equal(sync_check_begin(e.s, false, &other), -EBUSY);
 	diffs = 0;
-	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0)
+	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0) {
+		assert_int_equal(found, diffs ? (int)lost : -1); /* how many is known before the first is told */
 		steps++;
+	}
 	assert_int_equal(err, 0);
 	assert_int_equal(found, lost); /* it repairs nothing */
 	assert_int_equal(diffs, lost);
 	assert_int_equal(sync_check_step(e.s, check, NULL, NULL, &found), -EAGAIN);
 
+	/* The same in one go: it is there at once, and told piece by piece. */
+	assert_int_equal(sync_check_begin(e.s, true, &check), 0);
+	for (found = -1, diffs = 0; (err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0;)
+		assert_true(found == (int)lost && diffs > 0);
+	assert_true(err == 0 && diffs == (int)lost);
+
 	/* An audit goes before a check, and leaves nothing for it to find. */
-	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	assert_int_equal(sync_check_begin(e.s, false, &check), 0);
 	sync_audit(e.s);
 	settle(&e);
 	assert_int_equal(sync_check_step(e.s, check, count_diff, NULL, &found), -EAGAIN);
-	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	assert_int_equal(sync_check_begin(e.s, false, &check), 0);
 	while ((err = sync_check_step(e.s, check, count_diff, NULL, &found)) > 0)
 		;
 	assert_int_equal(err, 0);
 	assert_int_equal(found, 0);
 
 	/* One that nobody steps is given up. */
-	assert_int_equal(sync_check_begin(e.s, &check), 0);
+	assert_int_equal(sync_check_begin(e.s, false, &check), 0);
 	pass(&e, SECONDS(2));
-	assert_int_equal(sync_check_begin(e.s, &other), 0);
+	assert_int_equal(sync_check_begin(e.s, false, &other), 0);
 	assert_int_equal(sync_check_step(e.s, check, NULL, NULL, &found), -EAGAIN);
 	(void)lose_many(&e, ROUTES);
 	assert_int_equal(sync_check_step(e.s, other, NULL, NULL, &found), 1);

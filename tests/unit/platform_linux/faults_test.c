@@ -285,7 +285,7 @@ test_N05_foreign_deletion_during_a_bulk_load(void **state)
 	assert_int_equal(sync_check(l.sync, NULL, NULL), 0);
 
 	/* Such a table is checked in many steps: the loop is not held. */
-	while ((err = sync_check_begin(l.sync, &check)) == -EBUSY)
+	while ((err = sync_check_begin(l.sync, false, &check)) == -EBUSY)
 		lab_run(&l, 10);
 	assert_int_equal(err, 0);
 	while ((err = sync_check_step(l.sync, check, NULL, NULL, &found)) > 0)

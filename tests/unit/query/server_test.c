@@ -43,6 +43,18 @@ step_count(struct query_call *call)
 	return c->next < n;
 }
 
+/* "burst N": N rows in one go, as of a verb that takes its answer for short. */
+static bool
+step_burst(struct query_call *call)
+{
+	uint64_t n = strtoull(query_arg(call, 0), NULL, 10);
+
+	for (uint64_t i = 0; i < n; i++)
+		query_row(call, json_pack("{s:I, s:s}", "n", (json_int_t)i, "text",
+				    "some eighty bytes of text, as a route has them"));
+	return false;
+}
+
 static void
 done_count(struct query_call *call)
 {
@@ -85,6 +97,7 @@ static const struct query_verb verbs[] = {
 	    .cursor_size = sizeof(struct counting),
 	    .step = step_count,
 	    .done = done_count },
+	{ .name = "burst", .schema = "test.burst/1", .min_args = 1, .max_args = 1, .step = step_burst },
 	{ .name = "fail", .schema = "test.fail/1", .min_args = 1, .max_args = 1, .usage = "PREFIX", .step = step_fail },
 	{ .name = "partial", .schema = "test.partial/1", .step = step_partial },
 	{ .name = "change", .schema = "test.change/1", .changes = true, .step = step_change },
@@ -323,6 +336,24 @@ what_is_missing_is_named(void **state)
 }
 
 /* Half a frame, lengths that lie, garbage: an error, then the end of that connection and of no other. */
+/* However much is made in one go: no frame is longer than a client takes. */
+static void
+an_answer_in_one_go(void **state)
+{
+	struct client c;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	client_open(&w, &c);
+	client_ask(&c, 1, "burst", "50000"); /* some 3 MB */
+	run_for(&w, SECONDS(5));
+	assert_int_equal(c.rows, 50000);
+	assert_int_equal(c.ends, 1);
+	client_done(&c);
+	world_close(&w);
+}
+
 static void
 test_Q01_garbage_closes_the_connection(void **state)
 {
@@ -633,6 +664,7 @@ main(void)
 		cmocka_unit_test(requests_in_a_row),
 		cmocka_unit_test(errors_have_a_cause_and_a_next_step),
 		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(an_answer_in_one_go),
 		cmocka_unit_test(test_Q01_garbage_closes_the_connection),
 		cmocka_unit_test(test_Q01_half_a_request_is_closed),
 		cmocka_unit_test(test_Q02_stopped_reader),

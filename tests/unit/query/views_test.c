@@ -252,6 +252,71 @@ a_converged_leaf(void **state)
 	close_fabric(&a);
 }
 
+/* Routes that the forwarding plane refuses: as long as it does so, and not what was refused at some time. */
+static void
+what_is_refused_now(void **state)
+{
+	const struct model_fault taken = { .kind = MODEL_FAIL, .kinds = 1u << PLAT_ROUTE_SET, .error = -EEXIST };
+	struct asker a;
+	json_t *rows;
+
+	(void)state;
+	open_fabric(&a);
+	assert_int_equal(world_link_set(a.world, "leaf2", "eth1", false), 0);
+	assert_int_equal(world_link_set(a.world, "leaf2", "eth2", false), 0);
+	world_run(a.world, SECONDS(2));
+	model_fault_set(a.leaf->platform, &taken);
+	assert_int_equal(world_link_set(a.world, "leaf2", "eth1", true), 0);
+	assert_int_equal(world_link_set(a.world, "leaf2", "eth2", true), 0);
+	world_run(a.world, SECONDS(60));
+	rows = ask(&a, "status", NULL);
+	assert_int_equal(a.status, QUERY_FINDINGS);
+	assert_int_equal(json_array_size(rows), 1);
+	assert_string_equal(text_of(json_array_get(rows, 0), "reason"), "4 routes are refused by the forwarding plane");
+	assert_int_equal(number_of(json_object_get(a.header, "summary"), "fib_failed"), 4);
+	ask(&a, "fib", NULL);
+	assert_int_equal(a.status, QUERY_FINDINGS);
+	model_fault_set(a.leaf->platform, NULL);
+	world_run(a.world, SECONDS(60));
+	rows = ask(&a, "status", NULL);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_int_equal(json_array_size(rows), 0);
+	assert_null(json_object_get(json_object_get(a.header, "summary"), "fib_failed"));
+	rows = ask(&a, "fib", NULL);
+	assert_int_equal(a.status, QUERY_OK);
+	assert_true(number_of(json_array_get(rows, 0), "foreign_conflicts") > 4);
+	close_fabric(&a);
+}
+
+/* More differences than one step tells: how many there are stands in the header all the same. */
+static void
+many_differences(void **state)
+{
+	struct asker a;
+	json_t *rows;
+
+	(void)state;
+	open_fabric(&a);
+	for (int lose = 0; lose < 2; lose++) {
+		for (uint32_t i = 0; i < 600; i++) {
+			struct ip at = ip_v4(0x14000000u + (i << 8));
+			struct prefix p = prefix_of(&at, 24);
+
+			if (lose)
+				assert_int_equal(
+				    model_lose_route(a.leaf->platform, RIB_MAIN_TABLE, &p, INT32_MAX, false), 0);
+			else
+				sync_route_cover(a.leaf->node->sync, RIB_MAIN_TABLE, &p, PLAT_UNREACHABLE);
+		}
+		world_run(a.world, MS(100));
+	}
+	rows = ask(&a, "fib.check", NULL);
+	assert_int_equal(a.status, QUERY_FINDINGS);
+	assert_int_equal(json_array_size(rows), 600);
+	assert_int_equal(number_of(json_object_get(a.header, "summary"), "differences"), 600);
+	close_fabric(&a);
+}
+
 /* Small tables come in order: family, address, length. */
 static void
 routes_are_sorted(void **state)
@@ -955,6 +1020,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_converged_leaf),
+		cmocka_unit_test(what_is_refused_now),
+		cmocka_unit_test(many_differences),
 		cmocka_unit_test(routes_are_sorted),
 		cmocka_unit_test(a_dark_port_says_where_it_stopped),
 		cmocka_unit_test(what_is_offered_and_told),
