@@ -79,7 +79,8 @@ struct bfd_engine_ops {
 	 */
 	void (*drain)(void *arg, struct bfd_session *);
 	uint64_t (*random)(void *arg);
-	/* RFC 9468: a stranger's first packet: BFD_TAKEN makes a session of that kind, else it is dropped. NULL: always. */
+	/* RFC 9468, of a stranger's first packet: BFD_TAKEN, and it makes a session of that kind, or why it is dropped.
+	 * NULL: nobody speaks with strangers. */
 	enum bfd_drop (*unsolicited)(void *arg, const struct bfd_path *, struct bfd_params *);
 	/* What bfd_session_save() gives is not what it was; NULL: nobody keeps it. */
 	void (*touched)(void *arg, struct bfd_session *);

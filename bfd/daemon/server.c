@@ -17,12 +17,13 @@
 #include "bfd/client/protocol.h"
 #include "fabricd/lib/base.h"
 
-#define OUT_BYTES     (256 * 1024)
-#define CLIENTS_MAX   32
-#define WATCHES_MAX   4096
-#define STRANGERS_MAX 64u /* sessions that a client may allow on one port */
-#define LIST_SLICE    32
-#define COUNT_SLICE   4 /* sessions, each with its counters; beside all those of bfdd in the first */
+#define OUT_BYTES      (256 * 1024)
+#define CLIENTS_MAX    32
+#define WATCHES_MAX    4096
+#define STRANGERS_MAX  64u  /* sessions that a client may allow on one port */
+#define STRANGER_PORTS 4096 /* on which a client may allow them */
+#define LIST_SLICE     32
+#define COUNT_SLICE    4 /* sessions, each with its counters; beside all those of bfdd in the first */
 
 struct watch {
 	struct client *client;
@@ -241,12 +242,12 @@ do_strangers(struct client *c, const struct bfd_strangers *wanted)
 		strangers_end(c, wanted->ifindex);
 		return;
 	}
-	for (struct client *other = c->server->clients; other; other = other->next)
-		strangers_forget(other, wanted->ifindex);
-	if (c->nstrangers >= WATCHES_MAX) {
+	if (c->nstrangers >= STRANGER_PORTS) {
 		doom(c);
 		return;
 	}
+	for (struct client *other = c->server->clients; other; other = other->next)
+		strangers_forget(other, wanted->ifindex);
 	s = mem_zalloc(c->server->mem, MEM_SESSION, sizeof(*s));
 	*s = (struct stranger_port){ .next = c->strangers, .ifindex = wanted->ifindex };
 	c->strangers = s;

@@ -73,7 +73,7 @@ int bfd_host_restore(struct bfd_host *, uint32_t slot, const struct bfd_record *
  */
 size_t bfd_host_list(
     struct bfd_host *, size_t from, size_t most, void (*fn)(void *arg, const struct bfd_row *), void *arg);
-/* A port that cannot be listened on is tried again each few seconds. */
+/* As bfd_client_unsolicited() says. A port that cannot be listened on is tried again each few seconds. */
 void bfd_host_unsolicited(struct bfd_host *, const struct bfd_strangers *);
 
 struct bfd_host_stats {
