@@ -45,7 +45,7 @@ static uint32_t
 members_find(const struct sync *s, const struct members *m, uint32_t nh, uint32_t at)
 {
 	for (uint32_t k = 0; k < m->n; k++) {
-		uint32_t i = at + k < m->n ? at + k : at + k - m->n;
+		uint32_t i = (at + k) % m->n; /* the other list may be longer by far */
 
 		if (nh_same(s, m->m[i].nh, nh))
 			return i;

@@ -632,6 +632,40 @@ restart_widens_nobody_else(void **state)
 	env_close(&e);
 }
 
+/* Wanted next hops on dark ports, and one that is left, which is what the object has: nothing moves, whichever it is. */
+static void
+dark_ports_move_nobody(void **state)
+{
+	(void)state;
+	for (int left = 0; left < 6; left++) {
+		struct sync_nexthop nh[PORTS];
+		struct env e;
+		uint32_t a;
+
+		env_open(&e, NULL);
+		a = group(&e, 0x3f);
+		route(&e, "10.1.0.0/24", a);
+		route(&e, "10.2.0.0/24", a);
+		settle(&e);
+		sync_free(e.s);
+		start_sync(&e);
+		a = group(&e, 0x3f);
+		route(&e, "10.1.0.0/24", a);
+		settle(&e);
+		sync_group_change(e.s, a, nh, hops_of_mask(1u << left, nh));
+		settle(&e);
+		for (int port = 0; port < 6; port++)
+			if (port != left)
+				carrier(&e, port, false);
+		sync_group_change(e.s, a, nh, hops_of_mask(0x3f, nh));
+		settle(&e);
+		assert_int_equal(stats(&e).route_messages, 0);
+		assert_int_equal(forwards(&e, "10.1.0.0/24"), 1u << left);
+		assert_int_equal(forwards(&e, "10.2.0.0/24"), 1u << left);
+		env_close(&e);
+	}
+}
+
 /*
  * A successor that is held wants one group where its predecessor had two with the same members, and one that is another:
  * the first is right as it is, and moves when the successor is in charge; the second is wrong.
@@ -786,6 +820,7 @@ main(void)
 		cmocka_unit_test(losses_are_repaired),
 		cmocka_unit_test(restart_with_other_wishes),
 		cmocka_unit_test(restart_widens_nobody_else),
+		cmocka_unit_test(dark_ports_move_nobody),
 		cmocka_unit_test(held_takes_equal_groups_for_one),
 		cmocka_unit_test(asking_while_held_costs_nothing),
 		cmocka_unit_test(an_id_that_is_taken_is_freed),
